@@ -1,0 +1,63 @@
+# Every target sets up what it needs into .venv; `make` alone lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV ?= uv
+
+.DEFAULT_GOAL := help
+.PHONY: help serve test check lint fmt type cover lock roofs clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "make: PYTHON=$(PYTHON) is older than 3.11, which Tureen needs; try: make PYTHON=python3.12 ..." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# The lock holds the build backend too, so that nothing is fetched unpinned.
+$(VENV)/.serve: requirements.lock pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.serve
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.lock
+	@touch $@
+
+serve: $(VENV)/.serve ## start the server on its defaults (demo model, http://127.0.0.1:8080); ARGS="--port 9000" adds flags
+	$(BIN)/tureen serve $(ARGS)
+
+test: $(VENV)/.dev ## run every test; a skipped one fails, those marked gpu excepted
+	$(BIN)/python -m pytest $(ARGS)
+
+check: lint type ## lint and types
+
+lint: $(VENV)/.dev ## ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+fmt: $(VENV)/.dev ## let ruff format and mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+type: $(VENV)/.dev ## mypy, strict
+	$(BIN)/mypy
+
+cover: $(VENV)/.dev ## tests with branch coverage, child processes included
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -q $(ARGS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+roofs: $(VENV)/.dev ## what this machine could do with no server, and what the server makes of it
+	$(BIN)/python -m benchmarks.roofs $(ARGS)
+
+lock: ## renew both lock files (needs uv); no index URL may stand in them
+	$(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
+	  --upgrade --quiet --group build pyproject.toml -o requirements.lock
+	$(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
+	  --upgrade --quiet --group build --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+
+clean: ## remove .venv and everything built
+	rm -rf $(VENV) build dist .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,56 @@
+"""What can go wrong with a submitted item, named by whose turn it is to act. This file knows no HTTP."""
+
+
+class BatcherError(Exception):
+    """Base of everything `batcher` raises on purpose; any other exception out of it is a bug."""
+
+
+class Refused(BatcherError):
+    """The item was not accepted: nothing was queued, and trying again later may work.
+
+    `retry_after_s` is the predicted wait, in seconds, after which the item would have been accepted.
+    """
+
+    reason = "refused"
+
+    def __init__(self, message: str, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class QueueFull(Refused):
+    """As many items, or as many bytes, are held as the policy allows."""
+
+    reason = "queue_full"
+
+
+class WouldBeLate(Refused):
+    """The predicted finish lies past the item's deadline, so it is refused now instead of answered late."""
+
+    reason = "would_be_late"
+
+
+class NoRunner(Refused):
+    """Nothing that could run a batch is ready."""
+
+    reason = "no_runner"
+
+
+class BatcherClosed(BatcherError):
+    """The batcher is closing or closed: the item was not accepted, or was still held when it ended."""
+
+
+class DeadlineExceeded(BatcherError):
+    """The deadline passed before the answer came. `stage` is where it passed: waiting or running."""
+
+    def __init__(self, stage: str) -> None:
+        super().__init__(f"the deadline passed while the item was {stage}")
+        self.stage = stage
+
+
+class BatchFailed(BatcherError):
+    """Running the batch raised, or returned a wrong number of results; `__cause__` is the reason, if any."""
+
+
+class RetriesExhausted(BatcherError):
+    """Every runner that held the item died with it, as often as the policy allows."""

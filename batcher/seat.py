@@ -1,0 +1,66 @@
+"""Runners, and the seat each takes at the batcher.
+
+The protocol: a runner grants room, counted in items; it is sent entries; it finishes each of them with
+exactly one outcome, or closes its seat, which sends everything it held back to the queue.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+from batcher.entry import Entry
+from batcher.oneshot import Again, Failed, Result
+
+if TYPE_CHECKING:
+    from batcher.core import Batcher
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Runner(Protocol[T, R]):
+    """Executes what it is sent. Both methods must return at once and must not raise."""
+
+    def send(self, entries: Sequence[Entry[T, R]]) -> None:
+        """Take these entries, in this order; no more than the room granted."""
+
+    def drop(self, entry: Entry[T, R]) -> None:
+        """Nobody waits for this entry any more. Its outcome is still owed; the work may be skipped."""
+
+
+class Seat(Generic[T, R]):
+    """One runner's place at a batcher: what it holds, what more it would take. Made by `Batcher.attach`."""
+
+    def __init__(self, batcher: "Batcher[T, R]", runner: Runner[T, R]) -> None:
+        self._batcher = batcher
+        self.runner = runner
+        self.granted = 0
+        self.held: set[Entry[T, R]] = set()
+
+    def __repr__(self) -> str:
+        return f"Seat(held={len(self.held)}, room={self.room})"
+
+    @property
+    def room(self) -> int:
+        """How many more items the runner takes now."""
+        return max(0, self.granted - len(self.held))
+
+    def grant(self, items: int) -> None:
+        """From now on the runner holds up to `items` at once. What it already holds is not taken back."""
+        self.granted = items
+        self._batcher.wake()
+
+    def finish(self, entry: Entry[T, R], outcome: Result[R] | Failed | Again) -> None:
+        """The outcome of one entry this seat holds. Late ones, whose waiter has gone, are dropped."""
+        self.held.remove(entry)
+        self._batcher.conclude(entry, outcome)
+
+    def observe(self, size: int, seconds: float) -> None:
+        """A batch of `size` ran for `seconds`: the profile learns from it."""
+        self._batcher.profile.observe(size, seconds)
+
+    def close(self, reason: str) -> None:
+        """The runner is gone: what it held goes back to the queue, with age and deadline kept."""
+        self._batcher.detach(self)
+        held, self.held = self.held, set()
+        for entry in sorted(held, key=lambda entry: entry.order):
+            self._batcher.conclude(entry, Again(reason))

@@ -1,0 +1,1 @@
+"""Measurements of Tureen. Nothing here is shipped; every figure is compared with another of the same run."""

@@ -1,0 +1,85 @@
+"""The one door every front end knocks at. Knows no HTTP."""
+
+from dataclasses import dataclass
+
+from batcher import Batcher
+from preprocess.header import Header
+from server.dispatch.answer import Answer, Reply
+from server.dispatch.ids import content_hash, uuid7
+from server.dispatch.pool import Pool
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """An image as it came in, its header checked."""
+
+    body: bytes
+    header: Header
+
+
+class Reservation:
+    """Room for the bytes of one upload while they arrive. A context manager; made by `Intake.reserve`."""
+
+    def __init__(self, intake: "Intake") -> None:
+        self._intake = intake
+        self._bytes = 0
+
+    def grow_to(self, size: int) -> None:
+        """Hold `size` bytes in all. Raises as `Intake.reserve`."""
+        if size > self._bytes:
+            self._intake.hold(size - self._bytes)
+            self._bytes = size
+
+    def release(self) -> None:
+        """Give the room back."""
+        self._intake.hold(-self._bytes)
+        self._bytes = 0
+
+    def __enter__(self) -> "Reservation":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+class Intake:
+    """Takes uploads in, gives answers out."""
+
+    def __init__(self, batcher: Batcher[bytes, Reply], pool: Pool) -> None:
+        self._batcher = batcher
+        self._pool = pool
+        self._arriving_bytes = 0
+
+    @property
+    def arriving_bytes(self) -> int:
+        """Bytes reserved by uploads under way."""
+        return self._arriving_bytes
+
+    def reserve(self, size: int) -> Reservation:
+        """Room for an upload of `size` bytes (0 while unknown: let it grow).
+
+        Raises what would refuse it if it were here already, so that nobody uploads in vain: `QueueFull`,
+        `NoRunner` or `BatcherClosed`.
+        """
+        reservation = Reservation(self)
+        self.hold(0)
+        reservation.grow_to(size)
+        return reservation
+
+    def hold(self, size: int) -> None:
+        """Count bytes of uploads under way; negative to give back. Raises as `reserve`."""
+        if size >= 0:
+            self._batcher.check_open(self._arriving_bytes + size)
+        self._arriving_bytes += size
+
+    async def submit(self, upload: Upload, deadline: float, urgency: int) -> Answer:
+        """The answer to an upload. `deadline` in seconds of CLOCK_MONOTONIC, `urgency` 0 (first) to 7.
+
+        Raises the errors of `batcher`, `ImageRejected` and `ModelFailed`.
+        Cancellation: the upload is taken back at whatever stage it is.
+        """
+        name, digest = uuid7(), content_hash(upload.body)
+        reply = await self._batcher.submit(
+            upload.body, size=len(upload.body), deadline=deadline, urgency=urgency
+        )
+        return Answer(name, digest, self._pool.model.result(), reply)

@@ -1,0 +1,181 @@
+"""The frames between dispatch and its workers: a typed header (msgpack) and raw payload bytes. No pickle.
+
+    +-------------+----------------+-------------------+--------------+
+    | u32 header  | u32 payload    | header            | payload      |
+    | length, LE  | length, LE     | (tagged msgpack)  | (raw bytes)  |
+    +-------------+----------------+-------------------+--------------+
+
+Times are absolute seconds of CLOCK_MONOTONIC: both ends are on one host. Reading is sans-io (`FrameReader`)
+for the event loop, and from a blocking file (`read_frame`) for the worker; a frame that breaks a limit or
+does not decode raises `WireError`, after which the stream is of no use.
+"""
+
+import struct
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import msgspec
+
+MAX_HEADER = 64 * 1024
+MAX_PAYLOAD = 1 << 30
+
+_PREFIX = struct.Struct("<II")
+
+
+class WireError(Exception):
+    """The other end does not speak this protocol, or not any more."""
+
+
+class Message(msgspec.Struct, array_like=True, tag=True, frozen=True):
+    """Base of every frame's header."""
+
+
+class Load(Message, frozen=True):
+    """To a worker, first and once: serve this model."""
+
+    model: str
+    max_batch: int
+    max_pixels: int
+
+
+class Item(Message, frozen=True):
+    """To a worker: an encoded image (the payload), to be answered before `deadline`."""
+
+    seq: int
+    deadline: float
+
+
+class Drop(Message, frozen=True):
+    """To a worker: nobody waits for this item any more."""
+
+    seq: int
+
+
+class Ready(Message, frozen=True):
+    """From a worker: the model is loaded and warm; it may be sent up to `grant` images at once."""
+
+    name: str
+    version: str
+    digest: str
+    input: str
+    provider: str
+    grant: int
+    batch_seconds: dict[int, float]
+
+
+class LoadFailed(Message, frozen=True):
+    """From a worker: this model cannot be served; another try would fail the same way."""
+
+    reason: str
+
+
+class Done(Message, frozen=True):
+    """From a worker: an answer. The payload is JSON: the members the model adds to the response."""
+
+    seq: int
+    begun: float
+    """When its decoding began."""
+    decode_s: float
+    infer_s: float
+    batch: int
+
+
+class Rejected(Message, frozen=True):
+    """From a worker: the image is at fault. `code` is one of preprocess.errors."""
+
+    seq: int
+    code: str
+
+
+class Broken(Message, frozen=True):
+    """From a worker: the model is at fault; `reason` is for the log."""
+
+    seq: int
+    reason: str
+
+
+class Skipped(Message, frozen=True):
+    """From a worker: dropped, or past its deadline, before any work on it began."""
+
+    seq: int
+
+
+class Ran(Message, frozen=True):
+    """From a worker: a batch of `size` took the model `seconds`."""
+
+    size: int
+    seconds: float
+
+
+AnyMessage = Load | Item | Drop | Ready | LoadFailed | Done | Rejected | Broken | Skipped | Ran
+Frame = tuple[AnyMessage, bytes]
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder: msgspec.msgpack.Decoder[AnyMessage] = msgspec.msgpack.Decoder(AnyMessage)
+
+
+def head(message: AnyMessage, payload_length: int = 0) -> bytes:
+    """Everything of a frame before its payload, so that a payload need not be copied to be sent."""
+    header = _encoder.encode(message)
+    return _PREFIX.pack(len(header), payload_length) + header
+
+
+def frame(message: AnyMessage, payload: bytes = b"") -> bytes:
+    """A whole frame."""
+    return head(message, len(payload)) + payload
+
+
+class FrameReader:
+    """Bytes in, frames out."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[Frame]:
+        """Take what arrived; yield every frame that is complete now. Raises `WireError`."""
+        self._buffer += data
+        while (parsed := self._next()) is not None:
+            yield parsed
+
+    def _next(self) -> Frame | None:
+        if len(self._buffer) < _PREFIX.size:
+            return None
+        header_length, payload_length = _lengths(self._buffer)
+        start = _PREFIX.size + header_length
+        end = start + payload_length
+        if len(self._buffer) < end:
+            return None
+        message = _message(self._buffer[_PREFIX.size : start])
+        payload = bytes(self._buffer[start:end])
+        del self._buffer[:end]
+        return message, payload
+
+
+def read_frame(stream: BinaryIO) -> Frame | None:
+    """The next frame of a blocking stream; None at a clean end. Raises `WireError`."""
+    prefix = stream.read(_PREFIX.size)
+    if not prefix:
+        return None
+    header_length, payload_length = _lengths(_whole(prefix, _PREFIX.size))
+    message = _message(_whole(stream.read(header_length), header_length))
+    return message, _whole(stream.read(payload_length), payload_length)
+
+
+def _whole(data: bytes, length: int) -> bytes:
+    if len(data) != length:
+        raise WireError(f"the stream ended inside a frame: {len(data)} of {length} bytes")
+    return data
+
+
+def _lengths(prefix: bytes | bytearray) -> tuple[int, int]:
+    header_length, payload_length = _PREFIX.unpack_from(prefix)
+    if header_length > MAX_HEADER or payload_length > MAX_PAYLOAD:
+        raise WireError(f"a frame of {header_length} + {payload_length} bytes is past the limit")
+    return header_length, payload_length
+
+
+def _message(header: bytes | bytearray) -> AnyMessage:
+    try:
+        return _decoder.decode(header)
+    except msgspec.MsgspecError as error:
+        raise WireError(f"not a message: {error}") from error

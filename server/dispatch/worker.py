@@ -1,0 +1,134 @@
+"""One worker process as dispatch sees it: a runner behind a socket."""
+
+import asyncio
+import itertools
+from collections.abc import Sequence
+from typing import cast
+
+from batcher import Again, Batcher, Entry, Failed, Result, Seat
+from server.dispatch.answer import ImageRejected, ModelFailed, ModelInfo, Reply
+from server.dispatch.wire import (
+    AnyMessage,
+    Broken,
+    Done,
+    Drop,
+    FrameReader,
+    Item,
+    Load,
+    LoadFailed,
+    Ran,
+    Ready,
+    Rejected,
+    Skipped,
+    WireError,
+    frame,
+    head,
+)
+
+_GONE = "the worker has gone"
+
+
+class CannotLoad(Exception):
+    """The worker says that the model cannot be served, and why."""
+
+
+class WorkerLost(Exception):
+    """The worker went away before it was ready."""
+
+
+class Worker(asyncio.Protocol):
+    """The connection to one worker process. A `batcher.Runner`; also the asyncio protocol of its socket.
+
+    `ready` resolves to the worker's `Ready`, or raises `CannotLoad` or `WorkerLost`. `lost` is set when the
+    connection has ended, however it did.
+    """
+
+    def __init__(self, batcher: Batcher[bytes, Reply], load: Load) -> None:
+        self._batcher = batcher
+        self._load = load
+        self._reader = FrameReader()
+        self._numbers = itertools.count()
+        self._entries: dict[int, Entry[bytes, Reply]] = {}
+        self._seqs: dict[Entry[bytes, Reply], int] = {}
+        self._seat: Seat[bytes, Reply] | None = None
+        self._transport: asyncio.Transport
+        self.ready: asyncio.Future[Ready] = asyncio.get_running_loop().create_future()
+        self.lost = asyncio.Event()
+
+    def hang_up(self) -> None:
+        """Close the connection: the worker ends when it reads the end of its socket."""
+        self._transport.close()
+
+    # -- asyncio.Protocol --------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but its bases
+        self._transport.write(frame(self._load))
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            for message, payload in self._reader.feed(data):
+                self._receive(message, payload)
+        except WireError:
+            self._transport.abort()  # what it held goes back to the queue, by connection_lost
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lost.set()
+        if not self.ready.done():
+            self.ready.set_exception(WorkerLost(_GONE))
+            self.ready.exception()  # somebody may have stopped waiting for it
+        if self._seat:
+            self._seat.close(_GONE)
+
+    # -- batcher.Runner ----------------------------------------------------------------------------
+
+    def send(self, entries: Sequence[Entry[bytes, Reply]]) -> None:
+        parts: list[bytes] = []
+        for entry in entries:
+            seq = next(self._numbers)
+            self._entries[seq] = entry
+            self._seqs[entry] = seq
+            parts += (head(Item(seq, entry.deadline), len(entry.item)), entry.item)
+        self._transport.writelines(parts)
+
+    def drop(self, entry: Entry[bytes, Reply]) -> None:
+        self._transport.write(frame(Drop(self._seqs[entry])))
+
+    # -- inside ------------------------------------------------------------------------------------
+
+    def _receive(self, message: AnyMessage, payload: bytes) -> None:
+        match message:
+            case Done(seq, begun, decode_s, infer_s, batch):
+                self._finish(seq, Result(Reply(payload, begun, decode_s, infer_s, batch)))
+            case Ran(size, seconds):
+                self._batcher.profile.observe(size, seconds)
+            case Rejected(seq, code):
+                self._finish(seq, Failed(ImageRejected(code)))
+            case Broken(seq, reason):
+                self._finish(seq, Failed(ModelFailed(reason)))
+            case Skipped(seq):
+                self._finish(seq, Again("skipped"))
+            case Ready():
+                self._sit_down(message)
+            case LoadFailed(reason):
+                self.ready.set_exception(CannotLoad(reason))
+            case _:
+                raise WireError(f"a worker does not send {type(message).__name__}")
+
+    def _finish(self, seq: int, outcome: Result[Reply] | Failed | Again) -> None:
+        entry = self._entries.pop(seq, None)
+        if entry is None or self._seat is None:
+            raise WireError(f"item {seq} is not with this worker")
+        del self._seqs[entry]
+        self._seat.finish(entry, outcome)
+
+    def _sit_down(self, ready: Ready) -> None:
+        for size, seconds in ready.batch_seconds.items():
+            self._batcher.profile.observe(size, seconds)
+        self._seat = self._batcher.attach(self)
+        self._seat.grant(ready.grant)
+        self.ready.set_result(ready)
+
+
+def model_info(ready: Ready) -> ModelInfo:
+    return ModelInfo(ready.name, ready.version, ready.digest, ready.input, ready.provider)

@@ -1,0 +1,426 @@
+"""The settings: the only module that reads flags, environment variables and TOML.
+
+`Settings` is the one list. Flags, variables, TOML keys, help and error texts are all derived from its fields,
+and a setting is added by adding a field (and a section in docs/settings.md, which a test compares with it).
+
+Everything that is wrong is reported at once, each with its name, value, origin and rule, and nothing starts
+until all is right. Afterwards the settings never change; a child process gets them as JSON and reads no
+environment itself.
+"""
+
+import argparse
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, NoReturn, TypeAlias
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic.fields import FieldInfo
+
+from server.units import COUNT, DURATION, HOUR, MB, MINUTE, PIXELS, SIZE, Kind
+
+__all__ = ["SETTINGS", "Setting", "Settings", "SettingsError", "Topic", "add_arguments", "load_settings"]
+
+PREFIX = "TUREEN_"
+
+
+class SettingsError(Exception):
+    """Settings that cannot be used; the message lists all of them and is ready to print."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        count = "1 setting is" if len(self.problems) == 1 else f"{len(self.problems)} settings are"
+        super().__init__("\n  ".join((f"tureen: {count} wrong:", *self.problems)))
+
+
+# ---- What a value may be ----
+
+
+HOST = Kind("HOST", "an IP address or a host name", "127.0.0.1, 0.0.0.0 or ::")
+MODEL = Kind("PATH", "an .onnx file or a model folder, which must exist")
+
+
+def _read_host(given: object) -> str:
+    # "" would mean every interface: nobody may open a server to the network by leaving a variable empty.
+    if not isinstance(given, str) or not re.fullmatch(r"[^\s/]+", given):
+        raise ValueError("that is neither")
+    return given
+
+
+def _read_model(given: object) -> str | None:
+    if given is None:
+        return None
+    if not isinstance(given, str | Path) or not str(given):
+        raise ValueError("that is no path")
+    # Absolute, so that it means the same in every process; links are kept, so that "current" may be switched.
+    path = Path(given).absolute()
+    if not os.path.exists(path):
+        raise ValueError(f"there is no {path}")
+    if path.suffix != ".onnx" and not os.path.isdir(path):
+        raise ValueError("that file's name does not end in .onnx")
+    return str(path)  # pydantic makes the Path, and refuses one where it reads JSON
+
+
+Count: TypeAlias = Annotated[int, BeforeValidator(COUNT.read), COUNT]
+Seconds: TypeAlias = Annotated[float, BeforeValidator(DURATION.read), DURATION]
+Bytes: TypeAlias = Annotated[int, BeforeValidator(SIZE.read), SIZE]
+Pixels: TypeAlias = Annotated[int, BeforeValidator(PIXELS.read), PIXELS]
+Host: TypeAlias = Annotated[str, BeforeValidator(_read_host), HOST]
+Model: TypeAlias = Annotated[Path | None, BeforeValidator(_read_model), MODEL]
+
+
+# ---- The list ----
+
+
+class Topic(Enum):
+    """The headings under which the help and the documentation list the settings."""
+
+    ADDRESS = "address"
+    MODEL = "model"
+    PROMISE = "promise"
+    LIMITS = "limits"
+    LIFE = "life"
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """Words for what a field's type and default cannot say."""
+
+    default: str = ""
+    rule: str = ""
+
+
+def usable_cpus() -> int:
+    """Count the CPUs this process may use: its affinity where the system has one, else all.
+
+    A container's CPU quota is not seen: it limits time, not CPUs.
+    """
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class Settings(BaseModel):
+    """Every setting of the server, checked and frozen.
+
+    Durations are seconds, sizes bytes. `model_dump_json` and `model_validate_json` carry it to a child.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    host: Annotated[Host, Topic.ADDRESS] = Field("127.0.0.1", description="address to listen on")
+    port: Annotated[Count, Topic.ADDRESS] = Field(
+        8080, ge=0, le=65535, description="TCP port to listen on (0 takes any free one)"
+    )
+
+    model: Annotated[Model, Topic.MODEL, _Words(default="the demo model")] = Field(
+        None, description="what answers"
+    )
+    workers: Annotated[Count, Topic.MODEL, _Words(default="one for each CPU this process may use")] = Field(
+        default_factory=usable_cpus, ge=1, description="inference processes"
+    )
+    max_batch: Annotated[Count, Topic.MODEL] = Field(
+        32, ge=1, le=1024, description="images in the largest batch (measurement decides the size up to it)"
+    )
+
+    slo: Annotated[Seconds, Topic.PROMISE] = Field(
+        1.0,
+        gt=0,
+        le=10 * MINUTE,
+        description="every image is answered within this time of its last byte "
+        "(a client may name a deadline of its own)",
+    )
+
+    max_queue: Annotated[Count, Topic.LIMITS] = Field(
+        1024, ge=1, description="images that may wait for a worker"
+    )
+    max_image_bytes: Annotated[Bytes, Topic.LIMITS] = Field(
+        20 * MB, ge=1, description="largest image, encoded"
+    )
+    # CORRECTNESS: after max_image_bytes, since it is checked against it and fields are checked in this order.
+    max_queue_bytes: Annotated[Bytes, Topic.LIMITS, _Words(rule="not below max_image_bytes")] = Field(
+        256 * MB, ge=1, description="encoded bytes held for all images, each from its admission to its answer"
+    )
+    max_pixels: Annotated[Pixels, Topic.LIMITS] = Field(
+        50_000_000, ge=1, description="largest image, width times height"
+    )
+    upload_timeout: Annotated[Seconds, Topic.LIMITS] = Field(
+        30.0, gt=0, le=24 * HOUR, description="time within which the whole body must arrive"
+    )
+
+    keep_alive: Annotated[Seconds, Topic.LIFE] = Field(
+        75.0, gt=0, le=24 * HOUR, description="time an idle connection is kept open"
+    )
+    shutdown_timeout: Annotated[Seconds, Topic.LIFE] = Field(
+        30.0, gt=0, le=24 * HOUR, description="time after SIGTERM by which everything has ended"
+    )
+
+    @field_validator("max_queue_bytes")
+    @classmethod
+    def _one_image_fits(cls, value: int, info: ValidationInfo) -> int:
+        """Refuse a budget in which the largest allowed image would never fit."""
+        largest = info.data.get("max_image_bytes", 0)  # absent when it is itself wrong
+        if value < largest:
+            raise ValueError(f"max_image_bytes is {SIZE.show(largest)}")
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What users are told about one field of `Settings`."""
+
+    name: str  # the field, and the TOML key
+    topic: Topic
+    kind: Kind
+    meaning: str
+    default: str
+    rule: str  # completes "must be ..."
+
+    @property
+    def flag(self) -> str:
+        """The flag that sets it."""
+        return _flag(self.name)
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that sets it."""
+        return PREFIX + self.name.upper()
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _described(name: str, info: FieldInfo) -> Setting:
+    words = next((data for data in info.metadata if isinstance(data, _Words)), _Words())
+    kind = next(data for data in info.metadata if isinstance(data, Kind))
+    return Setting(
+        name=name,
+        topic=next(data for data in info.metadata if isinstance(data, Topic)),
+        kind=kind,
+        meaning=info.description or "",
+        default=words.default or kind.show(info.default),
+        rule=_rule(kind, info, words),
+    )
+
+
+def _rule(kind: Kind, info: FieldInfo, words: _Words) -> str:
+    """Say in one sentence what the field accepts, from the very bounds that are enforced."""
+    bounds = {
+        name: kind.show(getattr(data, name))
+        for data in info.metadata
+        for name in ("gt", "ge", "le")
+        if hasattr(data, name)
+    }
+    match bounds:
+        case {"ge": low, "le": high}:
+            range_ = f" from {low} to {high}"
+        case {"gt": low, "le": high}:
+            range_ = f" above {low} and at most {high}"
+        case {"ge": low}:
+            range_ = f" of at least {low}"
+        case _:
+            range_ = ""
+    rule = f"{kind.noun}{range_}" + (f", {words.rule}" if words.rule else "")
+    return f"{rule} (such as {kind.examples})" if kind.examples else rule
+
+
+SETTINGS: Mapping[str, Setting] = {
+    name: _described(name, info) for name, info in Settings.model_fields.items()
+}  # in the order of the fields
+
+
+# ---- Where values come from ----
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """One value as somebody gave it, and who did."""
+
+    value: object
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """What one source says: values by setting, and what in it is no setting at all."""
+
+    given: Mapping[str, _Given] = field(default_factory=dict)
+    problems: Sequence[str] = ()
+
+
+def load_settings(argv: Sequence[str], environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings: flags before environment before file before default.
+
+    Args:
+        argv: the flags, without the command's name.
+        environ: the environment; None reads this process's own.
+
+    Raises:
+        SettingsError: if anything is unknown, unreadable or outside its rule. It lists all that is wrong.
+    """
+    flags = _from_flags(argv)
+    variables = _from_variables(os.environ if environ is None else environ)
+    config = flags.given.get("config") or variables.given.get("config")
+    layers = (flags, variables, _from_file(config) if config else _Layer())
+    given = [{name: layer.given[name] for name in layer.given if name != "config"} for layer in layers]
+    problems = [problem for layer in layers for problem in layer.problems]
+    try:
+        settings = _merged(given)
+    except ValidationError as error:
+        raise SettingsError([*problems, *_broken_rules(error, given)]) from None
+    if problems:
+        raise SettingsError(problems)
+    return settings
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Give the parser a flag for each setting, under a heading for each topic.
+
+    The flags only collect text: what it means, and whether it is right, `load_settings` says.
+    """
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        default=argparse.SUPPRESS,
+        help=f"TOML file to read settings from, a key for each ({PREFIX}CONFIG)",
+    )
+    for topic in Topic:
+        group = parser.add_argument_group(topic.value)
+        for setting in SETTINGS.values():
+            if setting.topic is topic:
+                group.add_argument(
+                    setting.flag,
+                    dest=setting.name,
+                    metavar=setting.kind.metavar,
+                    default=argparse.SUPPRESS,
+                    help=_help(setting).replace("%", "%%"),
+                )
+
+
+def _help(setting: Setting) -> str:
+    return f"{setting.meaning}: {setting.rule}; default: {setting.default}; {setting.variable}"
+
+
+class _Flags(argparse.ArgumentParser):
+    """A parser that raises where argparse would print and exit."""
+
+    def error(self, message: str) -> NoReturn:
+        raise SettingsError([message])
+
+
+def _from_flags(argv: Sequence[str]) -> _Layer:
+    parser = _Flags(add_help=False, allow_abbrev=False)  # an abbreviation breaks when a setting is added
+    add_arguments(parser)
+    try:
+        known, unknown = parser.parse_known_args(argv)
+    except SettingsError as error:
+        return _Layer(problems=error.problems)
+    flags = {name: _Given(value, f"flag {_flag(name)}") for name, value in vars(known).items()}
+    return _Layer(flags, _unknown_words(unknown))
+
+
+def _unknown_words(words: Sequence[str]) -> list[str]:
+    """Report words that are no flag; a word after an unknown flag is taken for its value and not repeated."""
+    names = [word.partition("=")[0] for word in words if word.startswith("-")] or words
+    flags = ["--config", *(setting.flag for setting in SETTINGS.values())]
+    return [f"{name} (command line): no such flag{_did_you_mean(name, flags)}" for name in names]
+
+
+def _from_variables(environ: Mapping[str, str]) -> _Layer:
+    names = {PREFIX + "CONFIG": "config"} | {setting.variable: name for name, setting in SETTINGS.items()}
+    ours = sorted(name for name in environ if name.startswith(PREFIX))
+    return _Layer(
+        {names[key]: _Given(environ[key], f"variable {key}") for key in ours if key in names},
+        [_unknown_variable(key, names) for key in ours if key not in names],
+    )
+
+
+def _unknown_variable(variable: str, known: Iterable[str]) -> str:
+    # Its value is not shown: a misspelt name may hold a secret.
+    if variable == PREFIX + "SERVICE_HOST":
+        hint = (
+            "; Kubernetes sets it for a Service named tureen: put enableServiceLinks: false in the pod's spec"
+        )
+    else:
+        hint = _did_you_mean(variable, known)
+    return f"{variable} (environment): no such setting{hint}"
+
+
+def _from_file(config: _Given) -> _Layer:
+    try:
+        with open(str(config.value), "rb") as file:
+            table = tomllib.load(file)
+    except (OSError, ValueError) as error:  # ValueError: not TOML, not UTF-8, or no path
+        rule = f"must be a TOML file that can be read; {error}"
+        return _Layer(problems=[f"config = {config.value!r} ({config.origin}): {rule}"])
+    origin = f"in {config.value}"
+    return _Layer(
+        {key: _Given(value, f"key {key} {origin}") for key, value in table.items() if key in SETTINGS},
+        [
+            f"{key} (key {origin}): no such setting{_did_you_mean(key, SETTINGS)}"
+            for key in table
+            if key not in SETTINGS
+        ],
+    )
+
+
+def _did_you_mean(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+# ---- Putting them together ----
+
+
+def _merged(layers: Sequence[Mapping[str, _Given]]) -> Settings:
+    """Take each setting from the first layer that has it, and check them all.
+
+    Raises:
+        ValidationError: with every broken rule.
+    """
+    # Imported here: it costs as much as the rest of the command, and neither --help nor a child needs it.
+    from pydantic_settings import (
+        BaseSettings,
+        InitSettingsSource,
+        PydanticBaseSettingsSource,
+        SettingsConfigDict,
+    )
+
+    class Layered(BaseSettings):
+        model_config = SettingsConfigDict(extra="allow")
+
+        @classmethod
+        def settings_customise_sources(
+            cls, settings_cls: type[BaseSettings], *_: object, **__: object
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            plain = ({name: given.value for name, given in layer.items()} for layer in layers)
+            return tuple(InitSettingsSource(settings_cls, values) for values in plain)
+
+    return Settings.model_validate(Layered().model_extra)
+
+
+def _broken_rules(error: ValidationError, layers: Sequence[Mapping[str, _Given]]) -> list[str]:
+    problems = []
+    for broken in error.errors(include_url=False):
+        setting = SETTINGS[str(broken["loc"][0])]
+        given = next((layer[setting.name] for layer in layers if setting.name in layer), None)
+        where = f"{given.value!r} ({given.origin})" if given else f"{setting.default} (default)"
+        reason = broken.get("ctx", {}).get("error", "")  # ours; bounds need none, the rule says it
+        problems.append(
+            f"{setting.name} = {where}: must be {setting.rule}" + (f"; {reason}" if reason else "")
+        )
+    return problems

@@ -1,0 +1,29 @@
+"""What the operator sees at start-up."""
+
+import socket
+
+from server.dispatch.answer import ModelInfo
+from server.settings import Settings
+
+
+def banner(model: ModelInfo, settings: Settings, listener: int) -> str:
+    """One readable block, and a line to try."""
+    address = f"http://{_authority(listener)}"
+    rows = {
+        "model": f"{model.name} {model.version} ({model.digest[:12]})",
+        "input": model.input,
+        "provider": f"{model.provider}, {settings.workers} worker{'s' * (settings.workers > 1)}",
+        "promise": f"answered within {settings.slo:g} s, or refused at once",
+        "address": address,
+    }
+    lines = [f"  {name:<9} {text}" for name, text in rows.items()]
+    return "\n".join(
+        ["Tureen is serving", *lines, "", f"  curl --data-binary @photo.jpg {address}/v1/images"]
+    )
+
+
+def _authority(listener: int) -> str:
+    with socket.socket(fileno=listener) as sock:
+        host, port = sock.getsockname()[:2]
+        sock.detach()
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

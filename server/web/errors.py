@@ -1,0 +1,117 @@
+"""The one table from errors to HTTP, and the problem documents (RFC 9457) made of it.
+
+Texts come from this table alone: nothing that a client sent, and nothing internal, is echoed.
+"""
+
+import math
+import random
+from dataclasses import dataclass
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+import batcher
+import preprocess.errors as image_errors
+from server.dispatch.answer import ImageRejected, ModelFailed
+
+
+class RequestError(Exception):
+    """The request itself is at fault. `code` is a row of `PROBLEMS`."""
+
+    def __init__(self, code: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(code)
+        self.code = code
+        self.headers = headers or {}
+
+
+class ClientGone(Exception):
+    """The client closed the connection; there is nobody to answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One kind of refusal. `code` is stable: clients may rely on it."""
+
+    status: int
+    code: str
+    title: str
+
+
+_ROWS = (
+    Problem(400, "bad_timeout", "X-Request-Timeout-Ms must be a whole number of milliseconds, 1 to 600000"),
+    Problem(400, "bad_content_length", "Content-Length must be a number"),
+    Problem(404, "not_found", "There is nothing at this path; GET / says where things are"),
+    Problem(405, "method_not_allowed", "This path does not take that method"),
+    Problem(408, "upload_timeout", "The body did not arrive in time"),
+    Problem(413, "body_too_large", "The body is larger than this server accepts"),
+    Problem(415, "not_an_image", "The body is not an image"),
+    Problem(415, "unsupported_format", "This image format is not accepted"),
+    Problem(422, "image_empty", "The body is empty"),
+    Problem(422, "image_truncated", "The image ends early"),
+    Problem(422, "image_corrupt", "The image is damaged"),
+    Problem(422, "too_many_pixels", "The image has more pixels than this server accepts"),
+    Problem(500, "internal_error", "The server failed; this is its fault"),
+    Problem(500, "model_error", "The model failed on this image"),
+    Problem(500, "worker_lost", "Every worker that took this image was lost with it"),
+    Problem(503, "queue_full", "The queue is full"),
+    Problem(503, "would_be_late", "The answer would come after its deadline"),
+    Problem(503, "not_ready", "No worker is ready"),
+    Problem(503, "shutting_down", "This server is shutting down"),
+    Problem(504, "deadline_exceeded", "The deadline passed before the answer was ready"),
+)
+
+PROBLEMS = {row.code: row for row in _ROWS}
+
+CODES: dict[type[Exception], str] = {
+    batcher.QueueFull: "queue_full",
+    batcher.WouldBeLate: "would_be_late",
+    batcher.NoRunner: "not_ready",
+    batcher.BatcherClosed: "shutting_down",
+    batcher.DeadlineExceeded: "deadline_exceeded",
+    batcher.BatchFailed: "model_error",
+    batcher.RetriesExhausted: "worker_lost",
+    image_errors.EmptyImage: "image_empty",
+    image_errors.NotAnImage: "not_an_image",
+    image_errors.UnsupportedFormat: "unsupported_format",
+    image_errors.TooManyPixels: "too_many_pixels",
+    image_errors.TruncatedImage: "image_truncated",
+    image_errors.CorruptImage: "image_corrupt",
+    ModelFailed: "model_error",
+}
+
+_SHUTTING_DOWN_WAIT_S = 5.0  # by then a load balancer sends elsewhere, or a successor is up
+_JITTER = 0.5  # up to half as long again, so that those refused together do not come back together
+
+
+def code_of(error: Exception) -> str:
+    """The code of any exception; `internal_error` for what is nobody's fault but ours."""
+    if isinstance(error, RequestError | ImageRejected):
+        return error.code
+    if isinstance(error, HTTPException):
+        return {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "internal_error")
+    return CODES.get(type(error), "internal_error")
+
+
+def problem_response(error: Exception, request_id: str) -> Response:
+    """The problem document for an error, with `Retry-After` where trying again may help."""
+    problem = PROBLEMS[code_of(error)]
+    document: dict[str, object] = {
+        "type": "about:blank",
+        "title": problem.title,
+        "status": problem.status,
+        "code": problem.code,
+        "request_id": request_id,
+    }
+    headers: dict[str, str] = dict(getattr(error, "headers", None) or {})
+    if problem.status in (429, 503):
+        wait_s = _wait_s(error)
+        document["retry_after_ms"] = math.ceil(wait_s * 1000)
+        headers["Retry-After"] = str(max(1, math.ceil(wait_s)))
+    body = msgspec.json.encode(document)
+    return Response(body, problem.status, headers, "application/problem+json")
+
+
+def _wait_s(error: Exception) -> float:
+    wait_s: float = getattr(error, "retry_after_s", _SHUTTING_DOWN_WAIT_S)
+    return wait_s * random.uniform(1.0, 1.0 + _JITTER)

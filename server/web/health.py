@@ -1,0 +1,65 @@
+"""GET /healthz, /readyz, /metrics and /: for load balancers, Prometheus and people."""
+
+from importlib.metadata import version
+
+import msgspec
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.requests import Request
+from starlette.responses import Response
+
+from batcher import NoRunner
+from server.dispatch.answer import ModelInfo
+from server.web.metrics import Metrics
+from server.web.runtime import Runtime
+
+_RETRY_S = 1.0
+
+
+class Health:
+    """What this process says about itself."""
+
+    def __init__(self, runtime: Runtime, metrics: Metrics) -> None:
+        self._runtime = runtime
+        self._metrics = metrics
+
+    async def alive(self, request: Request) -> Response:
+        """200 as long as the event loop turns."""
+        return _json({"status": "alive"})
+
+    async def ready(self, request: Request) -> Response:
+        """200 while a worker is ready and the process is not draining. Raises `NoRunner`."""
+        if not self._runtime.ready:
+            raise NoRunner("draining" if self._runtime.draining else "no worker is ready", _RETRY_S)
+        return _json({"status": "ready"})
+
+    async def metrics(self, request: Request) -> Response:
+        """Prometheus' text format."""
+        return Response(self._metrics.render(), media_type=CONTENT_TYPE_LATEST)
+
+    async def about(self, request: Request) -> Response:
+        """What this is and where things are."""
+        model = self._runtime.pool.model
+        return _json(
+            {
+                "name": "tureen",
+                "version": version("tureen"),
+                "what": "A dynamic-batching image inference server: POST an image, get its answer.",
+                "model": _model(model.result()) if model.done() else None,
+                "slo_ms": round(self._runtime.promise.slo_s * 1000),
+                "try": "curl --data-binary @photo.jpg http://HOST:PORT/v1/images",
+                "paths": {
+                    "POST /v1/images": "an image as the raw body; its answer as JSON",
+                    "GET /healthz": "200 while the process lives",
+                    "GET /readyz": "200 while it should be sent requests",
+                    "GET /metrics": "Prometheus metrics",
+                },
+            }
+        )
+
+
+def _model(model: ModelInfo) -> dict[str, str]:
+    return {"name": model.name, "version": model.version, "hash": model.digest}
+
+
+def _json(document: object) -> Response:
+    return Response(msgspec.json.encode(document), media_type="application/json")

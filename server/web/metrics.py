@@ -1,0 +1,112 @@
+"""What Prometheus sees. Label sets are fixed: nothing a client sends becomes a label."""
+
+from collections.abc import Iterator, Mapping
+from typing import Protocol
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from batcher import Stats
+from server.dispatch.answer import Answer
+
+_LATENCY_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0)
+_BATCH = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+_LAG_S = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
+
+
+class Source(Protocol):
+    """Where the gauges are read when Prometheus asks."""
+
+    def stats(self) -> Stats: ...
+    @property
+    def arriving_bytes(self) -> int: ...
+    @property
+    def workers(self) -> int: ...
+    @property
+    def worker_restarts(self) -> int: ...
+
+
+class Metrics:
+    """All metrics of one web process, in a registry of their own."""
+
+    def __init__(self, source: Source) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series beside each counter, of no use to anybody here
+        self.registry = registry = CollectorRegistry()
+        registry.register(_StateCollector(source))
+        self._queue = _latency(registry, "queue_delay", "From the last byte of an upload to its decoding")
+        self._decode = _latency(registry, "decode", "Decoding and preprocessing an image")
+        self._infer = _latency(registry, "inference", "The model's run of the batch an image was in")
+        self._total = _latency(
+            registry, "request", "From a request's head to its answer, answered images only"
+        )
+        self._batch = Histogram(
+            "tureen_batch_size", "Images in the batch an image ran in", buckets=_BATCH, registry=registry
+        )
+        self._requests = Counter(
+            "tureen_requests", "Requests by outcome: ok, a problem code, or client_gone", ["outcome"],
+            registry=registry,
+        )  # fmt: skip
+        self.loop_lag = Histogram(
+            "tureen_event_loop_lag_seconds", "How late the event loop runs a timer", buckets=_LAG_S,
+            registry=registry,
+        )  # fmt: skip
+
+    def count(self, outcome: str) -> None:
+        """One request has ended. `outcome` comes from a fixed set."""
+        self._requests.labels(outcome).inc()
+
+    def observe(self, answer: Answer, queue_s: float, total_s: float) -> None:
+        """One image was answered."""
+        self._queue.observe(queue_s)
+        self._decode.observe(answer.reply.decode_s)
+        self._infer.observe(answer.reply.infer_s)
+        self._total.observe(total_s)
+        self._batch.observe(answer.reply.batch)
+
+    def render(self) -> bytes:
+        """The text exposition format."""
+        return generate_latest(self.registry)
+
+
+class _StateCollector(Collector):
+    """Gauges and counters that others own, read at the moment of asking."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    def describe(self) -> list[Metric]:
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        stats, source = self._source.stats(), self._source
+        yield _gauge("queue_images", "Images waiting for a worker", stats.waiting)
+        yield _gauge("running_images", "Images with a worker", stats.running)
+        yield _gauge("held_bytes", "Encoded bytes of images not yet answered", stats.held_bytes)
+        yield _gauge("arriving_bytes", "Bytes reserved by uploads under way", source.arriving_bytes)
+        yield _gauge("queue_oldest_seconds", "How long the oldest waiting image has waited", stats.oldest_s)
+        yield _gauge("workers", "Workers there should be", source.workers)
+        yield _gauge("workers_ready", "Workers that are ready", stats.seats)
+        yield _counter("worker_restarts", "Workers replaced after they died", source.worker_restarts)
+        yield _counter("retried_images", "Images sent again after their worker died", stats.retried)
+        yield _by("expired_images", "Deadlines that passed, by stage", "stage", stats.expired)
+        yield _by("cancelled_images", "Images whose client left, by stage", "stage", stats.cancelled)
+
+
+def _latency(registry: CollectorRegistry, name: str, text: str) -> Histogram:
+    return Histogram(f"tureen_{name}_seconds", f"{text}, in seconds", buckets=_LATENCY_S, registry=registry)
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"tureen_{name}", text, value=value)
+
+
+def _counter(name: str, text: str, value: float) -> Metric:
+    return CounterMetricFamily(f"tureen_{name}", text, value=value)
+
+
+def _by(name: str, text: str, label: str, counts: Mapping[str, int]) -> Metric:
+    family = CounterMetricFamily(f"tureen_{name}", text, labels=[label])
+    for stage in ("waiting", "running"):
+        family.add_metric([stage], counts.get(stage, 0))
+    return family

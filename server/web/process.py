@@ -1,0 +1,106 @@
+"""The web process: `python -m server.web.process FD`, where FD is the listening socket it inherits.
+
+Its standard input is its tie to the supervisor: one line of settings, then nothing until `drain` or the end
+of input, which means the same: also a supervisor that was killed must leave nothing behind. Signals of the
+terminal go to the whole group; this process leaves them to the supervisor.
+"""
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+
+import uvloop
+from hypercorn.asyncio import serve
+
+from batcher import Batcher, Policy
+from preprocess.limits import Limits
+from server import demo
+from server.dispatch.answer import ModelInfo, Reply
+from server.dispatch.pool import Pool, PoolFailed
+from server.dispatch.wire import Load
+from server.settings import Settings
+from server.web.app import build_app
+from server.web.banner import banner
+from server.web.connection import hypercorn_config, refuse_http2
+from server.web.lag import watch_lag
+from server.web.metrics import Metrics
+from server.web.runtime import Promise, Runtime
+
+EXIT_FATAL = 3  # starting again would fail again
+
+log = logging.getLogger("tureen.web")
+
+
+def main(argv: list[str]) -> int:
+    """Serve until told to drain. Returns 0, or `EXIT_FATAL` if serving is impossible."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="tureen: %(message)s")
+    settings = Settings.model_validate_json(sys.stdin.buffer.readline())
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        try:
+            runner.run(_run(settings, int(argv[0])))
+        except BaseExceptionGroup as group:
+            failed, rest = group.split(PoolFailed)
+            if rest or not failed:
+                raise
+            print(f"tureen: cannot serve: {_innermost(failed)}", file=sys.stderr)
+            return EXIT_FATAL
+    return 0
+
+
+async def _run(settings: Settings, listener: int) -> None:
+    told = await _standard_input()
+    policy = Policy(
+        max_batch=settings.max_batch,
+        slo_s=settings.slo,
+        max_queue=settings.max_queue,
+        max_queue_bytes=settings.max_queue_bytes,
+    )
+    load = Load(str(settings.model or demo.FOLDER), settings.max_batch, settings.max_pixels)
+    refuse_http2()
+    batcher: Batcher[bytes, Reply]
+    async with Batcher(policy=policy) as batcher, Pool(batcher, load, settings.workers) as pool:
+        runtime = Runtime(Promise(settings.slo, Limits(max_pixels=settings.max_pixels)), batcher, pool)
+        metrics = Metrics(runtime)
+        app = build_app(runtime, metrics, settings.max_image_bytes, settings.upload_timeout)
+        async with asyncio.TaskGroup() as tasks:
+            lag = tasks.create_task(watch_lag(metrics.loop_lag.observe))
+            hello = tasks.create_task(_announce(pool, settings, listener))
+            config = hypercorn_config(listener, settings.keep_alive, settings.shutdown_timeout)
+            await serve(app, config, shutdown_trigger=_shutdown(told, runtime), mode="asgi")  # type: ignore[arg-type]
+            lag.cancel()
+            hello.cancel()
+        await batcher.drain()
+
+
+def _shutdown(told: asyncio.StreamReader, runtime: Runtime) -> Callable[[], Awaitable[None]]:
+    async def wait_told() -> None:
+        await told.readline()
+        runtime.draining = True
+
+    return wait_told
+
+
+async def _standard_input() -> asyncio.StreamReader:
+    reader = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    return reader
+
+
+async def _announce(pool: Pool, settings: Settings, listener: int) -> None:
+    model: ModelInfo = await asyncio.shield(pool.model)
+    print(banner(model, settings, listener), flush=True)
+
+
+def _innermost(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,54 @@
+"""What the routes share: the intake, the promise, and whether this process is still serving."""
+
+import time
+from dataclasses import dataclass
+
+from batcher import Batcher, Stats
+from preprocess.limits import Limits
+from server.dispatch.answer import Reply
+from server.dispatch.intake import Intake
+from server.dispatch.pool import Pool
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """What a client gets unless it asks otherwise."""
+
+    slo_s: float
+    limits: Limits
+
+
+class Runtime:
+    """One web process. `draining` is its only state: once set, it is not ready and closes connections."""
+
+    def __init__(self, promise: Promise, batcher: Batcher[bytes, Reply], pool: Pool) -> None:
+        self.promise = promise
+        self.intake = Intake(batcher, pool)
+        self.pool = pool
+        self.draining = False
+        self._batcher = batcher
+
+    @property
+    def ready(self) -> bool:
+        """Whether a load balancer should send requests here."""
+        return not self.draining and self._batcher.stats().seats > 0
+
+    def stats(self) -> Stats:
+        return self._batcher.stats()
+
+    @property
+    def arriving_bytes(self) -> int:
+        return self.intake.arriving_bytes
+
+    @property
+    def workers(self) -> int:
+        return self.pool.size
+
+    @property
+    def worker_restarts(self) -> int:
+        return self.pool.restarts
+
+    @staticmethod
+    def now() -> float:
+        """Seconds of CLOCK_MONOTONIC, the clock of every deadline."""
+        return time.monotonic()

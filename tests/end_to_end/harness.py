@@ -1,0 +1,178 @@
+"""A real server as a user starts it, and a raw HTTP/1.1 client: nothing between a test and the bytes."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Coroutine, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psutil
+
+START_S = 30.0  # a hang guard
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One HTTP response, whole."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self):
+        return json.loads(self.body)
+
+
+class Server:
+    """`tureen serve` in a session of its own, as a terminal would run it."""
+
+    def __init__(self, process: subprocess.Popen, address: str, log: Path) -> None:
+        self.process = process
+        self.host, port = address.removeprefix("http://").rsplit(":", 1)
+        self.port = int(port)
+        self._log = log
+        self._clients: list[Client] = []
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text()
+
+    @property
+    def web(self) -> psutil.Process:
+        children = psutil.Process(self.process.pid).children()
+        return next(child for child in children if _runs(child, "server.web.process"))
+
+    @property
+    def workers(self) -> list[psutil.Process]:
+        return [child for child in self.web.children() if _runs(child, "server.inference.worker")]
+
+    def tree(self) -> list[psutil.Process]:
+        top = psutil.Process(self.process.pid)
+        return [top, *top.children(recursive=True)]
+
+    def signal_group(self, number: signal.Signals) -> None:
+        os.killpg(self.process.pid, number)
+
+    def wait(self) -> int:
+        return self.process.wait(START_S)
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a test's asynchronous part and close every connection it made."""
+        return asyncio.run(self._closing(work))
+
+    async def connect(self) -> "Client":
+        client = Client(*await asyncio.open_connection(self.host, self.port))
+        self._clients.append(client)
+        return client
+
+    async def _closing(self, work: Coroutine[Any, Any, T]) -> T:
+        try:
+            return await work
+        finally:
+            for client in self._clients:
+                await client.close()
+            self._clients.clear()
+
+    async def metrics(self) -> dict[str, float]:
+        """Every sample of /metrics, by its name with labels."""
+        client = await self.connect()
+        text = (await client.request("GET", "/metrics")).body.decode()
+        await client.close()
+        lines = (line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+        return {name: float(value) for name, value in lines}
+
+
+def _runs(process: psutil.Process, module: str) -> bool:
+    try:
+        return module in process.cmdline()
+    except psutil.Error:  # it has just ended
+        return False
+
+
+class Client:
+    """One keep-alive connection."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    async def request(self, method: str, path: str, body: bytes = b"", **headers: str) -> Reply:
+        await self.send(method, path, body, **headers)
+        return await self.read()
+
+    async def post(self, image: bytes, **headers: str) -> Reply:
+        return await self.request("POST", "/v1/images", image, **headers)
+
+    async def send(self, method: str, path: str, body: bytes = b"", **headers: str) -> None:
+        fields = {"host": "test", "content-length": str(len(body))}
+        fields |= {name.replace("_", "-"): value for name, value in headers.items()}
+        head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+        self.writer.write(f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode() + body)
+        await self.writer.drain()
+
+    async def read(self) -> Reply:
+        """The next response. Raises `asyncio.IncompleteReadError` if the connection ends first."""
+        head = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin1")
+        status_line, *lines = head.strip().split("\r\n")
+        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        body = await self.reader.readexactly(int(headers.get("content-length", "0")))
+        return Reply(int(status_line.split()[1]), headers, body)
+
+    async def close(self) -> None:
+        self.writer.close()
+        try:
+            await self.writer.wait_closed()
+        except ConnectionError:
+            pass
+
+
+@contextmanager
+def serving(*flags: str, environ: Mapping[str, str] | None = None) -> Iterator[Server]:
+    """A server on a free port, ready; whatever is left of it at the end is killed."""
+    with tempfile.TemporaryDirectory(prefix="tureen-test-") as folder:
+        log = Path(folder) / "log"
+        with log.open("wb") as errors:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "server", "serve", "--port", "0", *flags],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                start_new_session=True,
+                env={**os.environ, **(environ or {})},
+            )
+        try:
+            yield Server(process, _address(process, log), log)
+        finally:
+            _end(process)
+
+
+def _address(process: subprocess.Popen, log: Path) -> str:
+    """Read the start-up block up to its address; the block is printed once the server is ready."""
+    assert process.stdout
+    for line in process.stdout:
+        if found := re.search(rb"address +(http://\S+)", line):
+            return found[1].decode()
+    raise AssertionError(f"the server did not start: exit {process.wait()}\n{log.read_text()}")
+
+
+def _end(process: subprocess.Popen) -> None:
+    """Ask nicely, so that coverage of the children is written; then make sure."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(START_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    if process.stdout:
+        process.stdout.close()

@@ -1,0 +1,95 @@
+"""Deadlines, urgency and bounds on a server that is busy."""
+
+import asyncio
+from collections import Counter
+
+import pytest
+
+from tests.end_to_end.harness import serving
+from tests.models import dense
+from tests.photos import photo
+
+pytestmark = pytest.mark.timeout(120)
+
+
+@pytest.fixture(scope="module")
+def slow_model(tmp_path_factory):
+    """About 10 ms a batch, whatever its size."""
+    return dense(tmp_path_factory.mktemp("model") / "slow.onnx", size=32, hidden=(4096, 4096))
+
+
+async def flood(server, count, **headers):
+    clients = [await server.connect() for _ in range(count)]
+    replies = await asyncio.gather(*(client.post(photo(n), **headers) for n, client in enumerate(clients)))
+    for client in clients:
+        await client.close()
+    return replies
+
+
+def test_full_queue_refuses_at_once_with_retry_after(slow_model):
+    """Past --max-queue the answer is 503 with a wait in whole seconds and one in milliseconds."""
+    with serving("--workers", "1", "--model", str(slow_model), "--max-queue", "4", "--slo", "30s") as server:
+        replies = server.run(flood(server, 100))
+
+    refused = [reply for reply in replies if reply.status == 503]
+    assert {200, 503} == {reply.status for reply in replies}
+    assert {"queue_full"} == {reply.json()["code"] for reply in refused}
+    assert all(int(reply.headers["retry-after"]) >= 1 for reply in refused)
+    assert all(reply.json()["retry_after_ms"] >= 0 for reply in refused)
+
+
+def test_more_than_can_be_in_time_is_refused_or_expires_and_the_rest_is_answered(slow_model):
+    """With a deadline of 60 ms and 200 images at once, each gets one of three honest outcomes."""
+    with serving("--workers", "1", "--model", str(slow_model)) as server:
+        server.run(flood(server, 5))
+        replies = server.run(flood(server, 200, x_request_timeout_ms="60"))
+        after = server.run(server.metrics())
+
+    outcomes = Counter(reply.status if reply.status == 200 else reply.json()["code"] for reply in replies)
+    assert outcomes.keys() <= {200, "would_be_late", "deadline_exceeded"}
+    assert 200 == outcomes.total()
+    assert outcomes["deadline_exceeded"] == sum(
+        value for name, value in after.items() if name.startswith("tureen_expired_images_total")
+    )
+    assert 0.0 == after["tureen_queue_images"] == after["tureen_held_bytes"]
+
+
+def test_byte_bound_counts_uploads_under_way(slow_model):
+    """Room for a body is taken when its head comes, so that many slow uploads cannot fill the memory."""
+    limits = ("--max-image-bytes", "1MB", "--max-queue-bytes", "2MB")
+    with serving("--workers", "1", "--model", str(slow_model), *limits) as server:
+
+        async def run():
+            clients = [await server.connect() for _ in range(3)]
+            for client in clients[:2]:
+                client.writer.write(b"POST /v1/images HTTP/1.1\r\nhost: t\r\ncontent-length: 1000000\r\n\r\n")
+            while (await server.metrics())["tureen_arriving_bytes"] < 2e6:
+                pass
+            return await clients[2].post(photo(1))
+
+        reply = server.run(run())
+
+    assert (503, "queue_full") == (reply.status, reply.json()["code"])
+
+
+def test_client_that_leaves_takes_its_image_along(slow_model):
+    """Images whose clients have gone are dropped, and counted by the stage they had reached."""
+    with serving("--workers", "1", "--model", str(slow_model), "--slo", "30s") as server:
+
+        async def run():
+            clients = [await server.connect() for _ in range(60)]
+            for n, client in enumerate(clients):
+                await client.send("POST", "/v1/images", photo(n))
+            for client in clients[10:]:
+                client.writer.transport.abort()
+            statuses = [(await client.read()).status for client in clients[:10]]
+            while not (await server.metrics()).get('tureen_requests_total{outcome="client_gone"}'):
+                pass
+            return statuses
+
+        statuses = server.run(run())
+        after = server.run(server.metrics())
+
+    assert [200] * 10 == statuses
+    cancelled = sum(v for k, v in after.items() if k.startswith("tureen_cancelled_images_total"))
+    assert cancelled > 0

@@ -1,0 +1,114 @@
+"""The `tureen` command, run as users run it: exit codes, and what it prints where."""
+
+import os
+import socket
+import subprocess
+import sys
+from argparse import ArgumentParser
+from importlib.metadata import version
+
+import pytest
+
+from server.settings import SETTINGS, add_arguments
+
+
+def tureen(*words, **variables):
+    """Run the command with these words, and these variables besides the process's own."""
+    command = [sys.executable, "-P", "-m", "server", *words]
+    return subprocess.run(command, env=os.environ | variables, capture_output=True, text=True, check=False)
+
+
+def test_version_is_that_of_the_package():
+    """It goes to standard output, for scripts."""
+    run = tureen("--version")
+
+    assert (run.returncode, run.stdout) == (0, f"tureen {version('tureen')}\n")
+
+
+def test_help_names_the_commands_and_shows_an_example():
+    """Who knows nothing yet learns what to type next."""
+    run = tureen("--help")
+
+    assert run.returncode == 0
+    assert "\n    serve     answer images over HTTP\n" in run.stdout
+    assert "\n  tureen serve " in run.stdout
+
+
+def test_no_command_shows_the_help_as_an_error():
+    """A script that forgot the command must not go on."""
+    run = tureen()
+
+    assert (run.returncode, run.stdout) == (2, "")
+    assert run.stderr.startswith("usage: tureen ")
+
+
+def test_an_unknown_command_is_refused_with_the_known():
+    """The error says what would have been right."""
+    run = tureen("sevre")
+
+    assert run.returncode == 2
+    assert "invalid choice: 'sevre' (choose from" in run.stderr
+
+
+@pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTINGS)
+def test_serve_help_tells_each_setting(setting):
+    """Flag, meaning, rule, default and variable, however the lines are broken."""
+    parser = ArgumentParser()
+    add_arguments(parser)
+    text = " ".join(parser.format_help().split())
+
+    facts = f"{setting.meaning}: {setting.rule}; default: {setting.default}; {setting.variable}"
+    assert f"{setting.flag} {setting.kind.metavar} {facts}" in text
+
+
+def test_serve_help_teaches():
+    """Headings by topic, an example, and what the same looks like in the environment and in TOML."""
+    run = tureen("serve", "--help")
+
+    lines = {line.strip() for line in run.stdout.splitlines()}
+    headings = {"address:", "model:", "promise:", "limits:", "life:", "examples:"}
+    assert headings | {"environment  TUREEN_MAX_BATCH=16 TUREEN_SLO=500ms", 'slo = "500ms"'} <= lines
+
+
+def test_wrong_settings_end_serve_with_a_list_and_no_traceback():
+    """All of them, from wherever they came, on standard error."""
+    run = tureen("serve", "--port", "x", "--wokers", "3", TUREEN_SLO="0", TUREEN_NOISE="1")
+
+    assert (run.returncode, run.stdout) == (2, "")
+    assert [line.split()[0] for line in run.stderr.splitlines()] == [
+        "tureen:",
+        "--wokers",
+        "TUREEN_NOISE",
+        "port",
+        "slo",
+    ]
+
+
+def test_a_flag_without_a_value_ends_serve():
+    """The usual words of argparse, the usual exit code."""
+    run = tureen("serve", "--port")
+
+    assert run.returncode == 2
+    assert "argument --port: expected one argument" in run.stderr
+
+
+def test_the_command_is_quick_to_import():
+    """Help must not load what serving needs."""
+    heavy = {"numpy", "onnxruntime", "starlette", "hypercorn", "PIL", "pydantic_settings", "anyio", "asyncio"}
+    program = f"import sys, server.cli; print(sorted({heavy!r} & sys.modules.keys()))"
+
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert run.stdout == "[]\n"
+
+
+def test_serve_gives_the_exit_code_of_the_server():
+    """A port that is taken is another failure than a wrong setting."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+
+        run = tureen("serve", "--port", str(port))
+
+    assert run.returncode == 1
+    assert f"127.0.0.1:{port}" in run.stderr
+    assert "Traceback" not in run.stderr
