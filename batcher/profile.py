@@ -8,8 +8,8 @@ _SLACK = 1.05  # a batch is big enough when its seconds an image are within 5 % 
 
 
 def blend(known: float | None, sample: float) -> float:
-    """An estimate corrected by one sample, robust to a single slow one."""
-    if known is None:
+    """An estimate corrected by one sample, robust to a single slow one. One of 0 is none: a coarse clock."""
+    if not known:
         return sample
     return known + _WEIGHT * (min(sample, _OUTLIER * known) - known)
 

@@ -30,6 +30,7 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
+from server.cpus import usable_cpus
 from server.units import COUNT, DURATION, HOUR, MB, MINUTE, PIXELS, SIZE, Kind
 
 __all__ = ["SETTINGS", "Setting", "Settings", "SettingsError", "Topic", "add_arguments", "load_settings"]
@@ -101,16 +102,6 @@ class _Words:
 
     default: str = ""
     rule: str = ""
-
-
-def usable_cpus() -> int:
-    """Count the CPUs this process may use: its affinity where the system has one, else all.
-
-    A container's CPU quota is not seen: it limits time, not CPUs.
-    """
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class Settings(BaseModel):

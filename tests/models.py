@@ -51,3 +51,27 @@ def two_inputs(path: Path) -> Path:
 def _normal(rng: np.random.Generator, fan_in: int, fan_out: int) -> np.ndarray:
     scale = 1.5 / np.sqrt(fan_in)
     return (rng.standard_normal((fan_in, fan_out), dtype=np.float32) * scale).astype(np.float32)
+
+
+def fussy(path: Path) -> Path:
+    """Scores made of each image's mean, with two faults: the logarithm of a dark image's is not a number, and
+    the output has one row too few for any batch but 1."""
+    nodes = [
+        helper.make_node("ReduceMean", ["image"], ["mean"], axes=[1, 2, 3], keepdims=0),
+        helper.make_node("Log", ["mean"], ["log"]),
+        helper.make_node("Unsqueeze", ["log", "start1"], ["column"]),
+        helper.make_node("MatMul", ["column", "two"], ["rows"]),
+        # keeps max(1, n - 1) rows: right for a batch of 1, one short for any other
+        helper.make_node("Shape", ["rows"], ["shape"], end=1),
+        helper.make_node("Sub", ["shape", "ones"], ["fewer"]),
+        helper.make_node("Max", ["fewer", "ones"], ["kept"]),
+        helper.make_node("Slice", ["rows", "start", "kept"], ["scores"]),
+    ]
+    weights = {
+        "two": np.array([[1.0, -1.0]], np.float32),
+        "start": np.array([0], np.int64),
+        "start1": np.array([1], np.int64),
+        "ones": np.array([1], np.int64),
+    }
+    image = ("image", TensorProto.FLOAT, ["N", 3, 8, 8])
+    return save(path, nodes, weights, [image], [("scores", TensorProto.FLOAT, ["M", 2])])

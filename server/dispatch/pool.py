@@ -55,6 +55,7 @@ class Pool:
         stillborn = 0
         while True:
             stillborn = 0 if await self._live(number) else stillborn + 1
+            log.warning("worker %d died %s; starting another", number, "early" if stillborn else "in service")
             if stillborn >= _GIVE_UP_AFTER:
                 raise PoolFailed(f"{stillborn} workers in a row died before they were ready")
             self.restarts += 1
@@ -108,7 +109,7 @@ class Pool:
             try:
                 await asyncio.shield(waiting)
             except asyncio.CancelledError:
-                process.kill()
+                _kill(process)
 
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
@@ -129,5 +130,10 @@ async def _wait_or_kill(process: Process) -> None:
     try:
         await asyncio.wait_for(process.wait(), _FAREWELL_S)
     except TimeoutError:
-        process.kill()
+        _kill(process)
         await process.wait()
+
+
+def _kill(process: Process) -> None:
+    if process.returncode is None:
+        process.kill()

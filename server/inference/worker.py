@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 import threading
+import traceback
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -43,19 +44,20 @@ def main(argv: list[str]) -> int:
 
 
 def _serve(connection: socket.socket, stream: BinaryIO, load: Load) -> int:
+    outbox = Outbox(connection)
+    inbox = Inbox()
+    # Before the model is loaded: a parent that dies meanwhile must not leave a worker behind.
+    threading.Thread(target=_read, args=(stream, inbox, outbox), name="reader", daemon=True).start()
     try:
         model_file, card, session, warmth = _open(load)
     except ModelError as error:
-        connection.sendall(frame(LoadFailed(str(error))))
+        outbox.send(frame(LoadFailed(str(error))))
         return 1
     batch = warmth.profile.best_size(max(warmth.profile.sizes)) or 1
     limits = Limits(max_pixels=load.max_pixels)
-    outbox = Outbox(connection)
-    inbox = Inbox()
     answerer = Answerer(card.output, warmth.probabilities)
     engine = Engine(session, answerer, limits, batch, inbox, outbox.send)
     outbox.send(frame(_ready(model_file, card, session, warmth, batch)))
-    threading.Thread(target=_read, args=(stream, inbox, outbox), name="reader", daemon=True).start()
     engine.run_forever()
     return 0
 
@@ -95,8 +97,10 @@ def _read(stream: BinaryIO, inbox: Inbox, outbox: Outbox) -> None:
     try:
         while (received := read_frame(stream)) is not None:
             _receive(*received, inbox, outbox)
-    finally:
-        os._exit(0)
+    except Exception:  # noqa: BLE001 - nothing can be answered any more: say why, and end
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
 
 
 def _receive(message: AnyMessage, payload: bytes, inbox: Inbox, outbox: Outbox) -> None:

@@ -13,7 +13,7 @@ from server.web.runtime import Runtime
 
 def build_app(runtime: Runtime, metrics: Metrics, max_image_bytes: int, upload_timeout_s: float) -> ASGIApp:
     """One application for one runtime."""
-    images, health = Images(runtime, metrics), Health(runtime, metrics)
+    images, health = Images(runtime, metrics, max_image_bytes), Health(runtime, metrics)
     router = Router(
         [
             Route("/v1/images", images.post, methods=["POST"]),

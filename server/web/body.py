@@ -17,7 +17,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from server.web.errors import RequestError
 
 _DRAIN_S = 5.0
+_LONGEST_LENGTH = 20  # digits
 _LAST: Message = {"type": "http.response.body", "body": b"", "more_body": False}
+
+
+def declared_length(headers: Headers) -> int:
+    """The Content-Length in bytes, 0 where there is none. Raises `RequestError` bad_content_length."""
+    declared = headers.get("content-length", "0")
+    if not (declared.isascii() and declared.isdecimal() and len(declared) < _LONGEST_LENGTH):
+        raise RequestError("bad_content_length", {"Connection": "close"})
+    return int(declared)
 
 
 class BodyGuard:
@@ -76,10 +85,7 @@ class GuardedBody:
         await self._finish()
 
     def _check_declared_length(self) -> None:
-        declared = self._headers.get("content-length", "0")
-        if not declared.isdecimal():
-            raise RequestError("bad_content_length", {"Connection": "close"})
-        if int(declared) > self._max_bytes:
+        if declared_length(self._headers) > self._max_bytes:
             raise RequestError("body_too_large")
 
     def _note(self, message: Message) -> None:

@@ -40,7 +40,8 @@ class Exchange:
                     headers["Connection"] = "close"
             await send(message)
 
-        self._metrics.count(await self._outcome(scope, receive, send_with_id))
+        outcome = await self._outcome(scope, receive, send_with_id)
+        self._metrics.count(scope["path"], outcome)
 
     async def _outcome(self, scope: Scope, receive: Receive, send: Send) -> str:
         request_id = scope["state"]["request_id"]

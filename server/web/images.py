@@ -10,6 +10,7 @@ from starlette.types import Receive
 from preprocess.header import read_header
 from server.dispatch.answer import Answer
 from server.dispatch.intake import Reservation, Upload
+from server.web.body import declared_length
 from server.web.disconnect import unless_gone
 from server.web.errors import ClientGone
 from server.web.metrics import Metrics
@@ -29,15 +30,17 @@ class Times:
 class Images:
     """The resource /v1/images."""
 
-    def __init__(self, runtime: Runtime, metrics: Metrics) -> None:
+    def __init__(self, runtime: Runtime, metrics: Metrics, max_image_bytes: int) -> None:
         self._runtime = runtime
         self._metrics = metrics
+        self._max_image_bytes = max_image_bytes
 
     async def post(self, request: Request) -> Response:
         """Answer one image sent as the raw body. Raises what `server.web.errors` has a row for."""
         received: float = request.state.received
         terms = read_terms(request.headers)
-        declared = int(request.headers.get("content-length", "0"))
+        # What is declared past the limit is refused for its size when it is read, not for want of room.
+        declared = min(declared_length(request.headers), self._max_image_bytes)
         with self._runtime.intake.reserve(declared) as reservation:
             body = await _read(request.receive, reservation)
             uploaded = self._runtime.now()

@@ -10,6 +10,7 @@ from prometheus_client.registry import Collector
 from batcher import Stats
 from server.dispatch.answer import Answer
 
+_RESOURCES = {"/v1/images": "images", "/healthz": "health", "/readyz": "health", "/metrics": "metrics"}
 _LATENCY_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0)
 _BATCH = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 _LAG_S = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
@@ -44,17 +45,17 @@ class Metrics:
             "tureen_batch_size", "Images in the batch an image ran in", buckets=_BATCH, registry=registry
         )
         self._requests = Counter(
-            "tureen_requests", "Requests by outcome: ok, a problem code, or client_gone", ["outcome"],
-            registry=registry,
+            "tureen_requests", "Requests by resource and outcome: ok, a problem code, or client_gone",
+            ["resource", "outcome"], registry=registry,
         )  # fmt: skip
         self.loop_lag = Histogram(
             "tureen_event_loop_lag_seconds", "How late the event loop runs a timer", buckets=_LAG_S,
             registry=registry,
         )  # fmt: skip
 
-    def count(self, outcome: str) -> None:
-        """One request has ended. `outcome` comes from a fixed set."""
-        self._requests.labels(outcome).inc()
+    def count(self, path: str, outcome: str) -> None:
+        """One request has ended. `outcome` comes from a fixed set; so does what is made of `path`."""
+        self._requests.labels(_RESOURCES.get(path, "other"), outcome).inc()
 
     def observe(self, answer: Answer, queue_s: float, total_s: float) -> None:
         """One image was answered."""

@@ -41,6 +41,7 @@ class Server:
         self.host, port = address.removeprefix("http://").rsplit(":", 1)
         self.port = int(port)
         self._log = log
+        self.final_log = ""
         self._clients: list[Client] = []
 
     @property
@@ -150,10 +151,14 @@ def serving(*flags: str, environ: Mapping[str, str] | None = None) -> Iterator[S
                 start_new_session=True,
                 env={**os.environ, **(environ or {})},
             )
+        server = None
         try:
-            yield Server(process, _address(process, log), log)
+            server = Server(process, _address(process, log), log)
+            yield server
         finally:
             _end(process)
+            if server:
+                server.final_log = log.read_text()
 
 
 def _address(process: subprocess.Popen, log: Path) -> str:

@@ -52,7 +52,7 @@ def test_every_accepted_request_is_answered(slow_model, how):
 
 def accepted(now: dict[str, float]) -> bool:
     """Whether every image has reached the queue."""
-    done = now.get('tureen_requests_total{outcome="ok"}', 0)
+    done = now.get('tureen_requests_total{outcome="ok",resource="images"}', 0)
     return now["tureen_queue_images"] + now["tureen_running_images"] + done >= IN_FLIGHT
 
 

@@ -1,0 +1,165 @@
+"""The one wait that is allowed while there is room: for items on their way, where a larger batch pays."""
+
+import pytest
+
+from tests.fakes import GatedRunner, all_blocked, new_batcher, now, pass_until, virtual_time
+
+
+def lingering_batcher(**limits):
+    """Give a batcher that knows a batch to cost 8 s, and 1 s an item on top."""
+    batcher = new_batcher(max_batch=16, **limits)
+    for size in (1, 8, 16):
+        batcher.profile.observe(size, 8.0 + size)
+    return batcher
+
+
+@virtual_time
+async def test_it_waits_for_the_fixed_cost_at_most():
+    """An announced item that does not come delays the others by what a batch costs anyway."""
+    async with lingering_batcher() as batcher:
+        runner = GatedRunner(batcher, room=16)
+        with batcher.arriving():
+            ticket = batcher.enqueue_nowait("a")
+            await pass_until(7.9)
+            before = list(runner.batches)
+            await pass_until(8.0)
+
+        assert ([], [["a"]]) == (before, runner.batches)
+        runner.answer("a")
+        await ticket.wait()
+
+
+@virtual_time
+async def test_what_arrives_meanwhile_joins_the_batch():
+    """That is what the wait is for."""
+    async with lingering_batcher() as batcher:
+        runner = GatedRunner(batcher, room=16)
+        with batcher.arriving():
+            first = batcher.enqueue_nowait("a")
+            await pass_until(2.0)
+            second = batcher.enqueue_nowait("b")
+        await all_blocked()
+
+        assert ([["a", "b"]], 2.0) == (runner.batches, now())
+        runner.answer("a", "b")
+        assert ("A", "B") == (await first.wait(), await second.wait())
+
+
+@virtual_time
+async def test_it_ends_when_nothing_is_on_its_way_any_more():
+    """An upload that was broken off is not waited for."""
+    async with lingering_batcher() as batcher:
+        runner = GatedRunner(batcher, room=16)
+        with pytest.raises(ConnectionError), batcher.arriving():
+            ticket = batcher.enqueue_nowait("a")
+            await pass_until(1.0)
+            raise ConnectionError
+        await all_blocked()
+
+        assert ([["a"]], 1.0) == (runner.batches, now())
+        runner.answer("a")
+        await ticket.wait()
+
+
+@virtual_time
+async def test_nothing_on_its_way_is_no_wait():
+    """An item alone is sent at once."""
+    async with lingering_batcher() as batcher:
+        runner = GatedRunner(batcher, room=16)
+        ticket = batcher.enqueue_nowait("a")
+        await all_blocked()
+
+        assert ([["a"]], 0.0) == (runner.batches, now())
+        runner.answer("a")
+        await ticket.wait()
+
+
+@virtual_time
+async def test_it_ends_at_the_latest_safe_start_of_the_head():
+    """A batch of one more has to end in time: due at 14, the start is at 14 - 10."""
+    async with lingering_batcher() as batcher:
+        runner = GatedRunner(batcher, room=16)
+        with batcher.arriving():
+            ticket = batcher.enqueue_nowait("a", deadline=14.0)
+            await pass_until(3.9)
+            before = list(runner.batches)
+            await pass_until(4.0)
+
+        assert ([], [["a"]]) == (before, runner.batches)
+        runner.answer("a")
+        await ticket.wait()
+
+
+@virtual_time
+async def test_it_ends_at_the_latest_safe_start_of_any_that_waits():
+    """A less urgent item with an earlier deadline is not made late by the wait."""
+    async with lingering_batcher() as batcher:
+        runner = GatedRunner(batcher, room=16)
+        with batcher.arriving():
+            urgent = batcher.enqueue_nowait("a", deadline=90.0, urgency=0)
+            tight = batcher.enqueue_nowait("b", deadline=14.0)
+            await pass_until(3.0)
+
+        assert [["a", "b"]] == runner.batches
+        runner.answer("a", "b")
+        assert ("A", "B") == (await urgent.wait(), await tight.wait())
+
+
+@virtual_time
+async def test_newcomers_ahead_do_not_prolong_it():
+    """An item that is overtaken again and again waits no longer than the fixed cost either."""
+    async with lingering_batcher() as batcher:
+        runner = GatedRunner(batcher, room=16)
+        with batcher.arriving():
+            tickets = [batcher.enqueue_nowait("a", deadline=90.0)]
+            await pass_until(6.0)
+            tickets.append(batcher.enqueue_nowait("b", deadline=80.0))
+            await pass_until(8.0)
+
+        assert [["b", "a"]] == runner.batches
+        runner.answer("a", "b")
+        assert ["A", "B"] == [await ticket.wait() for ticket in tickets]
+
+
+@virtual_time
+async def test_it_needs_room_for_one_more():
+    """A seat that takes no more than what waits gains nothing by waiting."""
+    async with lingering_batcher() as batcher:
+        runner = GatedRunner(batcher, room=1)
+        with batcher.arriving():
+            ticket = batcher.enqueue_nowait("a")
+            await all_blocked()
+
+        assert [["a"]] == runner.batches
+        runner.answer("a")
+        await ticket.wait()
+
+
+@virtual_time
+async def test_it_needs_more_items_than_free_seats():
+    """What is on its way would run beside this one, not with it."""
+    async with lingering_batcher() as batcher:
+        runners = [GatedRunner(batcher, room=16), GatedRunner(batcher, room=16)]
+        with batcher.arriving():
+            ticket = batcher.enqueue_nowait("a")
+            await all_blocked()
+
+        assert [["a"]] == runners[0].batches
+        runners[0].answer("a")
+        await ticket.wait()
+
+
+@virtual_time
+async def test_one_that_waited_for_a_runner_is_not_kept():
+    """It has waited longer than the fixed cost already."""
+    async with lingering_batcher() as batcher:
+        runner = GatedRunner(batcher)
+        with batcher.arriving():
+            ticket = batcher.enqueue_nowait("a")
+            await pass_until(9.0)
+            runner.seat.grant(16)
+            await all_blocked()
+
+        assert [["a"]] == runner.batches
+        runner.answer("a")
+        await ticket.wait()

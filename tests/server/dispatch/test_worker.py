@@ -1,0 +1,183 @@
+"""Dispatch's end of a worker's socket, with a worker of our own at the other end: a real socket pair."""
+
+import asyncio
+import socket
+from contextlib import asynccontextmanager
+
+import pytest
+
+from batcher import Batcher, Policy
+from server.dispatch.answer import ImageRejected, ModelFailed
+from server.dispatch.wire import (
+    Broken,
+    Done,
+    Drop,
+    FrameReader,
+    Item,
+    Load,
+    LoadFailed,
+    Ran,
+    Ready,
+    Rejected,
+    frame,
+)
+from server.dispatch.worker import CannotLoad, Worker, WorkerLost
+
+LOAD = Load("m.onnx", 8, 1000)
+READY = Ready("m", "1", "ab", "x", "CPU", 2, {1: 0.5})
+
+
+class FarEnd:
+    """The worker's side: reads what dispatch sends, sends what the test says."""
+
+    def __init__(self, reader, writer):
+        self.reader, self.writer = reader, writer
+        self.frames = FrameReader()
+        self.pending = []
+
+    async def next(self):
+        while not self.pending:
+            self.pending += self.frames.feed(await self.reader.read(65536))
+        return self.pending.pop(0)
+
+    def send(self, message, payload=b""):
+        self.writer.write(frame(message, payload))
+
+
+@asynccontextmanager
+async def connected(policy=None):
+    """A batcher, the worker's protocol, and its far end."""
+    async with Batcher(policy=policy) as batcher:
+        ours, theirs = socket.socketpair()
+        loop = asyncio.get_running_loop()
+        _, worker = await loop.create_unix_connection(lambda: Worker(batcher, LOAD), sock=ours)
+        far = FarEnd(*await asyncio.open_unix_connection(sock=theirs))
+        try:
+            yield batcher, worker, far
+        finally:
+            worker.hang_up()
+            far.writer.close()
+            await worker.lost.wait()
+
+
+async def ready(far, worker):
+    assert LOAD == (await far.next())[0]
+    far.send(READY)
+    assert READY == await worker.ready
+
+
+def run(test):
+    asyncio.run(asyncio.wait_for(test(), 20))
+
+
+def test_ready_worker_is_sent_images_and_its_answers_come_back():
+    """The payload goes out as it is, the answer's members come back as they are, and runs are learned from."""
+
+    async def test():
+        async with connected() as (batcher, worker, far):
+            await ready(far, worker)
+            waiting = asyncio.ensure_future(batcher.submit(b"image"))
+            item, payload = await far.next()
+            assert (Item, b"image") == (type(item), payload)
+            far.send(Ran(1, 0.25))
+            far.send(Done(item.seq, 1.0, 0.1, 0.25, 1), b'"a":1')
+            reply = await waiting
+            assert (b'"a":1', 1.0, 0.1, 0.25, 1) == (
+                reply.members, reply.begun, reply.decode_s, reply.infer_s, reply.batch,
+            )  # fmt: skip
+            assert 0.45 == pytest.approx(batcher.profile.seconds(1))  # 0.5 from ready, moved by one sample
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    ("message", "error", "text"),
+    [
+        (lambda seq: Rejected(seq, "image_corrupt"), ImageRejected, "image_corrupt"),
+        (lambda seq: Broken(seq, "boom"), ModelFailed, "boom"),
+    ],
+)
+def test_failures_reach_their_own_waiter(message, error, text):
+    """The image's fault and the model's fault are told apart."""
+
+    async def test():
+        async with connected() as (batcher, worker, far):
+            await ready(far, worker)
+            waiting = asyncio.ensure_future(batcher.submit(b"image"))
+            item, _ = await far.next()
+            far.send(message(item.seq))
+            with pytest.raises(error, match=text):
+                await waiting
+
+    run(test)
+
+
+def test_cancelled_image_is_dropped_at_the_worker():
+    """Dispatch tells the worker, so that it need not decode it."""
+
+    async def test():
+        async with connected() as (batcher, worker, far):
+            await ready(far, worker)
+            ticket = batcher.enqueue_nowait(b"image")
+            item, _ = await far.next()
+            ticket.cancel()
+            assert Drop(item.seq) == (await far.next())[0]
+            far.send(Done(item.seq, 0.0, 0.0, 0.0, 1))
+
+    run(test)
+
+
+def test_load_that_fails_is_told():
+    """The reason goes to whoever started the worker."""
+
+    async def test():
+        async with connected() as (_, worker, far):
+            far.send(LoadFailed("no such operator"))
+            with pytest.raises(CannotLoad, match="no such operator"):
+                await worker.ready
+
+    run(test)
+
+
+def test_worker_that_goes_before_it_is_ready():
+    """Lost, not failed: another try may do better."""
+
+    async def test():
+        async with connected() as (_, worker, far):
+            far.writer.close()
+            with pytest.raises(WorkerLost):
+                await worker.ready
+
+    run(test)
+
+
+@pytest.mark.parametrize("nonsense", [b"\xff" * 64, frame(LOAD), frame(Done(99, 0, 0, 0, 1))])
+def test_worker_that_talks_nonsense_is_cut_off_and_loses_nothing(nonsense):
+    """Its connection ends, and what it held waits for another worker."""
+
+    async def test():
+        async with connected() as (batcher, worker, far):
+            await ready(far, worker)
+            ticket = batcher.enqueue_nowait(b"image")
+            await far.next()
+            far.writer.write(nonsense)
+            await worker.lost.wait()
+            assert (1, 0, 1) == (batcher.stats().waiting, batcher.stats().seats, batcher.stats().retried)
+            ticket.cancel()
+
+    run(test)
+
+
+def test_image_that_outlives_every_worker_is_given_up():
+    """A retry is worth something only so often: then its own waiter hears of it."""
+
+    async def test():
+        async with connected(Policy(max_attempts=1)) as (batcher, worker, far):
+            await ready(far, worker)
+            waiting = asyncio.ensure_future(batcher.submit(b"poison"))
+            await far.next()
+            far.writer.close()
+            with pytest.raises(Exception, match="1 runners were lost with it"):
+                await waiting
+
+    run(test)
