@@ -26,9 +26,7 @@ class Load:
     """Measured seconds of one runner an item; None before the first answer."""
 
 
-def admit(
-    now: float, load: Load, size: int, cost_s: float, deadline: float, policy: Policy
-) -> Refused | None:
+def admit(now: float, load: Load, size: int, cost_s: float, deadline: float, policy: Policy) -> Refused | None:
     """None to accept, or the refusal with the predicted wait after which the item would have fitted."""
     if not load.seats and load.seat_expected is None:
         return NoRunner("no runner is ready", _UNKNOWN_WAIT_S)

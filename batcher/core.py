@@ -51,7 +51,7 @@ class Batcher(Generic[T, R]):
         self.policy = policy or Policy()
         self.profile = Profile()
         self.seat_expected: float | None = None
-        """When a runner should be ready, on the batcher's clock, while none is; whoever starts runners says."""
+        """When a runner should be ready while none is, on the batcher's clock; who starts runners says so."""
         self._run_batch = run_batch
         self._clock = clock
         self._queue: WaitingQueue[T, R] = WaitingQueue()
@@ -119,7 +119,7 @@ class Batcher(Generic[T, R]):
 
     @contextmanager
     def arriving(self) -> Iterator[None]:
-        """Announce an item that is on its way: a batch that gains by it may wait, for its fixed cost at most."""
+        """Announce an item on its way: a batch that gains by it may wait, for its fixed cost at most."""
         self._arriving += 1
         try:
             yield
@@ -239,9 +239,12 @@ class Batcher(Generic[T, R]):
                     case Idle():
                         await self._changed.wait()
         finally:
-            # CORRECTNESS: refuse first, then settle, so that no item slips in between
-            self._closing = True
-            self._ledger.abort()
+            self._end()
+
+    def _end(self) -> None:
+        # CORRECTNESS: refuse first, then settle, so that no item slips in between
+        self._closing = True
+        self._ledger.abort()
 
     def _dispatch(self) -> WakeAt | Idle:
         """Send whatever can be sent now."""
@@ -251,9 +254,7 @@ class Batcher(Generic[T, R]):
             room = seat.room if seat else 0
             self._discard_dead(now, room)
             seats = sum(other.room == room for other in self._seats)
-            action = decide(
-                now, self._queue.view(), Room(room, seats), self._arriving, self.policy, self.profile
-            )
+            action = decide(now, self._queue.view(room), Room(room, seats), self._arriving, self.policy, self.profile)
             if not isinstance(action, Dispatch) or seat is None:
                 return action  # type: ignore[return-value]  # no seat, no room, no Dispatch
             self._send(now, seat, self._queue.take(action.count))
@@ -261,11 +262,12 @@ class Batcher(Generic[T, R]):
     def _discard_dead(self, now: float, room: int) -> None:
         """CORRECTNESS: nothing is started after its deadline, even if its timer comes late, nor for a waiter
         whose task was cancelled just now and has not run yet."""
-        for entry in self._queue.first(room):
-            if entry.done:
-                self._ledger.cancel(entry)
-            elif entry.deadline <= now:
-                self._ledger.expire(entry)
+        while dead := [entry for entry in self._queue.first(room) if entry.done or entry.deadline <= now]:
+            for entry in dead:
+                if entry.done:
+                    self._ledger.cancel(entry)
+                else:
+                    self._ledger.expire(entry)
 
     def _send(self, now: float, seat: Seat[T, R], entries: list[Entry[T, R]]) -> None:
         seat.held.update(entries)
@@ -299,6 +301,7 @@ class Batcher(Generic[T, R]):
             if kind is None:
                 await self.drain()
         finally:
+            self._end()  # CORRECTNESS: here too, since a run loop cancelled before its first step never ran
             self._loop.cancel()
             await self._tasks.__aexit__(kind, error, trace)
 

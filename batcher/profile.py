@@ -51,7 +51,7 @@ class Profile:
         """The fixed cost of a batch in seconds (the intercept alpha of alpha + beta n), 0 while unknown."""
         if len(self._sizes) < 2:
             return 0.0
-        return max(0.0, self._on_line(0))
+        return self._on_line(0)
 
     def best_size(self, limit: int) -> int | None:
         """The smallest size up to `limit` within 5 % of the best seconds an image; None while unknown."""

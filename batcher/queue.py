@@ -23,12 +23,13 @@ class WaitingQueue(Generic[T, R]):
     def __len__(self) -> int:
         return len(self._places)
 
-    def view(self) -> QueueView:
-        """What `decide` may look at."""
-        if not self._places:
-            return QueueView(count=0)
-        head = self._places[0][1]
-        return QueueView(len(self._places), head.deadline, head.arrived, head.cost_s)
+    def view(self, room: int) -> QueueView:
+        """What `decide` may look at, with room for `room` of them. O(room)."""
+        first = self.first(room)
+        if not first:
+            return QueueView(len(self._places))
+        due = [entry.deadline - entry.cost_s for entry in first]
+        return QueueView(len(self._places), due[0], min(due), min(entry.arrived for entry in first))
 
     def add(self, entry: Entry[T, R]) -> None:
         insort(self._places, (entry.order, entry), key=_order)

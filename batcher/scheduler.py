@@ -1,8 +1,8 @@
 """When to send how many: a pure function of what it is given. No clock, no tasks, no queue walking.
 
 Work-conserving: an item never waits while there is room for it, with one exception, the linger: at most the
-measured fixed cost of a batch, only while items are announced as on their way, only where the profile says
-that a larger batch is cheaper an item, and never past the latest safe start.
+measured fixed cost of a batch, only while items are announced as on their way that would run with it, only
+where the profile says that a larger batch is cheaper an item, and never past the latest safe start.
 """
 
 from dataclasses import dataclass
@@ -14,12 +14,16 @@ from batcher.profile import Profile
 
 @dataclass(frozen=True, slots=True)
 class QueueView:
-    """The queue as `decide` sees it. Times in seconds on the batcher's clock; they are the head's."""
+    """The queue as `decide` sees it. Times in seconds on the batcher's clock; an entry is due at its deadline
+    less its own work. The last two are of those that fit in the room, in whatever order they stand."""
 
     count: int
-    deadline: float = float("inf")
-    arrived: float = 0.0
-    cost_s: float = 0.0
+    head_due: float = float("inf")
+    """When the head is due."""
+    first_due: float = float("inf")
+    """When the first of them is due."""
+    oldest: float = 0.0
+    """When that of them arrived that has waited longest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,8 @@ def decide(
     if not queue.count or room.items < 1:
         return Idle()
     count = best_batch(now, queue, room, policy, profile)
-    if arriving and count == queue.count and (start := latest_start(queue, count, policy, profile)) > now:
+    within_reach = min(room.items, _share(queue.count + arriving, room))
+    if within_reach > count == queue.count and (start := latest_start(queue, count, policy, profile)) > now:
         return WakeAt(start)
     return Dispatch(count)
 
@@ -65,9 +70,8 @@ def best_batch(now: float, queue: QueueView, room: Room, policy: Policy, profile
     """How many to send: the fair share among equal seats, no more than pays, no more than the head's deadline
     allows. At least one."""
     limit = min(queue.count, room.items, policy.max_batch)
-    share = ceil(queue.count / room.seats)
     pays = profile.best_size(policy.max_batch) or policy.max_batch
-    return _in_time(now, queue, min(limit, share, pays), profile)
+    return _in_time(now, queue, min(limit, _share(queue.count, room), pays), profile)
 
 
 def latest_start(queue: QueueView, count: int, policy: Policy, profile: Profile) -> float:
@@ -75,13 +79,17 @@ def latest_start(queue: QueueView, count: int, policy: Policy, profile: Profile)
     if not profile.cheaper_if_larger(count, policy.max_batch):
         return float("-inf")
     one_more = profile.seconds(count + 1) or 0.0
-    return min(queue.arrived + profile.fixed_s, queue.deadline - queue.cost_s - one_more)
+    return min(queue.oldest + profile.fixed_s, queue.first_due - one_more)
+
+
+def _share(items: int, room: Room) -> int:
+    return ceil(items / room.seats)
 
 
 def _in_time(now: float, queue: QueueView, count: int, profile: Profile) -> int:
     """The largest size up to `count` that ends before the head's deadline. Halving is close enough: the
     profile is no truer than that, and this runs for every batch."""
-    left = queue.deadline - now - queue.cost_s
+    left = queue.head_due - now
     while count > 1 and (profile.seconds(count) or 0.0) > left:
         count //= 2
     return count

@@ -30,9 +30,7 @@ def load(waiting=0, held_bytes=0, ahead=0, seats=1, seat_expected=None, pace_s=N
         pytest.param(load(seats=0, seat_expected=NOW - 4), 0.0, 0.0, id="a seat is overdue"),
         pytest.param(load(seats=0), 0.0, 0.0, id="nobody knows when a seat will be there"),
         pytest.param(load(seats=1, seat_expected=NOW + 4), 0.0, 0.0, id="a further seat does not matter"),
-        pytest.param(
-            load(seats=0, seat_expected=NOW + 4, pace_s=2.0, ahead=3), 0.0, 12.0, id="all of it, on one seat"
-        ),
+        pytest.param(load(seats=0, seat_expected=NOW + 4, pace_s=2.0, ahead=3), 0.0, 12.0, id="all of it, on one seat"),
     ],
 )
 def test_predicted_seconds(held, cost_s, expected):
@@ -61,9 +59,7 @@ def test_drain_seconds(held, expected):
     [
         pytest.param(load(), 0, NOW + 1, None, id="nothing is held"),
         pytest.param(load(waiting=3, ahead=3), 0, NOW + 1, None, id="the last place"),
-        pytest.param(
-            load(waiting=4, pace_s=2.0), 0, NOW + 99, QueueFull("4 items wait already", 8.0), id="count"
-        ),
+        pytest.param(load(waiting=4, pace_s=2.0), 0, NOW + 99, QueueFull("4 items wait already", 8.0), id="count"),
         pytest.param(load(held_bytes=900), 100, NOW + 1, None, id="the last byte"),
         pytest.param(
             load(held_bytes=900, waiting=2, pace_s=2.0),
@@ -81,9 +77,7 @@ def test_drain_seconds(held, expected):
             id="late",
         ),
         pytest.param(load(), 0, NOW, None, id="due now, nothing measured"),
-        pytest.param(
-            load(), 0, NOW - 1, WouldBeLate("the answer would be 1.000 s late", 1.0), id="late already"
-        ),
+        pytest.param(load(), 0, NOW - 1, WouldBeLate("the answer would be 1.000 s late", 1.0), id="late already"),
         pytest.param(load(seats=0), 0, NOW + 99, NoRunner("no runner is ready", 1.0), id="no runner"),
         pytest.param(load(seats=0, seat_expected=NOW + 9), 0, NOW + 9, None, id="a runner in time"),
         pytest.param(
@@ -93,9 +87,7 @@ def test_drain_seconds(held, expected):
             WouldBeLate("the answer would be 2.000 s late", 2.0),
             id="a runner too late",
         ),
-        pytest.param(
-            load(seats=0, waiting=4), 0, NOW - 1, NoRunner("no runner is ready", 1.0), id="no runner, first"
-        ),
+        pytest.param(load(seats=0, waiting=4), 0, NOW - 1, NoRunner("no runner is ready", 1.0), id="no runner, first"),
         pytest.param(load(waiting=4), 0, NOW - 1, QueueFull("4 items wait already", 0.0), id="count before late"),
     ],
 )

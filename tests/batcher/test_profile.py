@@ -137,9 +137,7 @@ def test_repr_shows_milliseconds():
     assert "Profile(1: 9.00 ms, 8: 16.50 ms)" == repr(measured({8: 0.0165, 1: 0.009}))
 
 
-@given(
-    st.dictionaries(st.integers(1, 64), st.floats(0.001, 10.0), min_size=2, max_size=6), st.integers(1, 64)
-)
+@given(st.dictionaries(st.integers(1, 64), st.floats(0.001, 10.0), min_size=2, max_size=6), st.integers(1, 64))
 def test_any_profile_predicts(seconds, limit):
     """Whatever was measured, predictions are at least 0, and the best size is within the limit."""
     profile = measured(seconds)
