@@ -17,9 +17,7 @@ def banner(model: ModelInfo, settings: Settings, listener: int) -> str:
         "address": address,
     }
     lines = [f"  {name:<9} {text}" for name, text in rows.items()]
-    return "\n".join(
-        ["Tureen is serving", *lines, "", f"  curl --data-binary @photo.jpg {address}/v1/images"]
-    )
+    return "\n".join(["Tureen is serving", *lines, "", f"  curl --data-binary @photo.jpg {address}/v1/images"])
 
 
 def _authority(listener: int) -> str:

@@ -48,9 +48,7 @@ class BodyGuard:
 class GuardedBody:
     """One request's body and answer, under guard."""
 
-    def __init__(
-        self, scope: Scope, receive: Receive, send: Send, max_bytes: int, upload_timeout_s: float
-    ) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, max_bytes: int, upload_timeout_s: float) -> None:
         self._receive = receive
         self._send = send
         self._max_bytes = max_bytes

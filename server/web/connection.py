@@ -20,12 +20,8 @@ def hypercorn_config(listener: int, keep_alive_s: float, graceful_s: float) -> C
     config.alpn_protocols = ["http/1.1"]
     config.backlog = _BACKLOG
     config.h11_max_incomplete_size = _HEADER_BYTES
-    config.keep_alive_timeout = (
-        keep_alive_s  # longer than the load balancer's, or it meets closed connections
-    )
-    config.keep_alive_max_requests = (
-        _NO_CAP  # a closed connection now and then is a lost request now and then
-    )
+    config.keep_alive_timeout = keep_alive_s  # longer than the load balancer's, or it meets closed connections
+    config.keep_alive_max_requests = _NO_CAP  # a closed connection now and then is a lost request now and then
     config.graceful_timeout = graceful_s
     config.include_server_header = False
     config.loglevel = "WARNING"

@@ -41,6 +41,8 @@ class Problem:
 _ROWS = (
     Problem(400, "bad_timeout", "X-Request-Timeout-Ms must be a whole number of milliseconds, 1 to 600000"),
     Problem(400, "bad_content_length", "Content-Length must be a number"),
+    Problem(400, "bad_multipart", "The multipart form is malformed, cut short, or not within this server's limits"),
+    Problem(400, "image_part_missing", "The form has no part named image or file"),
     Problem(404, "not_found", "There is nothing at this path; GET / says where things are"),
     Problem(405, "method_not_allowed", "This path does not take that method"),
     Problem(408, "upload_timeout", "The body did not arrive in time"),

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Receive
 
 from preprocess.header import read_header
 from server.dispatch.answer import Answer
@@ -14,6 +13,7 @@ from server.web.body import declared_length
 from server.web.disconnect import unless_gone
 from server.web.errors import ClientGone
 from server.web.metrics import Metrics
+from server.web.multipart import image_in
 from server.web.runtime import Runtime
 from server.web.terms import read_terms
 
@@ -36,22 +36,23 @@ class Images:
         self._max_image_bytes = max_image_bytes
 
     async def post(self, request: Request) -> Response:
-        """Answer one image sent as the raw body. Raises what `server.web.errors` has a row for."""
+        """Answer one image: the raw body, or the `image` or `file` part of a form.
+
+        Raises what `server.web.errors` has a row for.
+        """
         received: float = request.state.received
         terms = read_terms(request.headers)
         # What is declared past the limit is refused for its size when it is read, not for want of room.
         declared = min(declared_length(request.headers), self._max_image_bytes)
         with self._runtime.intake.reserve(declared) as reservation:
-            body = await _read(request.receive, reservation)
+            body = await _read(request, reservation)
             uploaded = self._runtime.now()
             upload = Upload(body, read_header(body, self._runtime.promise.limits))
             deadline = uploaded + self._runtime.promise.slo_s
             if terms.timeout_s is not None:
                 deadline = received + terms.timeout_s
             reservation.release()  # CORRECTNESS: no await before submit has queued the bytes
-            answer = await unless_gone(
-                request.receive, self._runtime.intake.submit(upload, deadline, terms.urgency)
-            )
+            answer = await unless_gone(request.receive, self._runtime.intake.submit(upload, deadline, terms.urgency))
         return self._respond(answer, Times(received, uploaded, self._runtime.now()))
 
     def _respond(self, answer: Answer, times: Times) -> Response:
@@ -68,19 +69,19 @@ class Images:
         return Response(_body(answer, timing), 200, {"Server-Timing": server_timing}, "application/json")
 
 
-async def _read(receive: Receive, reservation: Reservation) -> bytes:
-    """The whole body, counted against the reservation as it comes. Raises `ClientGone`."""
-    chunks: list[bytes] = []
+async def _read(request: Request, reservation: Reservation) -> bytes:
+    """The image, its bytes counted against the reservation as they come. Raises `ClientGone`, `RequestError`."""
+    image = image_in(request.headers.get("content-type", ""))
     size = 0
     while True:
-        message = await receive()
+        message = await request.receive()
         if message["type"] == "http.disconnect":
             raise ClientGone
-        chunks.append(message["body"])
         size += len(message["body"])
         reservation.grow_to(size)
+        image.feed(message["body"])
         if not message["more_body"]:
-            return b"".join(chunks)
+            return image.finish()
 
 
 def _body(answer: Answer, timing: dict[str, float]) -> bytes:

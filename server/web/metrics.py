@@ -38,9 +38,7 @@ class Metrics:
         self._queue = _latency(registry, "queue_delay", "From the last byte of an upload to its decoding")
         self._decode = _latency(registry, "decode", "Decoding and preprocessing an image")
         self._infer = _latency(registry, "inference", "The model's run of the batch an image was in")
-        self._total = _latency(
-            registry, "request", "From a request's head to its answer, answered images only"
-        )
+        self._total = _latency(registry, "request", "From a request's head to its answer, answered images only")
         self._batch = Histogram(
             "tureen_batch_size", "Images in the batch an image ran in", buckets=_BATCH, registry=registry
         )

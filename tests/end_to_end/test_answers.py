@@ -73,6 +73,16 @@ def test_png_is_answered_like_jpeg(demo):
     assert 200 == reply.status
 
 
+def test_form_is_answered_like_a_raw_body(demo):
+    """What a browser or `curl -F` sends: one part named image, whatever its file is called."""
+    image = photo(5)
+    form = b'--b\r\nContent-Disposition: form-data; name="image"; filename="../x"\r\n\r\n' + image + b"\r\n--b--\r\n"
+
+    reply = post(demo, form, content_type="multipart/form-data; boundary=b")
+
+    assert post(demo, image).json()["hash"] == reply.json()["hash"]
+
+
 def test_server_timing_repeats_the_timing(demo):
     """Server-Timing carries the same milliseconds as the body, for a browser's developer tools."""
     reply = post(demo)
