@@ -152,8 +152,18 @@ class Settings(BaseModel):
         30.0, gt=0, le=24 * HOUR, description="time within which the whole body must arrive"
     )
 
+    min_upload_rate: Annotated[Bytes, Topic.LIMITS] = Field(
+        1000, ge=1, description="bytes a second that a body must bring, on average, after its first five seconds"
+    )
+    max_connections: Annotated[Count, Topic.LIMITS] = Field(
+        10_000, ge=1, description="open connections (fewer where the system allows fewer open files)"
+    )
+
     keep_alive: Annotated[Seconds, Topic.LIFE] = Field(
         75.0, gt=0, le=24 * HOUR, description="time an idle connection is kept open"
+    )
+    drain_delay: Annotated[Seconds, Topic.LIFE] = Field(
+        5.0, ge=0, le=24 * HOUR, description="time after SIGTERM in which it is not ready but still serves"
     )
     shutdown_timeout: Annotated[Seconds, Topic.LIFE] = Field(
         30.0, gt=0, le=24 * HOUR, description="time after SIGTERM by which everything has ended"

@@ -13,6 +13,7 @@ import time
 from asyncio.subprocess import PIPE, Process
 
 from server.settings import Settings
+from server.web.control import HURRY_LINE, drain_line
 
 EXIT_OK, EXIT_FAILED = 0, 1
 _WEB_GAVE_UP = 3  # server.web.process.EXIT_FATAL: it has said why on standard error
@@ -37,14 +38,16 @@ class _Supervisor:
         self._settings = settings
         self._listener = listener
         self._stop = asyncio.Event()
+        self._delay_s = 0.0
+        self._web: Process | None = None
         self._crashes: list[float] = []
 
     async def run(self) -> int:
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop.set)
+        loop.add_signal_handler(signal.SIGTERM, self._on_signal, self._settings.drain_delay)
+        loop.add_signal_handler(signal.SIGINT, self._on_signal, 0.0)
         while True:
-            web = await self._start_web()
+            web = self._web = await self._start_web()
             if await self._ended(web):
                 code = await web.wait()
                 if code == _WEB_GAVE_UP or self._crash_loop(code):
@@ -53,13 +56,20 @@ class _Supervisor:
             else:
                 return await self._stop_web(web)
 
+    def _on_signal(self, delay_s: float) -> None:
+        """The first signal begins the end; a second one hurries it."""
+        if not self._stop.is_set():
+            self._delay_s = delay_s
+            self._stop.set()
+        elif self._web:
+            _tell(self._web, HURRY_LINE)
+
     async def _start_web(self) -> Process:
         fd = self._listener.fileno()
         web = await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", "-m", "server.web.process", str(fd)), pass_fds=[fd], stdin=PIPE
         )
-        assert web.stdin
-        web.stdin.write(self._settings.model_dump_json().encode() + b"\n")
+        _tell(web, self._settings.model_dump_json().encode() + b"\n")
         return web
 
     async def _ended(self, web: Process) -> bool:
@@ -73,10 +83,9 @@ class _Supervisor:
         return False
 
     async def _stop_web(self, web: Process) -> int:
-        """Refuse new connections, let web answer what it has accepted, insist at the time limit."""
-        self._listener.close()
-        assert web.stdin
-        web.stdin.close()
+        """Let web drain, stop listening and answer what it has accepted; insist at the time limit."""
+        self._listener.close()  # web holds the socket as well: the port closes when web closes it
+        _tell(web, drain_line(self._delay_s))
         try:
             code = await asyncio.wait_for(web.wait(), self._settings.shutdown_timeout)
         except TimeoutError:
@@ -96,11 +105,14 @@ class _Supervisor:
         return True
 
 
+def _tell(web: Process, line: bytes) -> None:
+    assert web.stdin
+    web.stdin.write(line)
+
+
 def _listen(host: str, port: int) -> socket.socket:
     """A listening socket. Raises `OSError` (`socket.gaierror` for a name that does not resolve)."""
-    family, kind, _, _, address = socket.getaddrinfo(
-        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )[0]
+    family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     listener = socket.socket(family, kind)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(address)

@@ -1,6 +1,7 @@
 """A source of gauges for metrics that nothing happens to."""
 
 from batcher import Stats
+from server.web.connection import Connections
 
 
 class EmptySource:
@@ -9,6 +10,7 @@ class EmptySource:
     arriving_bytes = 0
     workers = 1
     worker_restarts = 0
+    connections = Connections(1)
 
     def stats(self) -> Stats:
         return Stats(

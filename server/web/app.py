@@ -3,7 +3,7 @@
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp
 
-from server.web.body import BodyGuard
+from server.web.body import BodyGuard, BodyLimits
 from server.web.exchange import Exchange
 from server.web.health import Health
 from server.web.images import Images
@@ -11,9 +11,9 @@ from server.web.metrics import Metrics
 from server.web.runtime import Runtime
 
 
-def build_app(runtime: Runtime, metrics: Metrics, max_image_bytes: int, upload_timeout_s: float) -> ASGIApp:
+def build_app(runtime: Runtime, metrics: Metrics, body: BodyLimits) -> ASGIApp:
     """One application for one runtime."""
-    images, health = Images(runtime, metrics, max_image_bytes), Health(runtime, metrics)
+    images, health = Images(runtime, metrics, body.max_bytes), Health(runtime, metrics)
     router = Router(
         [
             Route("/v1/images", images.post, methods=["POST"]),
@@ -24,4 +24,4 @@ def build_app(runtime: Runtime, metrics: Metrics, max_image_bytes: int, upload_t
         ],
         redirect_slashes=False,
     )
-    return BodyGuard(Exchange(router, runtime, metrics), max_image_bytes, upload_timeout_s)
+    return BodyGuard(Exchange(router, runtime, metrics), body)

@@ -10,12 +10,14 @@ it goes on reading.
 """
 
 import asyncio
+from dataclasses import dataclass
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.web.errors import RequestError
 
+_GRACE_S = 5.0
 _DRAIN_S = 5.0
 _LONGEST_LENGTH = 20  # digits
 _LAST: Message = {"type": "http.response.body", "body": b"", "more_body": False}
@@ -29,30 +31,40 @@ def declared_length(headers: Headers) -> int:
     return int(declared)
 
 
+@dataclass(frozen=True, slots=True)
+class BodyLimits:
+    """How large a body may be, and how slow."""
+
+    max_bytes: int
+    timeout_s: float
+    """Seconds in which the whole of it must arrive."""
+    min_rate: float
+    """Bytes a second that it must bring on average, once its first few seconds are over."""
+
+
 class BodyGuard:
     """Pure ASGI middleware around an application."""
 
-    def __init__(self, app: ASGIApp, max_bytes: int, upload_timeout_s: float) -> None:
+    def __init__(self, app: ASGIApp, limits: BodyLimits) -> None:
         self._app = app
-        self._max_bytes = max_bytes
-        self._upload_timeout_s = upload_timeout_s
+        self._limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        body = GuardedBody(scope, receive, send, self._max_bytes, self._upload_timeout_s)
+        body = GuardedBody(scope, receive, send, self._limits)
         await self._app(scope, body.receive, body.send)
 
 
 class GuardedBody:
     """One request's body and answer, under guard."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, max_bytes: int, upload_timeout_s: float) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, limits: BodyLimits) -> None:
         self._receive = receive
         self._send = send
-        self._max_bytes = max_bytes
-        self._deadline = asyncio.get_running_loop().time() + upload_timeout_s
+        self._limits = limits
+        self._started = asyncio.get_running_loop().time()
         self._headers = Headers(scope=scope)
         self._seen = 0
         self._ended = not ({"content-length", "transfer-encoding"} & set(self._headers))
@@ -64,12 +76,12 @@ class GuardedBody:
         if not self._seen:
             self._check_declared_length()
         try:
-            async with asyncio.timeout_at(self._deadline):
+            async with asyncio.timeout_at(self._next_due()):
                 message = await self._receive()
         except TimeoutError:
             raise RequestError("upload_timeout", {"Connection": "close"}) from None
         self._note(message)
-        if self._seen > self._max_bytes:
+        if self._seen > self._limits.max_bytes:
             raise RequestError("body_too_large")
         return message
 
@@ -82,8 +94,13 @@ class GuardedBody:
         await self._drain()
         await self._finish()
 
+    def _next_due(self) -> float:
+        """When more must have come: what is here has bought time at the minimum rate, up to the whole body's."""
+        bought_s = _GRACE_S + self._seen / self._limits.min_rate
+        return self._started + min(bought_s, self._limits.timeout_s)
+
     def _check_declared_length(self) -> None:
-        if declared_length(self._headers) > self._max_bytes:
+        if declared_length(self._headers) > self._limits.max_bytes:
             raise RequestError("body_too_large")
 
     def _note(self, message: Message) -> None:
@@ -95,7 +112,7 @@ class GuardedBody:
 
     async def _drain(self) -> None:
         """Read the rest of the body and throw it away: at most twice the byte limit, for a few seconds."""
-        budget = self._seen + 2 * self._max_bytes
+        budget = self._seen + 2 * self._limits.max_bytes
         try:
             async with asyncio.timeout(_DRAIN_S):
                 while not self._ended and self._seen < budget:

@@ -8,6 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.dispatch.ids import uuid7
 from server.web.errors import ClientGone, code_of, problem_response
+from server.web.head import check_head
 from server.web.metrics import Metrics
 from server.web.runtime import Runtime
 
@@ -46,6 +47,7 @@ class Exchange:
     async def _outcome(self, scope: Scope, receive: Receive, send: Send) -> str:
         request_id = scope["state"]["request_id"]
         try:
+            check_head(scope)
             await self._app(scope, receive, send)
         except ClientGone:
             return "client_gone"

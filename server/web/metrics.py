@@ -9,6 +9,7 @@ from prometheus_client.registry import Collector
 
 from batcher import Stats
 from server.dispatch.answer import Answer
+from server.web.connection import Connections
 
 _RESOURCES = {"/v1/images": "images", "/healthz": "health", "/readyz": "health", "/metrics": "metrics"}
 _LATENCY_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0)
@@ -26,6 +27,8 @@ class Source(Protocol):
     def workers(self) -> int: ...
     @property
     def worker_restarts(self) -> int: ...
+
+    connections: Connections
 
 
 class Metrics:
@@ -88,6 +91,9 @@ class _StateCollector(Collector):
         yield _gauge("workers_ready", "Workers that are ready", stats.seats)
         yield _counter("worker_restarts", "Workers replaced after they died", source.worker_restarts)
         yield _counter("retried_images", "Images sent again after their worker died", stats.retried)
+        yield _gauge("connections", "Open connections", source.connections.open)
+        yield _counter("connections_refused", "Connections past the limit", source.connections.turned_away)
+        yield _counter("slow_heads", "Connections closed for a late request head", source.connections.slow_heads)
         yield _by("expired_images", "Deadlines that passed, by stage", "stage", stats.expired)
         yield _by("cancelled_images", "Images whose client left, by stage", "stage", stats.cancelled)
 

@@ -1,15 +1,15 @@
 """The web process: `python -m server.web.process FD`, where FD is the listening socket it inherits.
 
-Its standard input is its tie to the supervisor: one line of settings, then nothing until `drain` or the end
-of input, which means the same: also a supervisor that was killed must leave nothing behind. Signals of the
-terminal go to the whole group; this process leaves them to the supervisor.
+Its standard input is its tie to the supervisor: one line of settings, then nothing until it is told to drain
+(server/web/control.py). Signals of a terminal go to the whole process group; this process leaves them to the
+supervisor.
 """
 
 import asyncio
 import logging
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from functools import partial
 
 import uvloop
 from hypercorn.asyncio import serve
@@ -23,7 +23,9 @@ from server.dispatch.wire import Load
 from server.settings import Settings
 from server.web.app import build_app
 from server.web.banner import banner
-from server.web.connection import hypercorn_config, refuse_http2
+from server.web.body import BodyLimits
+from server.web.connection import Connections, hypercorn_config
+from server.web.control import Control
 from server.web.lag import watch_lag
 from server.web.metrics import Metrics
 from server.web.runtime import Promise, Runtime
@@ -52,7 +54,7 @@ def main(argv: list[str]) -> int:
 
 
 async def _run(settings: Settings, listener: int) -> None:
-    told = await _standard_input()
+    control = await Control.on_standard_input()
     policy = Policy(
         max_batch=settings.max_batch,
         slo_s=settings.slo,
@@ -60,35 +62,23 @@ async def _run(settings: Settings, listener: int) -> None:
         max_queue_bytes=settings.max_queue_bytes,
     )
     load = Load(str(settings.model or demo.FOLDER), settings.max_batch, settings.max_pixels)
-    refuse_http2()
+    connections = Connections(settings.max_connections)
+    connections.guard()
     batcher: Batcher[bytes, Reply]
     async with Batcher(policy=policy) as batcher, Pool(batcher, load, settings.workers) as pool:
-        runtime = Runtime(Promise(settings.slo, Limits(max_pixels=settings.max_pixels)), batcher, pool)
+        promise = Promise(settings.slo, Limits(max_pixels=settings.max_pixels))
+        runtime = Runtime(promise, batcher, pool, connections)
         metrics = Metrics(runtime)
-        app = build_app(runtime, metrics, settings.max_image_bytes, settings.upload_timeout)
+        body = BodyLimits(settings.max_image_bytes, settings.upload_timeout, settings.min_upload_rate)
+        app = build_app(runtime, metrics, body)
         async with asyncio.TaskGroup() as tasks:
             lag = tasks.create_task(watch_lag(metrics.loop_lag.observe))
             hello = tasks.create_task(_announce(pool, settings, listener))
             config = hypercorn_config(listener, settings.keep_alive, settings.shutdown_timeout)
-            await serve(app, config, shutdown_trigger=_shutdown(told, runtime), mode="asgi")  # type: ignore[arg-type]
+            await serve(app, config, shutdown_trigger=partial(control.wait_stop, runtime.drain), mode="asgi")  # type: ignore[arg-type]
             lag.cancel()
             hello.cancel()
         await batcher.drain()
-
-
-def _shutdown(told: asyncio.StreamReader, runtime: Runtime) -> Callable[[], Awaitable[None]]:
-    async def wait_told() -> None:
-        await told.readline()
-        runtime.draining = True
-
-    return wait_told
-
-
-async def _standard_input() -> asyncio.StreamReader:
-    reader = asyncio.StreamReader()
-    loop = asyncio.get_running_loop()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    return reader
 
 
 async def _announce(pool: Pool, settings: Settings, listener: int) -> None:

@@ -8,6 +8,7 @@ from preprocess.limits import Limits
 from server.dispatch.answer import Reply
 from server.dispatch.intake import Intake
 from server.dispatch.pool import Pool
+from server.web.connection import Connections
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +22,9 @@ class Promise:
 class Runtime:
     """One web process. `draining` is its only state: once set, it is not ready and closes connections."""
 
-    def __init__(self, promise: Promise, batcher: Batcher[bytes, Reply], pool: Pool) -> None:
+    def __init__(self, promise: Promise, batcher: Batcher[bytes, Reply], pool: Pool, connections: Connections) -> None:
         self.promise = promise
+        self.connections = connections
         self.intake = Intake(batcher, pool)
         self.pool = pool
         self.draining = False
@@ -32,6 +34,10 @@ class Runtime:
     def ready(self) -> bool:
         """Whether a load balancer should send requests here."""
         return not self.draining and self._batcher.stats().seats > 0
+
+    def drain(self) -> None:
+        """Say from now on that requests should go elsewhere; those that come are served all the same."""
+        self.draining = True
 
     def stats(self) -> Stats:
         return self._batcher.stats()

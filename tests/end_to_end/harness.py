@@ -144,7 +144,7 @@ def serving(*flags: str, environ: Mapping[str, str] | None = None) -> Iterator[S
         log = Path(folder) / "log"
         with log.open("wb") as errors:
             process = subprocess.Popen(
-                [sys.executable, "-m", "server", "serve", "--port", "0", *flags],
+                [sys.executable, "-m", "server", "serve", "--port", "0", "--drain-delay", "0", *flags],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=errors,

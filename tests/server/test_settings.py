@@ -44,7 +44,10 @@ def test_nothing_given_gives_the_defaults():
         "max_image_bytes": 20_000_000,
         "max_pixels": 50_000_000,
         "upload_timeout": 30.0,
+        "min_upload_rate": 1000,
+        "max_connections": 10_000,
         "keep_alive": 75.0,
+        "drain_delay": 5.0,
         "shutdown_timeout": 30.0,
     }
 
