@@ -51,7 +51,7 @@ class Batcher(Generic[T, R]):
         self.policy = policy or Policy()
         self.profile = Profile()
         self.seat_expected: float | None = None
-        """When a runner should be ready while none is, on the batcher's clock; who starts runners says so."""
+        """When a runner should be ready, on the batcher's clock, while none is; whoever starts runners says."""
         self._run_batch = run_batch
         self._clock = clock
         self._queue: WaitingQueue[T, R] = WaitingQueue()
@@ -119,7 +119,7 @@ class Batcher(Generic[T, R]):
 
     @contextmanager
     def arriving(self) -> Iterator[None]:
-        """Announce an item on its way: a batch that gains by it may wait, for its fixed cost at most."""
+        """Announce an item that is on its way: a batch that gains by it may wait, for its fixed cost at most."""
         self._arriving += 1
         try:
             yield
@@ -236,7 +236,7 @@ class Batcher(Generic[T, R]):
                 match self._dispatch():
                     case WakeAt(when):
                         await self._wait_changed_or(when)
-                    case Idle():
+                    case _:
                         await self._changed.wait()
         finally:
             self._end()

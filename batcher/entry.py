@@ -1,7 +1,6 @@
 """One item on its way through the batcher: what it is, when it must be done, and where it stands."""
 
-import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from typing import Generic, TypeVar
 
@@ -37,7 +36,6 @@ class Entry(Generic[T, R]):
     attempts: int = 0
     sent: float = 0.0
     alongside: int = 1
-    expiry: asyncio.TimerHandle | None = field(default=None, repr=False)
 
     @property
     def done(self) -> bool:

@@ -23,7 +23,7 @@ class Ledger(Generic[T, R]):
     def __init__(self, clock: Callable[[], float], on_leave: Callable[[Entry[T, R]], None]) -> None:
         self._clock = clock
         self._on_leave = on_leave
-        self._open: set[Entry[T, R]] = set()
+        self._open: dict[Entry[T, R], asyncio.TimerHandle] = {}
         self._empty = asyncio.Event()
         self._empty.set()
         self.held_bytes = 0
@@ -46,7 +46,6 @@ class Ledger(Generic[T, R]):
         """An entry is accepted: from now on it ends exactly once, at its deadline at the latest."""
         self.accepted += 1
         self.held_bytes += entry.size
-        self._open.add(entry)
         self._empty.clear()
         self._arm(entry)
 
@@ -64,7 +63,8 @@ class Ledger(Generic[T, R]):
     def expire(self, entry: Entry[T, R]) -> None:
         """The deadline has passed."""
         if entry.oneshot.settle(Failed(DeadlineExceeded(entry.stage.value))):
-            self._leave(entry, self.expired)
+            self.expired[entry.stage.value] += 1
+            self._leave(entry)
 
     def cancel(self, entry: Entry[T, R]) -> bool:
         """The waiter leaves; False if the entry had ended before."""
@@ -72,35 +72,34 @@ class Ledger(Generic[T, R]):
         if entry not in self._open:
             return False
         entry.oneshot.abandon()
-        self._leave(entry, self.cancelled)
+        self.cancelled[entry.stage.value] += 1
+        self._leave(entry)
         return True
 
     def abort(self) -> None:
         """Fail whatever is still open."""
         for entry in list(self._open):
-            if entry.done:
-                self.cancel(entry)
+            if entry.oneshot.settle(Failed(BatcherClosed("the batcher has closed"))):
+                self.failed += 1
+                self._leave(entry)
             else:
-                self._on_leave(entry)
-                self.settle(entry, Failed(BatcherClosed("the batcher has closed")))
+                self.cancel(entry)
 
-    def _leave(self, entry: Entry[T, R], counter: Counter[str]) -> None:
-        counter[entry.stage.value] += 1
+    def _leave(self, entry: Entry[T, R]) -> None:
+        # CORRECTNESS: its oneshot is done by now, so that a runner that gives it back from within is ignored
         self._on_leave(entry)
         self._close(entry)
 
     def _close(self, entry: Entry[T, R]) -> None:
         entry.stage = Stage.SETTLED
         self.held_bytes -= entry.size
-        self._open.discard(entry)
-        if entry.expiry:
-            entry.expiry.cancel()
+        self._open.pop(entry).cancel()
         if not self._open:
             self._empty.set()
 
     def _arm(self, entry: Entry[T, R]) -> None:
         delay = max(0.0, entry.deadline - self._clock())
-        entry.expiry = asyncio.get_running_loop().call_later(delay, self._on_timer, entry)
+        self._open[entry] = asyncio.get_running_loop().call_later(delay, self._on_timer, entry)
 
     def _on_timer(self, entry: Entry[T, R]) -> None:
         if self._clock() < entry.deadline:

@@ -15,15 +15,15 @@ from batcher.profile import Profile
 @dataclass(frozen=True, slots=True)
 class QueueView:
     """The queue as `decide` sees it. Times in seconds on the batcher's clock; an entry is due at its deadline
-    less its own work. The last two are of those that fit in the room, in whatever order they stand."""
+    less its own work."""
 
     count: int
     head_due: float = float("inf")
-    """When the head is due."""
-    first_due: float = float("inf")
-    """When the first of them is due."""
+    """When the first in order is due."""
+    earliest_due: float = float("inf")
+    """When the earliest is due of those that fit in the room; with several urgencies it need not be the head."""
     oldest: float = 0.0
-    """When that of them arrived that has waited longest."""
+    """When the one of them arrived that has waited longest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def latest_start(queue: QueueView, count: int, policy: Policy, profile: Profile)
     if not profile.cheaper_if_larger(count, policy.max_batch):
         return float("-inf")
     one_more = profile.seconds(count + 1) or 0.0
-    return min(queue.oldest + profile.fixed_s, queue.first_due - one_more)
+    return min(queue.oldest + profile.fixed_s, queue.earliest_due - one_more)
 
 
 def _share(items: int, room: Room) -> int:

@@ -85,15 +85,11 @@ class Graph:
 
     def max_pool(self, given: Tensor) -> Tensor:
         """The largest of 3x3, at stride 2."""
-        return self._add(
-            "MaxPool", [given], given.channels, kernel_shape=[3, 3], strides=[2, 2], pads=[1] * 4
-        )
+        return self._add("MaxPool", [given], given.channels, kernel_shape=[3, 3], strides=[2, 2], pads=[1] * 4)
 
     def average_pool(self, given: Tensor, size: int) -> Tensor:
         """The mean of each square of `size`, not overlapping."""
-        return self._add(
-            "AveragePool", [given], given.channels, kernel_shape=[size, size], strides=[size, size]
-        )
+        return self._add("AveragePool", [given], given.channels, kernel_shape=[size, size], strides=[size, size])
 
     def flat_mean(self, given: Tensor) -> Tensor:
         """The mean of each channel: (N, channels)."""
@@ -221,9 +217,7 @@ def build(name: str, path: Path) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.models", description="Write a model to measure with."
-    )
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.models", description="Write a model to measure with.")
     parser.add_argument("name", choices=MODELS, help="which one")
     parser.add_argument("path", type=Path, metavar="OUT.onnx", help="where to")
     given = parser.parse_args(argv)

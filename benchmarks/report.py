@@ -102,9 +102,7 @@ def as_json(measured: Measured) -> Mapping[str, object]:
     derived = ("efficiency", "cpu_above_s", "lone_above_s")
     return {
         **asdict(measured),
-        "medians": {
-            name: statistics.median(getattr(one, name) for one in measured.rounds) for name in derived
-        },
+        "medians": {name: statistics.median(getattr(one, name) for one in measured.rounds) for name in derived},
     }
 
 
@@ -138,8 +136,7 @@ def _shown(value: float, figure: _Figure) -> str:
 def _aligned(rows: Sequence[Sequence[str]]) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
-        for row in rows
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows
     ]
     rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
     return "\n".join([lines[0], rule, *lines[1:]])

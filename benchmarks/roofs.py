@@ -191,9 +191,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--work", nargs="+", choices=WORKS, default=USUAL, metavar="NAME", help=f"which: {', '.join(WORKS)}"
     )
-    parser.add_argument(
-        "--seconds", type=_seconds, default=2.0, help="of each of a round's four parts (default: 2)"
-    )
+    parser.add_argument("--seconds", type=_seconds, default=2.0, help="of each of a round's four parts (default: 2)")
     parser.add_argument("--rounds", type=_count, default=5, help="of each work (default: 5)")
     parser.add_argument(
         "--serve", default="", metavar="FLAGS", help="more flags for `tureen serve`, in one word after a ="

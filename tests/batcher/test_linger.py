@@ -13,6 +13,13 @@ def lingering_batcher(**limits):
     return batcher
 
 
+async def broken_upload(batcher, until):
+    """Announce an item that never comes."""
+    with batcher.arriving():
+        await pass_until(until)
+        raise ConnectionError
+
+
 @virtual_time
 async def test_it_waits_for_the_fixed_cost_at_most():
     """An announced item that does not come delays the others by what a batch costs anyway."""
@@ -50,10 +57,9 @@ async def test_it_ends_when_nothing_is_on_its_way_any_more():
     """An upload that was broken off is not waited for."""
     async with lingering_batcher() as batcher:
         runner = GatedRunner(batcher, room=16)
-        with pytest.raises(ConnectionError), batcher.arriving():
-            ticket = batcher.enqueue_nowait("a")
-            await pass_until(1.0)
-            raise ConnectionError
+        ticket = batcher.enqueue_nowait("a")
+        with pytest.raises(ConnectionError):
+            await broken_upload(batcher, 1.0)
         await all_blocked()
 
         assert ([["a"]], 1.0) == (runner.batches, now())

@@ -1,5 +1,7 @@
 """A policy's limits: what is accepted, and how a bad one is refused."""
 
+import re
+
 import pytest
 
 from batcher import Policy
@@ -20,10 +22,8 @@ from batcher import Policy
 )
 def test_a_limit_that_makes_no_sense_is_refused(limit, text):
     """The error names the field, the rule and the value."""
-    with pytest.raises(ValueError, match=".") as error:
+    with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
         Policy(**limit)
-
-    assert text == str(error.value)
 
 
 def test_the_smallest_limits_are_fine():

@@ -21,10 +21,7 @@ def test_it_is_made_once(maker):
     """The second time it is there."""
     calls = []
 
-    paths = [
-        store.made(maker, "a.txt", lambda path: calls.append(path.write_text(str(len(calls)))))
-        for _ in range(2)
-    ]
+    paths = [store.made(maker, "a.txt", lambda path: calls.append(path.write_text(str(len(calls))))) for _ in range(2)]
 
     assert paths[0] == paths[1]
     assert (1, "0") == (len(calls), paths[0].read_text())
