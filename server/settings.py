@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, NoReturn, TypeAlias
+from typing import Annotated, Any, Literal, NoReturn, TypeAlias
 
 from pydantic import (
     BaseModel,
@@ -30,8 +30,7 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
-from server.cpus import usable_cpus
-from server.units import COUNT, DURATION, HOUR, MB, MINUTE, PIXELS, SIZE, Kind
+from server.units import COUNT, DURATION, HOUR, MB, MINUTE, PIXELS, SIZE, SWITCH, Kind
 
 __all__ = ["SETTINGS", "Setting", "Settings", "SettingsError", "Topic", "add_arguments", "load_settings"]
 
@@ -52,6 +51,7 @@ class SettingsError(Exception):
 
 HOST = Kind("HOST", "an IP address or a host name", "127.0.0.1, 0.0.0.0 or ::")
 MODEL = Kind("PATH", "an .onnx file or a model folder, which must exist")
+PROVIDER = Kind("NAME", "auto, cpu or cuda")
 
 
 def _read_host(given: object) -> str:
@@ -75,12 +75,19 @@ def _read_model(given: object) -> str | None:
     return str(path)  # pydantic makes the Path, and refuses one where it reads JSON
 
 
+def _read_workers(given: object) -> float | None:
+    return None if given is None else COUNT.read(given)
+
+
 Count: TypeAlias = Annotated[int, BeforeValidator(COUNT.read), COUNT]
 Seconds: TypeAlias = Annotated[float, BeforeValidator(DURATION.read), DURATION]
 Bytes: TypeAlias = Annotated[int, BeforeValidator(SIZE.read), SIZE]
 Pixels: TypeAlias = Annotated[int, BeforeValidator(PIXELS.read), PIXELS]
+OnOff: TypeAlias = Annotated[bool, BeforeValidator(SWITCH.read), SWITCH]
 Host: TypeAlias = Annotated[str, BeforeValidator(_read_host), HOST]
 Model: TypeAlias = Annotated[Path | None, BeforeValidator(_read_model), MODEL]
+Provider: TypeAlias = Annotated[Literal["auto", "cpu", "cuda"], PROVIDER]
+Workers: TypeAlias = Annotated[int | None, BeforeValidator(_read_workers), COUNT]
 
 
 # ---- The list ----
@@ -94,6 +101,7 @@ class Topic(Enum):
     PROMISE = "promise"
     LIMITS = "limits"
     LIFE = "life"
+    LOGS = "logs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +128,12 @@ class Settings(BaseModel):
     model: Annotated[Model, Topic.MODEL, _Words(default="the demo model")] = Field(
         None, description="what answers"
     )
-    workers: Annotated[Count, Topic.MODEL, _Words(default="one for each CPU this process may use")] = Field(
-        default_factory=usable_cpus, ge=1, description="inference processes"
+    provider: Annotated[Provider, Topic.MODEL] = Field("auto", description="what computes")
+    device: Annotated[Count, Topic.MODEL] = Field(
+        0, ge=0, le=1023, description="index of the GPU, where one computes"
+    )
+    workers: Annotated[Workers, Topic.MODEL, _Words(default="one for each usable CPU, or one on a GPU")] = Field(
+        None, ge=1, description="inference processes"
     )
     max_batch: Annotated[Count, Topic.MODEL] = Field(
         32, ge=1, le=1024, description="images in the largest batch (measurement decides the size up to it)"
@@ -167,6 +179,10 @@ class Settings(BaseModel):
     )
     shutdown_timeout: Annotated[Seconds, Topic.LIFE] = Field(
         30.0, gt=0, le=24 * HOUR, description="time after SIGTERM by which everything has ended"
+    )
+
+    access_log: Annotated[OnOff, Topic.LOGS] = Field(
+        default=False, description="log every request, not only what goes wrong"
     )
 
     @field_validator("max_queue_bytes")
@@ -288,6 +304,9 @@ def load_settings(argv: Sequence[str], environ: Mapping[str, str] | None = None)
     return settings
 
 
+_ALONE_MEANS_ON: Mapping[str, Any] = {"nargs": "?", "const": "on"}  # of a switch's flag
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Give the parser a flag for each setting, under a heading for each topic.
 
@@ -307,6 +326,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                     setting.flag,
                     dest=setting.name,
                     metavar=setting.kind.metavar,
+                    **_ALONE_MEANS_ON if setting.kind is SWITCH else {},
                     default=argparse.SUPPRESS,
                     help=_help(setting).replace("%", "%%"),
                 )

@@ -12,6 +12,9 @@ import sys
 import time
 from asyncio.subprocess import PIPE, Process
 
+import structlog
+
+from server import logs
 from server.settings import Settings
 from server.web.control import HURRY_LINE, drain_line
 
@@ -21,13 +24,16 @@ _BACKLOG = 2048
 _PAUSE_S = 0.1
 _CRASHES, _WITHIN_S = 5, 30.0  # more deaths of web than this, in this time, end the server
 
+log = structlog.stdlib.get_logger("tureen.supervisor")
+
 
 def serve(settings: Settings) -> int:
     """Serve until SIGTERM, SIGINT or a failure; returns the exit code: 0 only after an orderly end."""
+    logs.configure()
     try:
         listener = _listen(settings.host, settings.port)
     except OSError as error:
-        _say(f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}")
+        log.error("cannot_listen", address=f"{settings.host}:{settings.port}", reason=error.strerror or str(error))
         return EXIT_FAILED
     with listener:
         return asyncio.run(_Supervisor(settings, listener).run())
@@ -59,9 +65,11 @@ class _Supervisor:
     def _on_signal(self, delay_s: float) -> None:
         """The first signal begins the end; a second one hurries it."""
         if not self._stop.is_set():
+            log.info("draining", seconds=delay_s)
             self._delay_s = delay_s
             self._stop.set()
         elif self._web:
+            log.info("hurrying")
             _tell(self._web, HURRY_LINE)
 
     async def _start_web(self) -> Process:
@@ -91,17 +99,17 @@ class _Supervisor:
         except TimeoutError:
             web.kill()
             await web.wait()
-            _say(f"not everything ended within shutdown_timeout = {self._settings.shutdown_timeout:g} s")
+            log.error("shutdown_timeout", seconds=self._settings.shutdown_timeout, reason="not everything had ended")
             return EXIT_FAILED
         return EXIT_OK if code == 0 else EXIT_FAILED
 
     def _crash_loop(self, code: int) -> bool:
         now = time.monotonic()
         self._crashes = [when for when in self._crashes if now - when < _WITHIN_S] + [now]
-        _say(f"the web process ended unasked ({_how(code)})")
+        log.warning("web_died", how=_how(code))
         if len(self._crashes) <= _CRASHES:
             return False
-        _say(f"giving up: {len(self._crashes)} times in {_WITHIN_S:g} s")
+        log.error("giving_up", reason=f"the web process died {len(self._crashes)} times in {_WITHIN_S:g} s")
         return True
 
 
@@ -122,7 +130,3 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def _how(code: int) -> str:
     return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-
-
-def _say(text: str) -> None:
-    print(f"tureen: {text}", file=sys.stderr, flush=True)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-__all__ = ["COUNT", "DURATION", "HOUR", "MB", "MINUTE", "PIXELS", "SIZE", "Kind", "Number"]
+__all__ = ["COUNT", "DURATION", "HOUR", "MB", "MINUTE", "PIXELS", "SIZE", "SWITCH", "Kind", "Number", "Switch"]
 
 MB = 1_000_000
 MINUTE = 60
@@ -85,6 +85,22 @@ def _units(**factors: float) -> Mapping[str, Decimal]:
     return {suffix: Decimal(str(factor)) for suffix, factor in factors.items()}
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Switch(Kind):
+    """On or off."""
+
+    def read(self, given: object) -> bool:
+        """Raises: ValueError if it is neither."""
+        word = str(given).strip().lower()
+        if word not in ("true", "false", "on", "off", "yes", "no", "1", "0"):
+            raise ValueError("that is neither")
+        return word in ("true", "on", "yes", "1")
+
+    def show(self, value: object) -> str:
+        return "on" if value else "off"
+
+
+SWITCH = Switch("on|off", "on or off")
 COUNT = Number("NUMBER", "a whole number")
 DURATION = Number(
     "DURATION",

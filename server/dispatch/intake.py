@@ -79,7 +79,5 @@ class Intake:
         Cancellation: the upload is taken back at whatever stage it is.
         """
         name, digest = uuid7(), content_hash(upload.body)
-        reply = await self._batcher.submit(
-            upload.body, size=len(upload.body), deadline=deadline, urgency=urgency
-        )
+        reply = await self._batcher.submit(upload.body, size=len(upload.body), deadline=deadline, urgency=urgency)
         return Answer(name, digest, self._pool.model.result(), reply)

@@ -1,13 +1,14 @@
 """The worker processes: started, watched, replaced, ended."""
 
 import asyncio
-import logging
 import socket
 import sys
 import time
 from asyncio.subprocess import DEVNULL, Process
 from types import TracebackType
 from typing import Self
+
+import structlog
 
 from batcher import Batcher
 from server.dispatch.answer import ModelInfo, Reply
@@ -19,7 +20,7 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 5.0
 _GIVE_UP_AFTER = 5  # deaths in a row before ready
 _FAREWELL_S = 5.0
 
-log = logging.getLogger("tureen.pool")
+log = structlog.stdlib.get_logger("tureen.pool")
 
 
 class PoolFailed(Exception):
@@ -55,7 +56,7 @@ class Pool:
         stillborn = 0
         while True:
             stillborn = 0 if await self._live(number) else stillborn + 1
-            log.warning("worker %d died %s; starting another", number, "early" if stillborn else "in service")
+            log.warning("worker_died", worker=number, ready_before=not stillborn)
             if stillborn >= _GIVE_UP_AFTER:
                 raise PoolFailed(f"{stillborn} workers in a row died before they were ready")
             self.restarts += 1
@@ -74,7 +75,7 @@ class Pool:
             self._batcher.seat_expected = time.monotonic()  # until its death is noticed: any moment
             if not self.model.done():
                 self.model.set_result(model_info(ready))
-            log.info("worker %d is ready (pid %d)", number, process.pid)
+            log.info("worker_ready", worker=number, pid=process.pid, seconds=round(self._start_s, 3))
             await worker.lost.wait()
             return True
         except CannotLoad as error:
@@ -84,7 +85,7 @@ class Pool:
         finally:
             await self._end(worker, process)
             self.pids.discard(process.pid)
-            log.info("worker %d has ended (pid %d, exit %s)", number, process.pid, process.returncode)
+            log.info("worker_ended", worker=number, pid=process.pid, exit=process.returncode)
 
     async def _start(self) -> tuple[Worker, Process]:
         ours, theirs = socket.socketpair()
@@ -113,9 +114,7 @@ class Pool:
 
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
-        self._keepers = [
-            self._tasks.create_task(self._keep(n), name=f"worker {n}") for n in range(self._size)
-        ]
+        self._keepers = [self._tasks.create_task(self._keep(n), name=f"worker {n}") for n in range(self._size)]
         return self
 
     async def __aexit__(

@@ -11,7 +11,7 @@ from server.web.metrics import Metrics
 from server.web.runtime import Runtime
 
 
-def build_app(runtime: Runtime, metrics: Metrics, body: BodyLimits) -> ASGIApp:
+def build_app(runtime: Runtime, metrics: Metrics, body: BodyLimits, access_log: bool) -> ASGIApp:
     """One application for one runtime."""
     images, health = Images(runtime, metrics, body.max_bytes), Health(runtime, metrics)
     router = Router(
@@ -24,4 +24,4 @@ def build_app(runtime: Runtime, metrics: Metrics, body: BodyLimits) -> ASGIApp:
         ],
         redirect_slashes=False,
     )
-    return BodyGuard(Exchange(router, runtime, metrics), body)
+    return BodyGuard(Exchange(router, runtime, metrics, access_log), body)

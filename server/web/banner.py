@@ -6,13 +6,14 @@ from server.dispatch.answer import ModelInfo
 from server.settings import Settings
 
 
-def banner(model: ModelInfo, settings: Settings, listener: int) -> str:
-    """One readable block, and a line to try."""
+def banner(model: ModelInfo, settings: Settings, listener: int, workers: int, why: str) -> str:
+    """One readable block, and a line to try. `why`: the reason for the provider."""
     address = f"http://{_authority(listener)}"
     rows = {
         "model": f"{model.name} {model.version} ({model.digest[:12]})",
         "input": model.input,
-        "provider": f"{model.provider}, {settings.workers} worker{'s' * (settings.workers > 1)}",
+        "output": model.output,
+        "provider": f"{model.provider}, {workers} worker{'s' * (workers > 1)} ({why})",
         "promise": f"answered within {settings.slo:g} s, or refused at once",
         "address": address,
     }

@@ -1,5 +1,6 @@
 """What the supervisor tells the web process, line by line, on its standard input.
 
+    {...}           first and once: the settings, as JSON
     drain SECONDS   be unready at once, serve on for so long, then stop
     hurry           stop now, not at the end of that time
 
@@ -7,6 +8,7 @@ The end of the input means `drain 0`: whoever started this process is gone, and 
 """
 
 import asyncio
+import os
 import sys
 from collections.abc import Callable
 from typing import Self
@@ -18,6 +20,14 @@ def drain_line(delay_s: float) -> bytes:
 
 
 HURRY_LINE = b"hurry\n"
+
+
+def read_first_line() -> bytes:
+    """The line of settings. Byte by byte: whatever follows it belongs to `Control`, not to a buffer here."""
+    line = b""
+    while not line.endswith(b"\n") and (byte := os.read(0, 1)):
+        line += byte
+    return line
 
 
 class Control:

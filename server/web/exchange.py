@@ -1,8 +1,8 @@
 """Around every request: an id, a problem document for whatever goes wrong, and its outcome counted once."""
 
-import logging
 import re
 
+import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -14,14 +14,15 @@ from server.web.runtime import Runtime
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._~:+/=@-]{1,128}")
 
-log = logging.getLogger("tureen.web")
+log = structlog.stdlib.get_logger("tureen.web")
 
 
 class Exchange:
     """Pure ASGI middleware. Puts `request_id` (str) and `received` (seconds) into the scope's state."""
 
-    def __init__(self, app: ASGIApp, runtime: Runtime, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, runtime: Runtime, metrics: Metrics, access_log: bool) -> None:
         self._app = app
+        self._access_log = access_log
         self._runtime = runtime
         self._metrics = metrics
 
@@ -42,7 +43,10 @@ class Exchange:
             await send(message)
 
         outcome = await self._outcome(scope, receive, send_with_id)
-        self._metrics.count(scope["path"], outcome)
+        resource = self._metrics.count(scope["path"], outcome)
+        if self._access_log:
+            seconds = self._runtime.now() - scope["state"]["received"]
+            log.info("request", request_id=request_id, resource=resource, outcome=outcome, ms=round(seconds * 1e3, 3))
 
     async def _outcome(self, scope: Scope, receive: Receive, send: Send) -> str:
         request_id = scope["state"]["request_id"]
@@ -54,7 +58,9 @@ class Exchange:
         except Exception as error:
             code = code_of(error)
             if code in ("internal_error", "model_error"):
-                log.error("request %s failed", request_id, exc_info=error)
+                log.error("request_failed", request_id=request_id, code=code, exc_info=error)
+            elif code == "deadline_exceeded":
+                log.warning("deadline_exceeded", request_id=request_id)
             await problem_response(error, request_id)(scope, receive, send)
             return code
         return "ok"

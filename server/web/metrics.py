@@ -54,9 +54,11 @@ class Metrics:
             registry=registry,
         )  # fmt: skip
 
-    def count(self, path: str, outcome: str) -> None:
-        """One request has ended. `outcome` comes from a fixed set; so does what is made of `path`."""
-        self._requests.labels(_RESOURCES.get(path, "other"), outcome).inc()
+    def count(self, path: str, outcome: str) -> str:
+        """One request has ended. `outcome` comes from a fixed set; so does what `path` becomes, which is returned."""
+        resource = _RESOURCES.get(path, "other")
+        self._requests.labels(resource, outcome).inc()
+        return resource
 
     def observe(self, answer: Answer, queue_s: float, total_s: float) -> None:
         """One image was answered."""

@@ -6,18 +6,19 @@ supervisor.
 """
 
 import asyncio
-import logging
 import signal
 import sys
 from functools import partial
 
+import structlog
 import uvloop
 from hypercorn.asyncio import serve
 
 from batcher import Batcher, Policy
 from preprocess.limits import Limits
-from server import demo
+from server import demo, logs
 from server.dispatch.answer import ModelInfo, Reply
+from server.dispatch.placement import Placement, settle
 from server.dispatch.pool import Pool, PoolFailed
 from server.dispatch.wire import Load
 from server.settings import Settings
@@ -25,22 +26,22 @@ from server.web.app import build_app
 from server.web.banner import banner
 from server.web.body import BodyLimits
 from server.web.connection import Connections, hypercorn_config
-from server.web.control import Control
+from server.web.control import Control, read_first_line
 from server.web.lag import watch_lag
 from server.web.metrics import Metrics
 from server.web.runtime import Promise, Runtime
 
 EXIT_FATAL = 3  # starting again would fail again
 
-log = logging.getLogger("tureen.web")
+log = structlog.stdlib.get_logger("tureen.web")
 
 
 def main(argv: list[str]) -> int:
     """Serve until told to drain. Returns 0, or `EXIT_FATAL` if serving is impossible."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="tureen: %(message)s")
-    settings = Settings.model_validate_json(sys.stdin.buffer.readline())
+    logs.configure()
+    settings = Settings.model_validate_json(read_first_line())
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             runner.run(_run(settings, int(argv[0])))
@@ -48,7 +49,7 @@ def main(argv: list[str]) -> int:
             failed, rest = group.split(PoolFailed)
             if rest or not failed:
                 raise
-            print(f"tureen: cannot serve: {_innermost(failed)}", file=sys.stderr)
+            log.error("cannot_serve", reason=str(_innermost(failed)))
             return EXIT_FATAL
     return 0
 
@@ -61,19 +62,28 @@ async def _run(settings: Settings, listener: int) -> None:
         max_queue=settings.max_queue,
         max_queue_bytes=settings.max_queue_bytes,
     )
-    load = Load(str(settings.model or demo.FOLDER), settings.max_batch, settings.max_pixels)
+    place = await settle(settings.provider, settings.device)
+    workers = settings.workers or place.default_workers
+    load = Load(
+        model=str(settings.model or demo.FOLDER),
+        max_batch=settings.max_batch,
+        max_pixels=settings.max_pixels,
+        provider=place.provider,
+        device=place.device,
+        threads=place.threads(workers),
+    )
     connections = Connections(settings.max_connections)
     connections.guard()
     batcher: Batcher[bytes, Reply]
-    async with Batcher(policy=policy) as batcher, Pool(batcher, load, settings.workers) as pool:
+    async with Batcher(policy=policy) as batcher, Pool(batcher, load, workers) as pool:
         promise = Promise(settings.slo, Limits(max_pixels=settings.max_pixels))
         runtime = Runtime(promise, batcher, pool, connections)
         metrics = Metrics(runtime)
         body = BodyLimits(settings.max_image_bytes, settings.upload_timeout, settings.min_upload_rate)
-        app = build_app(runtime, metrics, body)
+        app = build_app(runtime, metrics, body, settings.access_log)
         async with asyncio.TaskGroup() as tasks:
             lag = tasks.create_task(watch_lag(metrics.loop_lag.observe))
-            hello = tasks.create_task(_announce(pool, settings, listener))
+            hello = tasks.create_task(_announce(pool, settings, place, listener))
             config = hypercorn_config(listener, settings.keep_alive, settings.shutdown_timeout)
             await serve(app, config, shutdown_trigger=partial(control.wait_stop, runtime.drain), mode="asgi")  # type: ignore[arg-type]
             lag.cancel()
@@ -81,9 +91,9 @@ async def _run(settings: Settings, listener: int) -> None:
         await batcher.drain()
 
 
-async def _announce(pool: Pool, settings: Settings, listener: int) -> None:
+async def _announce(pool: Pool, settings: Settings, place: Placement, listener: int) -> None:
     model: ModelInfo = await asyncio.shield(pool.model)
-    print(banner(model, settings, listener), flush=True)
+    print(banner(model, settings, listener, pool.size, place.why), flush=True)
 
 
 def _innermost(error: BaseException) -> BaseException:

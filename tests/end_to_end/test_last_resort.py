@@ -28,7 +28,7 @@ def test_workers_that_never_become_ready_end_the_server(tmp_path):
     ended = run_serve(tmp_path, "server.inference.worker")
 
     assert 1 == ended.returncode
-    assert "cannot serve: 5 workers in a row died before they were ready" in ended.stderr.splitlines()[-1]
+    assert "5 workers in a row died before they were ready" in ended.stderr.splitlines()[-1]
 
 
 def test_web_process_that_never_lives_ends_the_server(tmp_path):
@@ -36,7 +36,7 @@ def test_web_process_that_never_lives_ends_the_server(tmp_path):
     ended = run_serve(tmp_path, "server.web.process")
 
     assert 1 == ended.returncode
-    assert "giving up: 6 times in 30 s" in ended.stderr.splitlines()[-1]
+    assert "the web process died 6 times in 30 s" in ended.stderr.splitlines()[-1]
     assert "signal SIGKILL" in ended.stderr
 
 
@@ -61,4 +61,4 @@ def test_shutdown_timeout_ends_what_does_not_end():
 
     assert 1 == code
     assert took < 20
-    assert "shutdown_timeout = 2 s" in server.final_log
+    assert "shutdown_timeout" in server.final_log

@@ -96,7 +96,7 @@ def test_port_in_use_is_said_plainly():
         ended = run_serve("--port", str(server.port))
 
     assert 1 == ended.returncode
-    assert f"cannot listen on 127.0.0.1:{server.port}" in ended.stderr
+    assert f'"address": "127.0.0.1:{server.port}", "reason": "Address already in use"' in ended.stderr
 
 
 def run_serve(*flags):

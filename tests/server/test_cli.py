@@ -10,6 +10,7 @@ from importlib.metadata import version
 import pytest
 
 from server.settings import SETTINGS, add_arguments
+from server.units import SWITCH
 
 
 def tureen(*words, **variables):
@@ -58,7 +59,8 @@ def test_serve_help_tells_each_setting(setting):
     text = " ".join(parser.format_help().split())
 
     facts = f"{setting.meaning}: {setting.rule}; default: {setting.default}; {setting.variable}"
-    assert f"{setting.flag} {setting.kind.metavar} {facts}" in text
+    given = f"[{setting.kind.metavar}]" if setting.kind is SWITCH else setting.kind.metavar
+    assert f"{setting.flag} {given} {facts}" in text
 
 
 def test_serve_help_teaches():

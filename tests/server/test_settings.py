@@ -36,7 +36,9 @@ def test_nothing_given_gives_the_defaults():
         "host": "127.0.0.1",
         "port": 8080,
         "model": None,
-        "workers": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "provider": "auto",
+        "device": 0,
+        "workers": None,
         "max_batch": 32,
         "slo": 1.0,
         "max_queue": 1024,
@@ -49,6 +51,7 @@ def test_nothing_given_gives_the_defaults():
         "keep_alive": 75.0,
         "drain_delay": 5.0,
         "shutdown_timeout": 30.0,
+        "access_log": False,
     }
 
     assert expected == load_settings([], {}).model_dump()
@@ -100,7 +103,7 @@ def test_the_last_of_two_equal_flags_counts():
 @pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTINGS)
 def test_every_setting_has_its_flag_its_variable_and_its_key(setting, toml, tmp_path):
     """One value, given in three ways, means the same."""
-    texts = {"host": "::1", "model": str(tmp_path), "max_queue_bytes": "1GB"}
+    texts = {"host": "::1", "model": str(tmp_path), "max_queue_bytes": "1GB", "access_log": "on"}
     text = texts.get(setting.name, "7")
     ways = [
         load_settings([setting.flag, text], {}),
@@ -127,6 +130,8 @@ def test_other_variables_are_none_of_our_business():
     [
         ("--host", ["0.0.0.0", "::", "localhost"], ["", " ", "a b", "http://x"]),
         ("--port", ["0", "65535"], ["65536", "-1", "80.5", "http", ""]),
+        ("--provider", ["auto", "cpu", "cuda"], ["gpu", "CUDA", ""]),
+        ("--device", ["0", "1023"], ["-1", "1024", "first"]),
         ("--workers", ["1", "64"], ["0", "-1", "many"]),
         ("--max-batch", ["1", "1024"], ["0", "1025"]),
         ("--slo", ["1ms", "600s", "10m"], ["0", "0s", "601", "-1s", "nan", "inf"]),
