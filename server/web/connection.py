@@ -12,7 +12,7 @@ import h11
 import hypercorn.asyncio.run as hypercorn_run
 from hypercorn.asyncio.tcp_server import MAX_RECV, TCPServer
 from hypercorn.config import Config
-from hypercorn.events import Closed, RawData
+from hypercorn.events import Closed, Event, RawData, Updated
 from hypercorn.protocol.h11 import H11Protocol
 
 _HEADER_BYTES = 16 * 1024
@@ -64,6 +64,7 @@ class _Connection(TCPServer):
         super().__init__(*args)
         self._connections = connections
         self._head_due: asyncio.TimerHandle | None = None
+        self._client_left = False
 
     async def run(self) -> None:
         if self._connections.open >= self._connections.limit:
@@ -86,7 +87,15 @@ class _Connection(TCPServer):
                 break
             await self.protocol.handle(RawData(data))
             self._watch_head(waiting=self._is_inside_head())
+        # Hypercorn keeps a connection whose client has left for the whole keep-alive time: its idle timer runs in
+        # the task group that the connection waits for.
+        self._client_left = True
+        await self.idle_task.stop()
         await self.protocol.handle(Closed())
+
+    async def protocol_send(self, event: Event) -> None:
+        if not (self._client_left and isinstance(event, Updated)):  # nor may a late answer start it again
+            await super().protocol_send(event)
 
     def _is_inside_head(self) -> bool:
         """Whether the client has begun a request whose head is not complete."""

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -138,8 +139,10 @@ class Client:
 
 
 @contextmanager
-def serving(*flags: str, environ: Mapping[str, str] | None = None) -> Iterator[Server]:
-    """A server on a free port, ready; whatever is left of it at the end is killed."""
+def serving(
+    *flags: str, environ: Mapping[str, str] | None = None, limits: Mapping[int, int] | None = None
+) -> Iterator[Server]:
+    """A server on a free port, ready; whatever is left of it at the end is killed. `limits`: of `setrlimit`."""
     with tempfile.TemporaryDirectory(prefix="tureen-test-") as folder:
         log = Path(folder) / "log"
         with log.open("wb") as errors:
@@ -150,6 +153,7 @@ def serving(*flags: str, environ: Mapping[str, str] | None = None) -> Iterator[S
                 stderr=errors,
                 start_new_session=True,
                 env={**os.environ, **(environ or {})},
+                preexec_fn=lambda: _limit(limits or {}),
             )
         server = None
         try:
@@ -159,6 +163,11 @@ def serving(*flags: str, environ: Mapping[str, str] | None = None) -> Iterator[S
             _end(process)
             if server:
                 server.final_log = log.read_text()
+
+
+def _limit(limits: Mapping[int, int]) -> None:
+    for kind, value in limits.items():
+        resource.setrlimit(kind, (value, value))
 
 
 def _address(process: subprocess.Popen, log: Path) -> str:

@@ -83,9 +83,7 @@ def test_client_that_leaves_takes_its_image_along(slow_model):
             for client in clients[10:]:
                 client.writer.transport.abort()
             statuses = [(await client.read()).status for client in clients[:10]]
-            while not (await server.metrics()).get(
-                'tureen_requests_total{outcome="client_gone",resource="images"}'
-            ):
+            while not (await server.metrics()).get('tureen_requests_total{outcome="client_gone",resource="images"}'):
                 pass
             return statuses
 

@@ -1,0 +1,152 @@
+"""Models of every form, served from the bare file by the real server: the answers are a plain session's."""
+
+import asyncio
+
+import numpy as np
+import pytest
+
+from benchmarks.models import build
+from server import inspection
+from server.gpus import may_have_gpu
+from tests import models
+from tests.end_to_end.harness import serving
+from tests.photos import photo
+from tests.reference import Reference
+
+pytestmark = pytest.mark.timeout(180)
+
+PHOTOS = [photo(n, 90, 70) for n in range(12)]
+
+
+@pytest.fixture(scope="session")
+def resnet50(tmp_path_factory):
+    path = tmp_path_factory.mktemp("resnet50") / "resnet50.onnx"
+    build("resnet50", path)
+    return path
+
+
+def answers(model, images=PHOTOS, *flags):
+    """Each image's answer, all sent at a time."""
+    with serving("--workers", "1", "--model", str(model), "--slo", "60s", *flags) as server:
+
+        async def one(image):
+            client = await server.connect()
+            return await client.post(image)
+
+        async def every():
+            return await asyncio.gather(*map(one, images))
+
+        replies = server.run(every())
+    assert [200] * len(images) == [reply.status for reply in replies]
+    return [reply.json() for reply in replies]
+
+
+def check_classes(model, images=PHOTOS):
+    reference = Reference(model)
+    for image, answer in zip(images, answers(model, images), strict=True):
+        assert reference.agrees(image, answer, within=1e-4)
+        assert not {"score", "tip", "outputs"} & answer.keys()
+
+
+def check_raw(model):
+    reference = Reference(model)
+    for image, answer in zip(PHOTOS, answers(model), strict=True):
+        expected = reference.outputs(image)
+        assert expected.keys() == answer["outputs"].keys()
+        for name, values in expected.items():
+            got = np.array(answer["outputs"][name], values.dtype)
+            assert values.shape == got.shape
+            np.testing.assert_allclose(got, values, atol=1e-4)
+        assert not {"score", "tip", "predictions"} & answer.keys()
+
+
+def test_resnet50(resnet50):
+    """float32, NCHW, 3 channels of 224 x 224, batch free: what most exports are."""
+    check_classes(resnet50, PHOTOS[:4])
+
+
+@pytest.mark.parametrize(
+    "model",
+    [models.bytes_last, models.half, models.grey_last, models.digits],
+    ids=["uint8 NHWC", "float16", "grey NHWC", "grey 28 x 28"],
+)
+def test_classes(tmp_path, model):
+    """Bytes and floats of both sizes, channels first and last, three and one."""
+    check_classes(model(tmp_path / "m.onnx"))
+
+
+@pytest.mark.parametrize("batch", [1, 5])
+def test_fixed_batch(tmp_path, batch):
+    """One at a time, or so many and no others: twelve images are two batches of five and one of two."""
+    check_classes(models.dense(tmp_path / "m.onnx", batch=batch))
+
+
+def test_three_outputs_of_an_input_that_is_not_square(tmp_path):
+    """All of them, by name."""
+    check_raw(models.three_outputs(tmp_path / "m.onnx"))
+
+
+def test_fully_convolutional(tmp_path):
+    """Height and width are free: 224 each."""
+    check_raw(models.everywhere(tmp_path / "m.onnx"))
+
+
+def test_one_score(tmp_path):
+    """A number, and nothing else."""
+    model = models.one_score(tmp_path / "m.onnx")
+    reference = Reference(model)
+
+    for image, answer in zip(PHOTOS, answers(model), strict=True):
+        assert float(reference.row(image)[0]) == pytest.approx(answer["score"], abs=1e-4)
+        assert {"id", "hash", "model", "score", "timing", "batch"} == answer.keys()
+
+
+def test_card_that_inspect_wrote_serves_the_same_answers(tmp_path):
+    """The bare file and the folder, to the last digit."""
+    bare = models.one_score(tmp_path / "m.onnx")
+    text = inspection.inspect(bare)
+    before = [answer["score"] for answer in answers(bare)]
+    (tmp_path / "saved" / "1").mkdir(parents=True)
+    bare.rename(tmp_path / "saved" / "1" / "model.onnx")
+    levels = 'labels = ["low", "high"]\nthresholds = [0.0]\ntips = ["Up!", "Well done."]\n'
+    (tmp_path / "saved" / "model.toml").write_text(text + levels)
+
+    after = answers(tmp_path / "saved")
+
+    assert before == [answer["score"] for answer in after]
+    assert {("low", "Up!"), ("high", "Well done.")} == {(answer["label"], answer["tip"]) for answer in after}
+    assert all((answer["score"] >= 0) == (answer["label"] == "high") for answer in after)
+
+
+def refused(*flags):
+    """What standard error ends with when a server with these flags does not start."""
+    with pytest.raises(AssertionError, match="the server did not start: exit 1") as caught, serving(*flags):
+        pass
+    return str(caught.value).splitlines()[-1]
+
+
+def test_model_that_cannot_be_served_ends_the_start(tmp_path):
+    """Its last line says what was found and what is needed."""
+    last = refused("--model", str(models.two_inputs(tmp_path / "m.onnx")))
+
+    assert "it has 2 inputs" in last
+    assert "needed is one, the image" in last
+
+
+def test_cuda_that_cannot_be_used_ends_the_start():
+    """There is no silent CPU. No machine has a GPU of this number."""
+    last = refused("--provider", "cuda", "--device", "1023")
+
+    assert "cuda was asked for, but ONNX Runtime would use CPUExecutionProvider" in last
+    assert "cannot open shared object file" in last
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not may_have_gpu(), reason="there is no GPU")
+def test_gpu(tmp_path):  # pragma: no cover
+    """The whole server on it: decoding beside the model, batches filled up."""
+    model = models.dense(tmp_path / "m.onnx", size=64, hidden=(512,))
+    reference = Reference(model)
+
+    for image, answer in zip(PHOTOS, answers(model, PHOTOS, "--provider", "cuda"), strict=True):
+        assert reference.agrees(image, answer, within=1e-3)
