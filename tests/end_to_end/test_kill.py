@@ -9,47 +9,11 @@ import pytest
 
 from server import demo as demo_model
 from tests.end_to_end.harness import serving
+from tests.end_to_end.load import IMAGES, Load
 from tests.photos import photo
 from tests.reference import Reference
 
 pytestmark = pytest.mark.timeout(180)
-
-IMAGES = [photo(seed) for seed in range(40)]
-
-
-class Load:
-    """Clients that post without pause until told to stop, and what each of their requests came to."""
-
-    def __init__(self, server, connections):
-        self.server = server
-        self.connections = connections
-        self.answered = []
-        self.stopping = False
-        self.progress = asyncio.Event()
-
-    async def __aenter__(self):
-        self.task = asyncio.gather(*(self.work(k) for k in range(self.connections)))
-        return self
-
-    async def __aexit__(self, *_):
-        self.stopping = True
-        await self.task
-
-    async def work(self, first):
-        client = await self.server.connect()
-        n = first
-        while not self.stopping:
-            self.answered.append((n % len(IMAGES), await client.post(IMAGES[n % len(IMAGES)])))
-            n += self.connections
-            self.progress.set()
-        await client.close()
-
-    async def answers(self, more):
-        """Wait until so many more requests have been answered."""
-        enough = len(self.answered) + more
-        while len(self.answered) < enough:
-            self.progress.clear()
-            await self.progress.wait()
 
 
 def test_killed_workers_lose_no_request_and_are_replaced():
@@ -58,7 +22,7 @@ def test_killed_workers_lose_no_request_and_are_replaced():
 
         async def run():
             delays = []
-            async with Load(server, 8) as load:
+            async with Load(server.connect, 8) as load:
                 for _ in range(5):
                     await load.answers(20)
                     victim = server.workers[0]
@@ -89,7 +53,7 @@ def test_only_worker_killed_then_requests_with_time_left_are_answered():
     with serving("--workers", "1", "--slo", "20s") as server:
 
         async def run():
-            async with Load(server, 4) as load:
+            async with Load(server.connect, 4) as load:
                 await load.answers(20)
                 server.workers[0].send_signal(signal.SIGKILL)
                 await load.answers(50)

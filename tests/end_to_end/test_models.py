@@ -1,6 +1,7 @@
 """Models of every form, served from the bare file by the real server: the answers are a plain session's."""
 
 import asyncio
+import re
 
 import numpy as np
 import pytest
@@ -137,8 +138,8 @@ def test_cuda_that_cannot_be_used_ends_the_start():
     """There is no silent CPU. No machine has a GPU of this number."""
     last = refused("--provider", "cuda", "--device", "1023")
 
-    assert "cuda was asked for, but ONNX Runtime would use CPUExecutionProvider" in last
-    assert "cannot open shared object file" in last
+    assert "cannot_serve" in last
+    assert re.search("cuda was asked for, but ONNX Runtime would use CPU|ONNX Runtime cannot load it", last)
 
 
 @pytest.mark.gpu
