@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 UV ?= uv
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check lint fmt type cover lock roofs clean
+.PHONY: help serve servers test check lint fmt type cover lock roofs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -28,7 +28,10 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.serve
 serve: $(VENV)/.serve ## start the server on its defaults (demo model, http://127.0.0.1:8080); ARGS="--port 9000" adds flags
 	$(BIN)/tureen serve $(ARGS)
 
-test: $(VENV)/.dev ## run every test; a skipped one fails, those marked gpu excepted
+servers: # nginx and wrk, for the tests
+	@tests/install_servers.sh
+
+test: $(VENV)/.dev servers ## run every test; a skipped one fails, those marked gpu excepted
 	$(BIN)/python -m pytest $(ARGS)
 
 check: lint type ## lint and types
@@ -44,7 +47,7 @@ fmt: $(VENV)/.dev ## let ruff format and mend
 type: $(VENV)/.dev ## mypy, strict
 	$(BIN)/mypy
 
-cover: $(VENV)/.dev ## tests with branch coverage, child processes included
+cover: $(VENV)/.dev servers ## tests with branch coverage, child processes included
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -q $(ARGS)
 	$(BIN)/coverage combine --quiet
