@@ -179,6 +179,7 @@ class Batcher(Generic[T, R]):
     def detach(self, seat: Seat[T, R]) -> None:
         """The seat's runner is gone."""
         self._seats.remove(seat)
+        self.wake()
 
     def cancel(self, entry: Entry[T, R]) -> bool:
         """The waiter leaves. False if the entry has ended already."""

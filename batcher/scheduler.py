@@ -22,7 +22,7 @@ class QueueView:
     """When the first in order is due."""
     earliest_due: float = float("inf")
     """When the earliest is due of those that fit in the room; with several urgencies it need not be the head."""
-    oldest: float = 0.0
+    oldest: float = float("inf")
     """When the one of them arrived that has waited longest."""
 
 
@@ -69,9 +69,8 @@ def decide(
 def best_batch(now: float, queue: QueueView, room: Room, policy: Policy, profile: Profile) -> int:
     """How many to send: the fair share among equal seats, no more than pays, no more than the head's deadline
     allows. At least one."""
-    limit = min(queue.count, room.items, policy.max_batch)
     pays = profile.best_size(policy.max_batch) or policy.max_batch
-    return _in_time(now, queue, min(limit, _share(queue.count, room), pays), profile)
+    return _in_time(now, queue, min(room.items, _share(queue.count, room), pays), profile)
 
 
 def latest_start(queue: QueueView, count: int, policy: Policy, profile: Profile) -> float:

@@ -19,14 +19,19 @@ from pathlib import Path
 
 from benchmarks.child import Child, ChildDied, Message
 from benchmarks.machine import busy_s, facts
+from benchmarks.meter import Metered, Spoilt, metered, only_200s
 from benchmarks.report import Measured, Round, as_json, table
-from benchmarks.served import Served, StartFailed, serving
+from benchmarks.served import Served, StartFailed, serving, tureen
 from benchmarks.works import USUAL, WORKS, Work
+from server.bench.fleet import ClientDied, Fleet, Load, Material
+from server.bench.target import parse_url
 from server.cpus import usable_cpus
 
 CONNECTIONS = 32
 _GAIN = 1.03  # a larger batch has to be so much faster to be the roof's
 _HEADSTART_S = 0.05  # for all processes to have read that they are to start
+_WARM_UP_S = 0.3  # before each window of the server's
+_PATIENCE_S = 30.0  # for one answer
 _SLO = "5s"  # wide: what is measured is the server's cost, not its promise
 
 _EPILOG = """\
@@ -39,10 +44,6 @@ examples:
 Let the machine rest meanwhile: what others use of it is in the tables' last row. benchmarks/README.md
 says how to read the figures. The exit code is 1 if a work has no figure, whatever the budgets say.
 """
-
-
-class Spoilt(Exception):
-    """A run without a figure; the message says what came instead."""
 
 
 class Roof:
@@ -84,56 +85,46 @@ class Roof:
         return [child.answer() for child in children]
 
 
-class Load:
-    """The load generator, aimed at a server."""
+class Client:
+    """The load generator, aimed at a server that is to answer everything."""
 
-    def __init__(self, client: Child, served: Served) -> None:
-        self._client = client
+    def __init__(self, fleet: Fleet, served: Served) -> None:
+        self._fleet = fleet
         self._served = served
-        client.answer()
 
-    def run(self, seconds: float, connections: int) -> Message:
+    def run(self, seconds: float, connections: int) -> Metered:
         """A closed loop. Raises `Spoilt` unless every answer was 200, from the same processes."""
-        pids = self._served.pids()
-        answer = self._client.ask(
-            host=self._served.host,
-            port=self._served.port,
-            connections=connections,
-            seconds=seconds,
-            watch=pids,
+        load = Load(
+            connections=connections, duration_s=seconds, warmup_s=_WARM_UP_S, timeout_s=_PATIENCE_S, slo_s=_PATIENCE_S
         )
-        outcomes: dict[str, int] = answer["outcomes"]
-        if self._served.pids() != pids:
-            outcomes["a process of the server was replaced"] = 1
-        if outcomes.keys() != {"200"}:
-            raise Spoilt(", ".join(f"{name}: {count}" for name, count in sorted(outcomes.items())))
-        return answer
+        return only_200s(metered(self._fleet, load, self._served))
 
 
 def measure(work: Work, seconds: float, rounds: int, serve_flags: Sequence[str]) -> Measured:
     """Measure a work. Raises `Spoilt`, `StartFailed` or `ChildDied`; leaves no process behind."""
     _say(f"{work.title}: preparing")
-    pictures = [str(path) for path in work.pictures()]
-    bare = [str(work.model_path()), *pictures]
+    pictures = work.pictures()
+    bare = [str(work.model_path()), *map(str, pictures)]
     with ExitStack() as stack:
-        served = stack.enter_context(serving([*work.serve_flags(), "--slo", _SLO, *serve_flags]))
+        served = stack.enter_context(serving(tureen([*work.serve_flags(), "--slo", _SLO, *serve_flags])))
         roof = Roof([stack.enter_context(Child("benchmarks.bare", bare)) for _ in range(usable_cpus())])
-        load = Load(stack.enter_context(Child("benchmarks.loadgen", pictures)), served)
+        material = Material(target=parse_url(served.url), pictures=pictures)
+        client = Client(stack.enter_context(Fleet(material)), served)
         batch = roof.best_batch(seconds / 2)
-        load.run(seconds / 2, CONNECTIONS)  # the first one is slower
-        done = [_round(roof, load, seconds, batch, number) for number in range(rounds)]
-    size = sum(Path(path).stat().st_size for path in pictures) // len(pictures)
+        client.run(seconds / 2, CONNECTIONS)  # the first one is slower
+        done = [_round(roof, client, seconds, batch, number) for number in range(rounds)]
+    size = sum(path.stat().st_size for path in pictures) // len(pictures)
     return Measured(work.title, size, batch, work.efficiency, done)
 
 
-def _round(roof: Roof, load: Load, seconds: float, batch: int, number: int) -> Round:
+def _round(roof: Roof, client: Client, seconds: float, batch: int, number: int) -> Round:
     """Roof and server in turns, the other one first each time: a drift then favours neither."""
     if number % 2 == 0:
-        bare, busy = roof.run(seconds, batch), load.run(seconds, CONNECTIONS)
-        bare_p50_s, lone = roof.lone(seconds), load.run(seconds, 1)
+        bare, busy = roof.run(seconds, batch), client.run(seconds, CONNECTIONS)
+        bare_p50_s, lone = roof.lone(seconds), client.run(seconds, 1)
     else:
-        busy, bare = load.run(seconds, CONNECTIONS), roof.run(seconds, batch)
-        lone, bare_p50_s = load.run(seconds, 1), roof.lone(seconds)
+        busy, bare = client.run(seconds, CONNECTIONS), roof.run(seconds, batch)
+        lone, bare_p50_s = client.run(seconds, 1), roof.lone(seconds)
     one = _as_round(bare, busy, bare_p50_s, lone)
     _say(
         f"  round {number + 1}: roof {one.roof_rate:,.1f} img/s, served {one.served_rate:,.1f},"
@@ -143,20 +134,21 @@ def _round(roof: Roof, load: Load, seconds: float, batch: int, number: int) -> R
     return one
 
 
-def _as_round(bare: Message, busy: Message, bare_p50_s: float, lone: Message) -> Round:
-    known = busy["client_cpu_s"] + busy["server_cpu_s"]
+def _as_round(bare: Message, busy: Metered, bare_p50_s: float, lone: Metered) -> Round:
+    assert busy.summary.latency  # `only_200s` has seen answers
+    assert lone.summary.latency
     return Round(
         roof_rate=bare["rate"],
         roof_cpu_s=bare["cpu_s"],
         roof_others=bare["others"],
-        served_rate=busy["answers"] / busy["wall_s"],
-        served_cpu_s=busy["server_cpu_s"] / busy["answers"],
-        served_others=_share(busy["busy_s"] - known, busy["wall_s"]),
-        client_share=_share(busy["client_cpu_s"], busy["wall_s"]),
-        p50_s=busy["p50_s"],
-        p99_s=busy["p99_s"],
+        served_rate=busy.summary.rate,
+        served_cpu_s=busy.cpu_each_s,
+        served_others=busy.others_share,
+        client_share=busy.client_share,
+        p50_s=busy.summary.latency.p50,
+        p99_s=busy.summary.latency.p99,
         bare_p50_s=bare_p50_s,
-        lone_p50_s=lone["p50_s"],
+        lone_p50_s=lone.summary.latency.p50,
     )
 
 
@@ -208,7 +200,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name in given.work:
         try:
             one = measure(WORKS[name], given.seconds, given.rounds, shlex.split(given.serve))
-        except (Spoilt, StartFailed, ChildDied) as error:
+        except (Spoilt, StartFailed, ChildDied, ClientDied) as error:
             spoilt += 1
             print(f"\n### {WORKS[name].title}\n\nNo figure: {error}", flush=True)
         else:

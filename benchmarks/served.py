@@ -1,4 +1,4 @@
-"""The real server, as a user starts it: `tureen serve` on a free port, ended with all its processes."""
+"""A server as a user starts it: a command that says its address when it is ready; ended with all its processes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import selectors
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -27,41 +28,55 @@ class StartFailed(Exception):
 class Served:
     """A server that is ready."""
 
-    def __init__(self, process: subprocess.Popen[bytes], host: str, port: int) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], host: str, port: int, start_s: float) -> None:
         self.host = host
         self.port = port
+        self.start_s = start_s  # from the command to its address
         self._process = process
 
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}:{self.port}"
+
     def pids(self) -> list[int]:
-        """All its processes: supervisor, web, workers."""
+        """All its processes."""
         top = psutil.Process(self._process.pid)
         return [top.pid, *sorted(child.pid for child in top.children(recursive=True))]
 
 
+def tureen(flags: Sequence[str]) -> list[str]:
+    """The command of our own server, on a free port."""
+    return [str(_TUREEN), "serve", "--port", "0", "--drain-delay", "0", *flags]
+
+
 @contextmanager
-def serving(flags: Sequence[str]) -> Iterator[Served]:
-    """`tureen serve FLAGS`, ready. Raises `StartFailed`."""
+def serving(command: Sequence[str], ready: int = 1, environ: Mapping[str, str] | None = None) -> Iterator[Served]:
+    """`command`, running, once it has given its address `ready` times. Raises `StartFailed`."""
+    began = time.monotonic()
     process = subprocess.Popen(
-        [str(_TUREEN), "serve", "--port", "0", *flags],
+        command,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         start_new_session=True,
+        env={**os.environ, **(environ or {})},
     )
     try:
-        yield Served(process, *_address(process))
+        host, port = _address(process, ready)
+        yield Served(process, host, port, time.monotonic() - began)
     finally:
         _end(process)
 
 
-def _address(process: subprocess.Popen[bytes]) -> tuple[str, int]:
+def _address(process: subprocess.Popen[bytes], ready: int) -> tuple[str, int]:
     assert process.stdout
     seen = b""
-    while not (found := _ADDRESS.search(seen)):
+    while len(found := _ADDRESS.findall(seen)) < ready:
         chunk = _read(process.stdout)
         if not chunk:
             raise StartFailed(f"the server did not start: {process.args!r}")
         seen += chunk
-    return found[1].decode().strip("[]"), int(found[2])
+    host, port = found[0]
+    return host.decode().strip("[]"), int(port)
 
 
 def _read(pipe: IO[bytes]) -> bytes:

@@ -15,12 +15,17 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageChops
+from PIL import AvifImagePlugin, Image, ImageChops, PngImagePlugin
+from PIL.AvifImagePlugin import AvifImageFile
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.GifImagePlugin import GifImageFile
 from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
+from PIL.WebPImagePlugin import WebPImageFile
 
-from preprocess import jpeg, png
+from preprocess import bmff, bmp, gif, jpeg, png, webp
+from preprocess.colour import MAX_PROFILE, to_srgb
 from preprocess.errors import CorruptImage, ImageError, TruncatedImage
 from preprocess.exif import orientation
 from preprocess.header import Format, Header, read_header
@@ -30,6 +35,10 @@ from preprocess.limits import Limits
 # opened, and the opened size must agree with it. `LOAD_TRUNCATED_IMAGES` stays unset: half a picture is not
 # an answer.
 Image.MAX_IMAGE_PIXELS = None
+# What a PNG's compressed texts and profile may grow to: of these only the profile is used.
+PngImagePlugin.MAX_TEXT_CHUNK, PngImagePlugin.MAX_TEXT_MEMORY = MAX_PROFILE, 2 * MAX_PROFILE
+# A worker is meant to fill one core.
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 # Pillow warns of flaws in metadata, in words that the file chooses: no use to us, and they would fill a log.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
@@ -37,6 +46,9 @@ Size = tuple[int, int]  # width, height in pixels
 Extent = tuple[float, float]  # the same, where scaling has left a fraction
 
 _SPARE = 2  # a picture is averaged down to no less than this many times the target; the resize does the rest
+
+_MODES = {"1": "L", "RGBa": "RGBA", "La": "LA"}  # the last two: colour already multiplied by alpha
+_WHITE: dict[str, int | tuple[int, ...]] = {"L": 255, "LA": (255,) * 2, "RGB": (255,) * 3, "RGBA": (255,) * 4}
 
 # To the 8 bits of the decoded picture; Pillow has seen to a depth of 1 itself.
 _KEY_SCALES = {2: 255 / 3, 4: 255 / 15, 16: 1 / 256}
@@ -47,11 +59,26 @@ class _Codec(NamedTuple):
     open: Callable[[io.BytesIO], ImageFile]
 
 
+def _open_heic(file: io.BytesIO) -> ImageFile:
+    """Loaded when it is needed first: most servers never see one, and it is the largest of all."""
+    from pillow_heif import HeifImageFile, options
+
+    options.DECODE_THREADS = 1
+    # What else the file holds may be another picture: it is not looked at.
+    options.THUMBNAILS = options.DEPTH_IMAGES = options.AUX_IMAGES = False
+    return HeifImageFile(file)  # type: ignore[no-untyped-call]  # its signature is `*args, **kwargs`
+
+
 # The classes themselves rather than `Image.open(formats=...)`, which takes some JPEGs for other formats
 # (MPO) and fails on what it finds in them then.
 _CODECS: dict[Format, _Codec] = {
     "jpeg": _Codec(jpeg.check, JpegImageFile),
     "png": _Codec(png.check, PngImageFile),
+    "webp": _Codec(webp.check, WebPImageFile),
+    "gif": _Codec(gif.check, GifImageFile),
+    "bmp": _Codec(bmp.check, BmpImageFile),
+    "avif": _Codec(bmff.check, AvifImageFile),
+    "heic": _Codec(bmff.check, _open_heic),
 }
 
 _TURNS: dict[int, Image.Transpose] = {  # by EXIF orientation; 1 is upright
@@ -67,11 +94,12 @@ _SIDEWAYS = frozenset(_TURNS[value] for value in (5, 6, 7, 8))
 
 
 class Picture(NamedTuple):
-    """A decoded picture, lying as it was stored: turning it is cheapest once it is small."""
+    """A decoded picture, as it was stored: turning it and mending its colours is cheapest once it is small."""
 
     image: Image.Image  # of mode RGB or L
     extent: Extent  # its exact size: of the last column and row of `image`, scaling may have filled up a part
     turn: Image.Transpose | None  # what sets it upright
+    profile: bytes | None = None  # of its colours; None if they are sRGB already
 
     @property
     def sideways(self) -> bool:
@@ -79,7 +107,9 @@ class Picture(NamedTuple):
         return self.turn in _SIDEWAYS
 
     def upright(self) -> Image.Image:
-        return self.image if self.turn is None else self.image.transpose(self.turn)
+        """In sRGB, and the right way up."""
+        image = to_srgb(self.image, self.profile)
+        return image if self.turn is None else image.transpose(self.turn)
 
 
 def decode(data: bytes | bytearray | memoryview, target: Size | None, limits: Limits) -> Picture:
@@ -94,7 +124,7 @@ def decode(data: bytes | bytearray | memoryview, target: Size | None, limits: Li
     raw = bytes(data)  # no copy where it is bytes already
     _CODECS[header.format].check(raw, limits)
     try:
-        return _picture(raw, header, target)
+        return _picture(raw, header, target, limits)
     except (ImageError, MemoryError):
         raise
     except Exception as error:  # a bad file gives OSError, SyntaxError, ValueError, ...
@@ -102,25 +132,41 @@ def decode(data: bytes | bytearray | memoryview, target: Size | None, limits: Li
 
 
 def _translate(error: Exception) -> ImageError:
-    """Pillow tells a file that ends early by its message only."""
-    if "truncated" in str(error).lower():
-        return TruncatedImage()
-    return CorruptImage()
+    """Decoders tell a file that ends early by their message only."""
+    message = str(error).lower()
+    return TruncatedImage() if "truncated" in message or "end of file" in message else CorruptImage()
 
 
-def _picture(raw: bytes, header: Header, target: Size | None) -> Picture:
+def _picture(raw: bytes, header: Header, target: Size | None, limits: Limits) -> Picture:
     image = _CODECS[header.format].open(io.BytesIO(raw))
-    if image.size != (header.width, header.height):  # two readings of one file: trust neither
-        raise CorruptImage
+    _require_agreement(image.size, header)
     extent: Extent = image.size
     if target and (draft := image.draft(None, _as_stored(target, _turn(image)))):
         extent = draft[1][2:]
+    expected = image.size
     image.load()
+    if image.size != expected:
+        raise CorruptImage
     turn = _turn(image)  # again: in a PNG it may follow the pixels
     plain = _averageable(image, png.depth(raw) if header.format == "png" else 8)
+    if header.format == "gif":
+        plain = _on_canvas(plain, gif.frame(raw, limits))
     if target:
         plain, extent = _shrunk(plain, extent, _as_stored(target, turn))
-    return Picture(_opaque(plain), extent, turn)
+    profile = image.info.get("icc_profile")
+    if plain.mode in ("L", "RGB"):
+        return Picture(plain, extent, turn, profile)
+    return Picture(_opaque(to_srgb(plain, profile)), extent, turn)
+
+
+def _require_agreement(size: Size, header: Header) -> None:
+    """Raise CorruptImage where two readings of one file differ: trust neither."""
+    promised = (header.width, header.height)
+    if size == promised:
+        return
+    if header.format == "heic" and min(size) <= min(promised) and max(size) <= max(promised):
+        return  # already turned and cropped, which the header does not show
+    raise CorruptImage
 
 
 def _turn(image: Image.Image) -> Image.Transpose | None:
@@ -133,7 +179,7 @@ def _as_stored(target: Size, turn: Image.Transpose | None) -> Size:
 
 
 def _averageable(image: Image.Image, depth: int) -> Image.Image:
-    """`image` in a mode whose values may be averaged: L, LA, RGB, RGBA or CMYK.
+    """`image` in a mode whose values may be averaged: L, LA, RGB, RGBA or CMYK, whatever the decoder gave.
 
     Palette indices, single bits, 16-bit samples and a colour that stands for "transparent" may not. `depth`
     is the file's number of bits a sample.
@@ -145,7 +191,8 @@ def _averageable(image: Image.Image, depth: int) -> Image.Image:
         image = Image.fromarray(_high_bytes(np.asarray(image)))
     if key is not None:
         return _keyed(image, key, depth)
-    return image.convert("L") if image.mode == "1" else image
+    mode = _MODES.get(image.mode)
+    return image.convert(mode) if mode else image
 
 
 def _high_bytes(samples: NDArray[np.uint16]) -> NDArray[np.uint8]:
@@ -162,6 +209,15 @@ def _keyed(image: Image.Image, key: int | tuple[int, ...], depth: int) -> Image.
     return image.convert("RGBA" if image.mode == "RGB" else "LA")
 
 
+def _on_canvas(image: Image.Image, frame: gif.Frame) -> Image.Image:
+    """`image` in white where `frame` does not cover it: the canvas of a GIF is clear, and Pillow fills it."""
+    if frame == (0, 0, *image.size):
+        return image
+    canvas = Image.new(image.mode, image.size, _WHITE[image.mode])
+    canvas.paste(image.crop(frame), frame)
+    return canvas
+
+
 def _shrunk(image: Image.Image, extent: Extent, target: Size) -> tuple[Image.Image, Extent]:
     """Average `image` by a whole factor, neither side falling below `_SPARE` times `target`."""
     factor = min(image.width // (target[0] * _SPARE), image.height // (target[1] * _SPARE))
@@ -175,6 +231,6 @@ def _opaque(picture: Image.Image) -> Image.Image:
     if picture.mode in ("LA", "RGBA"):
         alpha = picture.getchannel("A")
         plain = picture.convert(picture.mode.removesuffix("A"))
-        plain.paste(255 if plain.mode == "L" else (255, 255, 255), mask=ImageChops.invert(alpha))
+        plain.paste(_WHITE[plain.mode], mask=ImageChops.invert(alpha))
         return plain
     return picture if picture.mode in ("L", "RGB") else picture.convert("RGB")

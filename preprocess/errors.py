@@ -43,7 +43,7 @@ class UnsupportedFormat(ImageError):
     """An image, of a format that is not on the allow-list."""
 
     code = "unsupported_format"
-    sentence = "The image's format is not supported; send a JPEG or a PNG."
+    sentence = "The image's format is not supported; send a JPEG, PNG, WebP or AVIF."
 
 
 class TooManyPixels(ImageError):

@@ -4,6 +4,7 @@ Cheap enough for an event loop (a few microseconds), and bounded whatever the by
 types are never looked at.
 
 To add a format: a row in `_FORMATS`, a function that reads its size, and a row in `preprocess.decode`.
+HEIC is one where pillow-heif is installed, which is looked up without loading it.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Literal, NamedTuple
 
-from preprocess import jpeg, png
+from preprocess import bmff, bmp, gif, jpeg, png, webp
 from preprocess.errors import EmptyImage, NotAnImage, TruncatedImage, UnsupportedFormat
 from preprocess.limits import Limits
 
-Format = Literal["jpeg", "png"]
+Format = Literal["jpeg", "png", "webp", "gif", "bmp", "avif", "heic"]
 Signature = tuple[tuple[int, bytes], ...]  # (offset, the bytes that stand there), all of which must match
 
 
@@ -43,23 +45,26 @@ class _Row(NamedTuple):
 _FORMATS: tuple[_Row, ...] = (
     _Row("jpeg", ((0, b"\xff\xd8\xff"),), jpeg.size),
     _Row("png", ((0, b"\x89PNG\r\n\x1a\n"),), png.size),
+    _Row("webp", ((0, b"RIFF"), (8, b"WEBP")), webp.size),
+    _Row("gif", ((0, b"GIF87a"),), gif.size),
+    _Row("gif", ((0, b"GIF89a"),), gif.size),
+    _Row("bmp", ((0, b"BM"), (6, b"\0\0\0\0")), bmp.size),  # two letters alone would match too much text
 )
+# Told apart by a list of brands: see `bmff.kind`.
+_BOXED: dict[str, _Row] = {
+    "avif": _Row("avif", ((0, b"\0"), (4, b"ftypavi")), bmff.size),
+    "heic": _Row("heic", ((0, b"\0"), (4, b"ftyphei")), bmff.size),
+}
+_HEIC = find_spec("pillow_heif") is not None
 
 # Recognised only to say "unsupported" instead of "not an image".
 _UNSUPPORTED: tuple[Signature, ...] = (
-    ((0, b"GIF87a"),),
-    ((0, b"GIF89a"),),
-    ((0, b"RIFF"), (8, b"WEBP")),
-    ((0, b"BM"), (6, b"\0\0\0\0")),  # BMP: two letters alone would match too much text
     ((0, b"II*\0"),),  # TIFF, and most raw camera formats
     ((0, b"MM\0*"),),
     ((0, b"II+\0"),),  # BigTIFF
     ((0, b"MM\0+"),),
-    ((4, b"ftypavif"),),
-    ((4, b"ftypavis"),),
-    ((4, b"ftyphei"),),  # HEIC: heic, heix, heim, heis
-    ((4, b"ftyphev"),),
-    ((4, b"ftypmif1"),),
+    ((4, b"ftyphev"),),  # HEIC sequences
+    ((4, b"ftypmif"),),  # HEIF of another kind
     ((4, b"ftypmsf1"),),
     ((0, b"\xff\x0a"),),  # JPEG XL
     ((0, b"\0\0\0\x0cJXL \r\n\x87\n"),),
@@ -94,9 +99,13 @@ def _recognise(data: bytes | memoryview) -> _Row:
             return row
     if not len(data):
         raise EmptyImage
+    if kind := bmff.kind(data):
+        if kind == "heic" and not _HEIC:
+            raise UnsupportedFormat
+        return _BOXED[kind]
     if any(_matches(data, signature) for signature in _UNSUPPORTED):
         raise UnsupportedFormat
-    if any(_begins(data, row.signature) for row in _FORMATS):
+    if any(_begins(data, row.signature) for row in (*_FORMATS, *_BOXED.values())):
         raise TruncatedImage
     raise NotAnImage
 
@@ -106,6 +115,8 @@ def _matches(data: bytes | memoryview, signature: Signature) -> bool:
 
 
 def _begins(data: bytes | memoryview, signature: Signature) -> bool:
-    """Whether `data` is cut off inside the first part of `signature`."""
-    offset, part = signature[0]
-    return offset == 0 and part.startswith(bytes(data[: len(part)]))
+    """Whether `data` is cut off inside `signature`."""
+    whole = max(offset + len(part) for offset, part in signature)
+    return len(data) < whole and all(
+        part.startswith(bytes(data[offset : offset + len(part)])) for offset, part in signature
+    )

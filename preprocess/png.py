@@ -36,14 +36,18 @@ def size(data: bytes | memoryview, limits: Limits) -> tuple[int, int]:
 
 
 def check(data: bytes, limits: Limits) -> None:
-    """Refuse a file that has lost its end, or that has more than `limits.max_chunks` chunks.
+    """Refuse a file that has lost its end, or that has more chunks or frames than `limits` allow.
 
     Raises TruncatedImage, CorruptImage.
     """
+    frames = 0
     try:
         for name, _ in _chunks(data, limits.max_chunks):
             if name == b"IEND":
                 return
+            frames += name == b"fcTL"
+            if frames > limits.max_frames:
+                raise CorruptImage
     except struct.error:
         raise TruncatedImage from None
 

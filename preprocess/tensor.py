@@ -84,9 +84,7 @@ def _inside(extent: Extent, target: Size) -> Size:
 def _padded(channels: NDArray[Any], size: Size, recipe: Recipe) -> NDArray[Any]:
     """Fill `channels` (channel, height, width) with the pad colour; the view in their middle for `size`."""
     pad = Image.new("RGB", (1, 1), recipe.pad)
-    for channel, plane, (factor, summand) in zip(
-        channels, _planes(pad, recipe.colour), recipe.factors, strict=True
-    ):
+    for channel, plane, (factor, summand) in zip(channels, _planes(pad, recipe.colour), recipe.factors, strict=True):
         channel[...] = plane[0, 0] * factor + summand
     left, top = (recipe.width - size[0]) // 2, (recipe.height - size[1]) // 2
     return channels[:, top : top + size[1], left : left + size[0]]

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from server import inspection
+from server.bench import options as bench
 from server.settings import SettingsError, add_arguments, load_settings
 
 USAGE_ERROR = 2  # what argparse exits with, too
@@ -21,6 +23,7 @@ EXAMPLES = """\
 example:
   tureen serve                                         start with the demo model
   curl --data-binary @photo.jpg http://127.0.0.1:8080/v1/images
+  tureen inspect food.onnx                             how a model of yours would be served
 
 `tureen COMMAND --help` tells more.
 """
@@ -46,6 +49,18 @@ start.
 """
 
 
+ABOUT_INSPECT = """\
+Say what a model takes and gives and how it will be served, and write a card to start from.
+What is printed is a TOML file: what was found in its comments, the card below them.
+"""
+
+EXAMPLES_INSPECT = """\
+examples:
+  tureen inspect food.onnx                             read it
+  tureen inspect food.onnx > food/model.toml           start the card of food/1/model.onnx with it
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
     """A sub-command: what it is called with, and what it tells."""
@@ -68,9 +83,21 @@ def _serve(argv: Sequence[str]) -> int:
     return supervisor.serve(settings)
 
 
+def _bench(argv: Sequence[str]) -> int:
+    from server.bench import command
+
+    return command.run(argv)
+
+
 # A further sub-command is one more line here.
 COMMANDS: Mapping[str, Command] = {
     "serve": Command("answer images over HTTP", ABOUT_SERVE, EXAMPLES_SERVE, add_arguments, _serve),
+    "inspect": Command(
+        "say how a model will be served", ABOUT_INSPECT, EXAMPLES_INSPECT, inspection.add_arguments, inspection.run
+    ),
+    "bench": Command(
+        "measure a server: is its promise kept?", bench.ABOUT, bench.EXAMPLES, bench.add_arguments, _bench
+    ),
 }
 
 
@@ -82,18 +109,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     words = sys.argv[1:] if argv is None else argv
     parser = _parser()
-    known, _ = parser.parse_known_args(
-        words
-    )  # the unknown are reported by the command, with all else that is wrong
+    known, _ = parser.parse_known_args(words)  # the unknown are reported by the command, with all else that is wrong
     if known.version:
         print(f"tureen {_version()}")
         return 0
     if known.command is None:
         parser.print_help(sys.stderr)
         return USAGE_ERROR
-    return COMMANDS[known.command].run(
-        words[1:]
-    )  # the command is the first word: no option before it lets it run
+    return COMMANDS[known.command].run(words[1:])  # the command is the first word: no option before it lets it run
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -171,6 +171,10 @@ class Settings(BaseModel):
         10_000, ge=1, description="open connections (fewer where the system allows fewer open files)"
     )
 
+    max_worker_growth: Annotated[Bytes, Topic.LIMITS] = Field(
+        1000 * MB, ge=1, description="memory by which a worker may outgrow its start before it is replaced"
+    )
+
     keep_alive: Annotated[Seconds, Topic.LIFE] = Field(
         75.0, gt=0, le=24 * HOUR, description="time an idle connection is kept open"
     )

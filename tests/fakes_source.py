@@ -1,5 +1,7 @@
 """A source of gauges for metrics that nothing happens to."""
 
+from typing import ClassVar
+
 from batcher import Stats
 from server.web.connection import Connections
 
@@ -9,7 +11,7 @@ class EmptySource:
 
     arriving_bytes = 0
     workers = 1
-    worker_restarts = 0
+    worker_restarts: ClassVar = {}
     connections = Connections(1)
 
     def stats(self) -> Stats:

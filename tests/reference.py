@@ -20,12 +20,19 @@ class Reference:
         self._recipe = located.card.recipe or recipe_from_input(given.shape, given.type)
         self._labels = located.card.output.labels
         self._name = given.name
+        self._batch = given.shape[0] if isinstance(given.shape[0], int) else 1
+
+    def outputs(self, image: bytes) -> dict[str, np.ndarray]:
+        """All outputs for this image. A model with a fixed batch gets as many copies of it."""
+        tensor = np.empty((self._batch, *self._recipe.shape), self._recipe.dtype)
+        prepare(image, self._recipe, tensor[0], Limits())
+        tensor[1:] = tensor[0]
+        rows = self._session.run(None, {self._name: tensor})
+        return {one.name: row[0] for one, row in zip(self._session.get_outputs(), rows, strict=True)}
 
     def row(self, image: bytes) -> np.ndarray:
-        """The output row."""
-        tensor = np.empty((1, *self._recipe.shape), self._recipe.dtype)
-        prepare(image, self._recipe, tensor[0], Limits())
-        return self._session.run(None, {self._name: tensor})[0][0]
+        """The first output's row."""
+        return next(iter(self.outputs(image).values()))
 
     def scores(self, image: bytes) -> dict[str, float]:
         """Label -> score, all of them; softmax where the rows are not probabilities."""

@@ -39,7 +39,7 @@ RULES = {
     ),
     "preprocess is alone": Rule(
         ("preprocess",),
-        only=(*STDLIB, "numpy", "PIL", "preprocess"),
+        only=(*STDLIB, "numpy", "PIL", "pillow_heif", "preprocess"),
         never=("asyncio",),
         why="plain functions on bytes and arrays",
     ),

@@ -26,6 +26,8 @@ class ModelInfo:
     input: str
     """The input tensor, readable."""
     provider: str
+    output: str = ""
+    """What is made of its output, readable."""
 
 
 @dataclass(frozen=True, slots=True)

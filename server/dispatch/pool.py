@@ -1,10 +1,9 @@
-"""The worker processes: started, watched, replaced, ended."""
+"""The worker processes: kept alive, replaced when they die, given up when that is hopeless."""
 
 import asyncio
-import socket
-import sys
 import time
-from asyncio.subprocess import DEVNULL, Process
+from collections import Counter
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -12,13 +11,14 @@ import structlog
 
 from batcher import Batcher
 from server.dispatch.answer import ModelInfo, Reply
+from server.dispatch.process import WorkerProcess
+from server.dispatch.watch import Verdict, watch
 from server.dispatch.wire import Load
-from server.dispatch.worker import CannotLoad, Worker, WorkerLost, model_info
+from server.dispatch.worker import CannotLoad, WorkerLost, model_info
 
-_BUFFER_BYTES = 1 << 20  # of a worker's socket: a typical photo fits, so that sending it does not stall
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 5.0
-_GIVE_UP_AFTER = 5  # deaths in a row before ready
-_FAREWELL_S = 5.0
+_GIVE_UP_AFTER = 5  # futile lives in a row
+_SHORT_LIFE_S = 30.0
 
 log = structlog.stdlib.get_logger("tureen.pool")
 
@@ -27,23 +27,42 @@ class PoolFailed(Exception):
     """No worker can be brought up; the message says why. Serving makes no sense any more."""
 
 
+@dataclass(frozen=True, slots=True)
+class Death:
+    """How a worker's life ended."""
+
+    was_ready: bool
+    held: int
+    """Images it had."""
+    lived_s: float
+    reason: str
+    """crash, hang or memory."""
+
+    @property
+    def futile(self) -> bool:
+        """It died of itself: before it was ready, or soon after with nothing in hand. One that had images in hand
+        may have died of them, which is no reason to give up serving others."""
+        return not self.was_ready or (self.held == 0 and self.reason == "crash" and self.lived_s < _SHORT_LIFE_S)
+
+
 class Pool:
     """Keeps `size` workers alive while it is entered; leaving it ends them.
 
-    A worker that dies is replaced, after a pause that doubles while replacements die before they are ready.
-    A model that cannot be loaded, or five such deaths in a row, raise `PoolFailed` out of the pool's task
-    group, which cancels whoever entered it.
+    A worker that dies is replaced, after a pause that doubles while lives are futile. A model that cannot be
+    loaded, or five futile lives in a row, raise `PoolFailed` out of the pool's task group, which cancels whoever
+    entered it.
     """
 
-    def __init__(self, batcher: Batcher[bytes, Reply], load: Load, size: int) -> None:
+    def __init__(self, batcher: Batcher[bytes, Reply], load: Load, size: int, max_growth: int) -> None:
+        """`max_growth`: bytes by which a worker may outgrow what it was when ready before it is replaced."""
         self._batcher = batcher
         self._load = load
         self._size = size
+        self._max_growth = max_growth
         self._tasks = asyncio.TaskGroup()
         self._keepers: list[asyncio.Task[None]] = []
         self._start_s = 0.0
-        self.pids: set[int] = set()
-        self.restarts = 0
+        self.restarts: Counter[str] = Counter()
         self.model: asyncio.Future[ModelInfo] = asyncio.get_running_loop().create_future()
 
     @property
@@ -53,64 +72,53 @@ class Pool:
 
     async def _keep(self, number: int) -> None:
         """Keep one worker alive for good."""
-        stillborn = 0
+        futile = 0
         while True:
-            stillborn = 0 if await self._live(number) else stillborn + 1
-            log.warning("worker_died", worker=number, ready_before=not stillborn)
-            if stillborn >= _GIVE_UP_AFTER:
-                raise PoolFailed(f"{stillborn} workers in a row died before they were ready")
-            self.restarts += 1
-            pause = min(_FIRST_PAUSE_S * 2**stillborn, _LONGEST_PAUSE_S)
-            self._batcher.seat_expected = None if stillborn else time.monotonic() + pause + self._start_s
+            death = await self._live(number)
+            futile = futile + 1 if death.futile else 0
+            log.warning(
+                "worker_died", worker=number, reason=death.reason, ready_before=death.was_ready, held=death.held
+            )
+            if futile >= _GIVE_UP_AFTER:
+                raise PoolFailed(f"{futile} workers in a row died {_when(death)}")
+            self.restarts[death.reason] += 1
+            pause = min(_FIRST_PAUSE_S * 2**futile, _LONGEST_PAUSE_S)
+            self._batcher.seat_expected = None if futile else time.monotonic() + pause + self._start_s
             await asyncio.sleep(pause)
 
-    async def _live(self, number: int) -> bool:
-        """One worker's life. True if it became ready before it ended."""
+    async def _live(self, number: int) -> Death:
+        """One worker's life."""
         started = time.monotonic()
-        worker, process = await self._start()
-        self.pids.add(process.pid)
+        running = await WorkerProcess.start(self._batcher, self._load)
+        worker = running.worker
         try:
-            ready = await worker.ready
-            self._start_s = time.monotonic() - started
-            self._batcher.seat_expected = time.monotonic()  # until its death is noticed: any moment
-            if not self.model.done():
-                self.model.set_result(model_info(ready))
-            log.info("worker_ready", worker=number, pid=process.pid, seconds=round(self._start_s, 3))
-            await worker.lost.wait()
-            return True
+            self._welcome(model_info(await worker.ready), time.monotonic() - started)
+            log.info("worker_ready", worker=number, pid=running.pid, seconds=round(self._start_s, 3))
+            reason = await self._watched(running)
+            return Death(True, worker.held_at_end, time.monotonic() - started, reason)
         except CannotLoad as error:
             raise PoolFailed(str(error)) from error
         except WorkerLost:
-            return False
+            return Death(False, 0, time.monotonic() - started, "crash")
         finally:
-            await self._end(worker, process)
-            self.pids.discard(process.pid)
-            log.info("worker_ended", worker=number, pid=process.pid, exit=process.returncode)
+            await running.end()
+            log.info("worker_ended", worker=number, pid=running.pid, exit=running.exit)
 
-    async def _start(self) -> tuple[Worker, Process]:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            for end in (ours, theirs):
-                end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-P", "-m", "server.inference.worker", str(theirs.fileno())),
-                pass_fds=[theirs.fileno()],
-                stdin=DEVNULL,
-                stdout=sys.stderr,
-            )
-        loop = asyncio.get_running_loop()
-        _, worker = await loop.create_unix_connection(lambda: Worker(self._batcher, self._load), sock=ours)
-        return worker, process
+    def _welcome(self, model: ModelInfo, start_s: float) -> None:
+        self._start_s = start_s
+        self._batcher.seat_expected = time.monotonic()  # should all die: until that is noticed, any moment
+        if not self.model.done():
+            self.model.set_result(model)
 
-    async def _end(self, worker: Worker, process: Process) -> None:
-        """Ask it to end; insist if it does not. Finishes even when cancelled meanwhile."""
-        worker.hang_up()
-        waiting = asyncio.ensure_future(_wait_or_kill(process))
-        while not waiting.done():
-            try:
-                await asyncio.shield(waiting)
-            except asyncio.CancelledError:
-                _kill(process)
+    async def _watched(self, running: WorkerProcess) -> str:
+        """Wait until the worker is lost; the reason."""
+        watching = asyncio.ensure_future(watch(running, self._max_growth))
+        try:
+            await running.worker.lost.wait()
+            verdict = watching.result() if watching.done() else Verdict.WELL
+            return "crash" if verdict is Verdict.WELL else verdict.value
+        finally:
+            watching.cancel()
 
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
@@ -125,14 +133,5 @@ class Pool:
         await self._tasks.__aexit__(kind, error, trace)
 
 
-async def _wait_or_kill(process: Process) -> None:
-    try:
-        await asyncio.wait_for(process.wait(), _FAREWELL_S)
-    except TimeoutError:
-        _kill(process)
-        await process.wait()
-
-
-def _kill(process: Process) -> None:
-    if process.returncode is None:
-        process.kill()
+def _when(death: Death) -> str:
+    return "soon after they were ready, with nothing in hand" if death.was_ready else "before they were ready"

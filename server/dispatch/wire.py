@@ -12,7 +12,7 @@ does not decode raises `WireError`, after which the stream is of no use.
 
 import struct
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 import msgspec
 
@@ -31,11 +31,17 @@ class Message(msgspec.Struct, array_like=True, tag=True, frozen=True):
 
 
 class Load(Message, frozen=True):
-    """To a worker, first and once: serve this model."""
+    """To a worker, first and once: serve this model, on this provider and on no other.
+
+    `device`: the GPU's index. `threads`: how many images it decodes at a time beside a GPU.
+    """
 
     model: str
     max_batch: int
     max_pixels: int
+    provider: Literal["cpu", "cuda"] = "cpu"
+    device: int = 0
+    threads: int = 1
 
 
 class Item(Message, frozen=True):
@@ -61,6 +67,7 @@ class Ready(Message, frozen=True):
     provider: str
     grant: int
     batch_seconds: dict[int, float]
+    output: str = ""
 
 
 class LoadFailed(Message, frozen=True):

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import time
 from collections.abc import Sequence
 from typing import cast
 
@@ -52,8 +53,30 @@ class Worker(asyncio.Protocol):
         self._seqs: dict[Entry[bytes, Reply], int] = {}
         self._seat: Seat[bytes, Reply] | None = None
         self._transport: asyncio.Transport
+        self._retiring = False
+        self.heard = time.monotonic()
+        """When it last sent anything, or was first given something after it had nothing."""
+        self.held_at_end = 0
+        """Images it had when its connection ended."""
         self.ready: asyncio.Future[Ready] = asyncio.get_running_loop().create_future()
         self.lost = asyncio.Event()
+
+    @property
+    def held(self) -> int:
+        """Images it has."""
+        return len(self._entries)
+
+    @property
+    def predicted_s(self) -> float:
+        """Seconds that the batches of what it has should take."""
+        return self._batcher.profile.seconds(max(1, self.held)) or 0.0
+
+    def retire(self) -> None:
+        """Give it nothing more, and hang up when it has answered what it has."""
+        self._retiring = True
+        if self._seat:
+            self._seat.grant(0)
+        self._hang_up_if_retired()
 
     def hang_up(self) -> None:
         """Close the connection: the worker ends when it reads the end of its socket."""
@@ -66,6 +89,7 @@ class Worker(asyncio.Protocol):
         self._transport.write(frame(self._load))
 
     def data_received(self, data: bytes) -> None:
+        self.heard = time.monotonic()
         try:
             for message, payload in self._reader.feed(data):
                 self._receive(message, payload)
@@ -73,6 +97,7 @@ class Worker(asyncio.Protocol):
             self._transport.abort()  # what it held goes back to the queue, by connection_lost
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.held_at_end = self.held
         self.lost.set()
         if not self.ready.done():
             self.ready.set_exception(WorkerLost(_GONE))
@@ -83,6 +108,8 @@ class Worker(asyncio.Protocol):
     # -- batcher.Runner ----------------------------------------------------------------------------
 
     def send(self, entries: Sequence[Entry[bytes, Reply]]) -> None:
+        if not self._entries:
+            self.heard = time.monotonic()
         parts: list[bytes] = []
         for entry in entries:
             seq = next(self._numbers)
@@ -121,6 +148,11 @@ class Worker(asyncio.Protocol):
             raise WireError(f"item {seq} is not with this worker")
         del self._seqs[entry]
         self._seat.finish(entry, outcome)
+        self._hang_up_if_retired()
+
+    def _hang_up_if_retired(self) -> None:
+        if self._retiring and not self._entries:
+            self.hang_up()
 
     def _sit_down(self, ready: Ready) -> None:
         for size, seconds in ready.batch_seconds.items():
@@ -131,4 +163,4 @@ class Worker(asyncio.Protocol):
 
 
 def model_info(ready: Ready) -> ModelInfo:
-    return ModelInfo(ready.name, ready.version, ready.digest, ready.input, ready.provider)
+    return ModelInfo(ready.name, ready.version, ready.digest, ready.input, ready.provider, ready.output)

@@ -1,28 +1,43 @@
-"""From a model's output row to the members it adds to the response, as JSON."""
+"""From one image's output to the members it adds to the response, as JSON."""
+
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from server.inference.card import Output
+from server.inference.output import Activation, Output
 
-_DIGITS = 6  # of a score: what float32 holds
+_DIGITS = 6  # of a class's score, which is at most 1 as a rule
+_SIGNIFICANT = 7  # of a single score, whose size nobody knows: what float32 holds
+
+Row = Sequence[NDArray[Any]]  # one image's outputs, without the batch
+Answerer = Callable[[Row], bytes]
+"""Gives the members, without the braces around them."""
 
 
-class Answerer:
-    """Renders rows as the model card says."""
+def answerer(output: Output) -> Answerer:
+    """What renders rows for a resolved output."""
+    match output.kind:
+        case "classes":
+            return _Classes(output).members
+        case "score":
+            return _Score(output).members
+        case _:
+            return _Raw(output).members
 
-    def __init__(self, output: Output, probabilities: bool) -> None:
-        """`probabilities`: the model's rows sum to 1 already, so that activation "auto" leaves them alone."""
+
+class _Classes:
+    """`"predictions":[...]` and, where the card has them, `"score"` and `"tip"` of the best label."""
+
+    def __init__(self, output: Output) -> None:
         self._output = output
-        self._softmax = output.activation == "softmax" or (output.activation == "auto" and not probabilities)
+        self._activate = _ACTIVATIONS[output.activation]
 
-    def members(self, row: NDArray[np.float32]) -> bytes:
-        """`"predictions":[...]` and, where the card has them, `"score"` and `"tip"` of the best label.
-
-        `row`: float32, one value a class, finite.
-        """
-        values = _softmax(row) if self._softmax else row
+    def members(self, row: Row) -> bytes:
+        values = self._activate(row[0].reshape(-1).astype(np.float32, copy=False))
         ranked = np.argsort(-values, kind="stable")[: self._output.top_k]
         members: dict[str, object] = {
             "predictions": [
@@ -35,13 +50,64 @@ class Answerer:
             members["score"] = self._output.scores[best]
         if self._output.tips:
             members["tip"] = self._output.tips[best]
-        return msgspec.json.encode(members)[1:-1]
+        return _json(members)
 
     def _label(self, index: int) -> str:
         return self._output.labels[index] if self._output.labels else str(index)
+
+
+class _Score:
+    """`"score"` and, where the card has them, `"label"` and `"tip"` of the level it reaches."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._activate = _ACTIVATIONS[output.activation]
+
+    def members(self, row: Row) -> bytes:
+        value = float(self._activate(row[0].reshape(-1).astype(np.float32, copy=False))[0])
+        level = bisect_right(self._output.thresholds or (), value)
+        members: dict[str, object] = {"score": float(f"{value:.{_SIGNIFICANT}g}")}
+        if self._output.labels:
+            members["label"] = self._output.labels[level]
+        if self._output.tips:
+            members["tip"] = self._output.tips[level]
+        return _json(members)
+
+
+class _Raw:
+    """`"outputs":{name: nested lists}`, each number as the model gave it."""
+
+    def __init__(self, output: Output) -> None:
+        self._names = output.names or ()
+
+    def members(self, row: Row) -> bytes:
+        return _json({"outputs": {name: one.tolist() for name, one in zip(self._names, row, strict=True)}})
+
+
+def _json(members: dict[str, object]) -> bytes:
+    return msgspec.json.encode(members)[1:-1]
+
+
+def _same(row: NDArray[np.float32]) -> NDArray[np.float32]:
+    return row
 
 
 def _softmax(row: NDArray[np.float32]) -> NDArray[np.float32]:
     powers: NDArray[np.float32] = np.exp(row - row.max())
     powers /= powers.sum()
     return powers
+
+
+def _sigmoid(row: NDArray[np.float32]) -> NDArray[np.float32]:
+    """By the hyperbolic tangent, which does not overflow."""
+    halves: NDArray[np.float32] = np.tanh(row * np.float32(0.5))
+    halves *= np.float32(0.5)
+    halves += np.float32(0.5)
+    return halves
+
+
+_ACTIVATIONS: dict[Activation, Callable[[NDArray[np.float32]], NDArray[np.float32]]] = {
+    "none": _same,
+    "softmax": _softmax,
+    "sigmoid": _sigmoid,
+}

@@ -1,105 +1,100 @@
-"""The model in ONNX Runtime: loaded, warmed, timed, run. The only file that knows ONNX Runtime."""
+"""The model in ONNX Runtime: its slots filled, its batches run."""
 
-import time
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime as ort
 import xxhash
 from numpy.typing import NDArray
 
-from batcher import Profile
-from preprocess.recipe import Recipe
-from server.inference.card import Card, ModelError, recipe_from_input
+from server.inference.card import Card
+from server.inference.errors import OutputError
+from server.inference.providers import Provider, open_session
+from server.inference.signature import (
+    Signature,
+    Tensor,
+    chosen_outputs,
+    fixed_batch,
+    image_input,
+    recipe_for,
+)
+from server.inference.sizes import buckets, every_size, filled_up
 
-_PROVIDER = "CPUExecutionProvider"
-_TIMED_RUNS = 2  # of each batch size, after one that is not timed
-_WARM_UP_S = 1.0  # no further batch size is begun after this
-_GAIN = 0.95  # a larger batch is tried as long as it takes less than this of the time an image
-
-Rows = NDArray[np.float32]
-
-
-class OutputError(Exception):
-    """The model's output cannot be what was asked for: a wrong number of rows, or no rows at all."""
-
-
-@dataclass(frozen=True, slots=True)
-class Warmth:
-    """What warming up showed."""
-
-    profile: Profile
-    probabilities: bool
-    """Whether the output sums to 1 over the classes already."""
+Outputs = tuple[NDArray[Any], ...]  # one array an output, one row an image
 
 
 class Session:
-    """One model, one thread. `slots` is the batch: filled slot by slot, then run from the first."""
+    """One model; one thread runs it. `slots` are what images are decoded into; `run` takes any of them.
 
-    def __init__(self, model_file: Path, card: Card, max_batch: int) -> None:
-        """Raises `ModelError` if ONNX Runtime or Tureen cannot serve this model."""
-        self._session = _open(model_file)
-        given = self._only_input()
-        self.recipe: Recipe = card.recipe or recipe_from_input(given.shape, given.type)
+    `sizes` are the batch sizes it is run with; a batch of another is filled up with what stands in slots
+    beside it, whose rows are then left out.
+    """
+
+    def __init__(
+        self,
+        model_file: Path,
+        card: Card,
+        max_batch: int,
+        provider: Provider = "cpu",
+        device: int = 0,
+        *,
+        pipelined: bool | None = None,
+    ) -> None:
+        """`pipelined`: for an engine that decodes while the model runs, with few batch sizes and twice the
+        slots; by default on GPUs.
+
+        Raises `ModelError` if ONNX Runtime or Tureen cannot serve this model.
+        """
+        self._session = open_session(model_file, provider, device)
+        self.signature = _signature(self._session)
+        given = image_input(self.signature)
+        self.recipe = recipe_for(given, card.recipe)
+        self.input = given
+        self.outputs = chosen_outputs(self.signature, card.output)
         self.provider: str = self._session.get_providers()[0]
-        self.max_batch = given.shape[0] if isinstance(given.shape[0], int) else max_batch
-        if self.max_batch != max_batch and self.max_batch != 1:
-            raise ModelError(f"the batch dimension is fixed to {self.max_batch}; it must be free, or 1")
-        self.input = f"{given.name} {list(given.shape)} {given.type}"
-        self.slots = np.zeros((self.max_batch, *self.recipe.shape), self.recipe.dtype)
-        self._input_name = given.name
-        self._output_names = [self._session.get_outputs()[0].name]
+        self.pipelined = provider == "cuda" if pipelined is None else pipelined
+        self.fixed = fixed_batch(given)
+        self.sizes = self._sizes(max_batch)
+        self.max_batch = min(self.sizes[-1], max_batch)
+        self.slots = np.zeros((self.sizes[-1] * (1 + self.pipelined), *self.recipe.shape), self.recipe.dtype)
+        self._staged = np.zeros((self.sizes[-1], *self.recipe.shape), self.recipe.dtype)
+        self._output_names = [tensor.name for tensor in self.outputs]
 
-    def run(self, count: int) -> Rows:
-        """The output rows of the first `count` slots: float32, shape (count, classes).
+    @property
+    def any_size(self) -> bool:
+        """Whether a batch of any size is run as it is, none filled up."""
+        return not self.pipelined and self.fixed is None
+
+    def limit(self, size: int) -> None:
+        """From now on no batch larger than `size`, one of `sizes`, is run."""
+        self.sizes = tuple(each for each in self.sizes if each <= size)
+        self.max_batch = min(self.max_batch, size)
+
+    def run(self, slots: Sequence[int]) -> Outputs:
+        """The output rows of these slots, at most `max_batch`, in their order.
 
         Raises `OutputError`, or whatever ONNX Runtime raises if the model fails.
         """
-        (output,) = self._session.run(self._output_names, {self._input_name: self.slots[:count]})
-        if not isinstance(output, np.ndarray) or output.shape[:1] != (count,):
-            raise OutputError(f"{count} images gave an output of shape {getattr(output, 'shape', None)}")
-        return output.reshape(count, -1).astype(np.float32, copy=False)
+        size = filled_up(len(slots), self.sizes)
+        outputs = self._session.run(self._output_names, {self.input.name: self._batch(slots, size)})
+        return tuple(
+            _rows(tensor, output, size)[: len(slots)] for tensor, output in zip(self.outputs, outputs, strict=True)
+        )
 
-    def warm_up(self) -> Warmth:
-        """Run and time batch sizes 1, 2, 4, ... while a larger one still gains. Raises `ModelError`."""
-        self.slots[:] = _noise(self.slots.shape).astype(self.slots.dtype)
-        try:
-            probabilities = _sums_to_one(self.run(1))
-            profile = self._measure()
-        except Exception as error:  # the model is a stranger's: whatever it raises means the same
-            raise ModelError(f"it does not run: {error}") from error
-        finally:
-            self.slots[:] = 0
-        return Warmth(profile, probabilities)
+    def _batch(self, slots: Sequence[int], size: int) -> NDArray[Any]:
+        """`size` rows that begin with these slots; not copied where they lie in a row."""
+        first, count = slots[0], len(slots)
+        if list(slots) == list(range(first, first + count)) and first + size <= len(self.slots):
+            return self.slots[first : first + size]
+        np.take(self.slots, slots, axis=0, out=self._staged[:count], mode="clip")  # "raise" would copy twice
+        return self._staged[:size]
 
-    def _measure(self) -> Profile:
-        profile = Profile()
-        stop = time.monotonic() + _WARM_UP_S
-        size, each = 1, float("inf")
-        while size <= self.max_batch and time.monotonic() < stop:
-            seconds = self._time(size)
-            profile.observe(size, seconds)
-            if seconds / size > each * _GAIN:
-                break
-            size, each = size * 2, seconds / size
-        return profile
-
-    def _time(self, size: int) -> float:
-        """The shortest of a few runs: whatever disturbs a run makes it longer."""
-        self.run(size)
-        times = []
-        for _ in range(_TIMED_RUNS):
-            started = time.monotonic()
-            self.run(size)
-            times.append(time.monotonic() - started)
-        return min(times)
-
-    def _only_input(self) -> ort.NodeArg:
-        inputs = self._session.get_inputs()
-        if len(inputs) != 1:
-            raise ModelError(f"it has {len(inputs)} inputs; needed is one, the image")
-        return inputs[0]
+    def _sizes(self, max_batch: int) -> tuple[int, ...]:
+        if self.fixed:
+            return (self.fixed,)
+        return buckets(max_batch) if self.pipelined else every_size(max_batch)
 
 
 def digest(model_file: Path) -> str:
@@ -111,21 +106,17 @@ def digest(model_file: Path) -> str:
     return state.hexdigest()
 
 
-def _open(model_file: Path) -> ort.InferenceSession:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1  # as many workers as cores: threads would only fight for them
-    options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 3
-    try:
-        return ort.InferenceSession(str(model_file), options, providers=[_PROVIDER])
-    except Exception as error:  # ONNX Runtime's exceptions share no base class but this
-        raise ModelError(f"ONNX Runtime cannot load it: {error}") from error
+def _signature(session: ort.InferenceSession) -> Signature:
+    inputs, outputs = session.get_inputs(), session.get_outputs()
+    return Signature(tuple(map(_tensor, inputs)), tuple(map(_tensor, outputs)))
 
 
-def _noise(shape: tuple[int, ...]) -> NDArray[np.float32]:
-    return np.random.default_rng(0).random(shape, dtype=np.float32)
+def _tensor(arg: ort.NodeArg) -> Tensor:
+    return Tensor(arg.name, arg.type, tuple(arg.shape or ()))
 
 
-def _sums_to_one(rows: Rows) -> bool:
-    return bool((rows >= 0).all() and np.allclose(rows.sum(axis=1), 1.0, atol=1e-3))
+def _rows(tensor: Tensor, output: object, size: int) -> NDArray[Any]:
+    if not isinstance(output, np.ndarray) or output.shape[:1] != (size,):
+        shape = getattr(output, "shape", None)
+        raise OutputError(f"{size} images gave an output {tensor.name!r} of shape {shape}")
+    return output

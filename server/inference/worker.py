@@ -14,13 +14,19 @@ import traceback
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from preprocess.errors import ImageError
+from preprocess.header import read_header
 from preprocess.limits import Limits
 from server.dispatch.wire import AnyMessage, Drop, Item, Load, LoadFailed, Ready, Skipped, frame, read_frame
-from server.inference.answer import Answerer
-from server.inference.card import Card, ModelError, find_model
+from server.inference.answer import answerer
+from server.inference.card import find_model
 from server.inference.engine import Engine
-from server.inference.inbox import Inbox, Job
-from server.inference.session import Session, Warmth, digest
+from server.inference.errors import ModelError
+from server.inference.inbox import LARGE_PIXELS, Inbox, Job
+from server.inference.model import Model, open_model
+from server.inference.pipeline import Pipeline
+from server.inference.session import digest
+from server.inference.stages import Filler, Runner
 
 _NICENESS = 5  # below web, which must stay prompt: it decides, refuses and answers health checks
 
@@ -46,37 +52,40 @@ def main(argv: list[str]) -> int:
 def _serve(connection: socket.socket, stream: BinaryIO, load: Load) -> int:
     outbox = Outbox(connection)
     inbox = Inbox()
+    limits = Limits(max_pixels=load.max_pixels)
     # Before the model is loaded: a parent that dies meanwhile must not leave a worker behind.
-    threading.Thread(target=_read, args=(stream, inbox, outbox), name="reader", daemon=True).start()
+    arguments = (stream, inbox, outbox, limits)
+    threading.Thread(target=_read, args=arguments, name="reader", daemon=True).start()
     try:
-        model_file, card, session, warmth = _open(load)
+        located = find_model(Path(load.model))
+        model = open_model(located, load.max_batch, load.provider, load.device)
     except ModelError as error:
         outbox.send(frame(LoadFailed(str(error))))
         return 1
-    batch = warmth.profile.best_size(max(warmth.profile.sizes)) or 1
-    limits = Limits(max_pixels=load.max_pixels)
-    answerer = Answerer(card.output, warmth.probabilities)
-    engine = Engine(session, answerer, limits, batch, inbox, outbox.send)
-    outbox.send(frame(_ready(model_file, card, session, warmth, batch)))
+    engine = _engine(model, load, limits, inbox, outbox)
+    outbox.send(frame(_ready(model)))
     engine.run_forever()
     return 0
 
 
-def _open(load: Load) -> tuple[Path, Card, Session, Warmth]:
-    located = find_model(Path(load.model))
-    session = Session(located.model_file, located.card, load.max_batch)
-    return located.model_file, located.card, session, session.warm_up()
+def _engine(model: Model, load: Load, limits: Limits, inbox: Inbox, outbox: "Outbox") -> Engine | Pipeline:
+    filler = Filler(model.session, limits, outbox.send)
+    runner = Runner(model.session, answerer(model.output))
+    if model.session.pipelined:  # pragma: no cover - on GPUs; tests/server/inference/test_pipeline.py
+        return Pipeline(filler, runner, model.warmth.batch, inbox, outbox.send, threads=load.threads)
+    return Engine(filler, runner, model.warmth.batch, inbox, outbox.send)
 
 
-def _ready(model_file: Path, card: Card, session: Session, warmth: Warmth, batch: int) -> Ready:
+def _ready(model: Model) -> Ready:
     return Ready(
-        name=card.name,
-        version=card.version,
-        digest=digest(model_file),
-        input=session.input,
-        provider=session.provider,
-        grant=2 * batch,  # what runs, and what follows at once
-        batch_seconds=warmth.profile.sizes,
+        name=model.card.name,
+        version=model.card.version,
+        digest=digest(model.file),
+        input=str(model.session.input),
+        provider=model.session.provider,
+        grant=2 * model.warmth.batch,  # what runs, and what follows at once
+        batch_seconds=model.warmth.profile.sizes,
+        output=model.describe(),
     )
 
 
@@ -92,26 +101,31 @@ class Outbox:
             self._connection.sendall(frames)
 
 
-def _read(stream: BinaryIO, inbox: Inbox, outbox: Outbox) -> None:
+def _read(stream: BinaryIO, inbox: Inbox, outbox: Outbox, limits: Limits) -> None:
     """The reader's thread: jobs go to the inbox; the end of the socket ends the process, whatever it does."""
     try:
         while (received := read_frame(stream)) is not None:
-            _receive(*received, inbox, outbox)
-    except ConnectionError:
-        pass  # the other end closed while frames of ours were still on their way to it
+            _receive(*received, inbox, outbox, limits)
     except Exception:  # noqa: BLE001 - nothing can be answered any more: say why, and end
         traceback.print_exc()
         os._exit(1)
     os._exit(0)
 
 
-def _receive(message: AnyMessage, payload: bytes, inbox: Inbox, outbox: Outbox) -> None:
+def _receive(message: AnyMessage, payload: bytes, inbox: Inbox, outbox: Outbox, limits: Limits) -> None:
     match message:
         case Item(seq, deadline):
-            inbox.put(Job(seq, deadline, payload))
+            inbox.put(Job(seq, deadline, payload, _is_large(payload, limits)))
         case Drop(seq):
             if inbox.remove(seq):
                 outbox.send(frame(Skipped(seq)))
+
+
+def _is_large(payload: bytes, limits: Limits) -> bool:
+    try:
+        return read_header(payload, limits).pixels > LARGE_PIXELS
+    except ImageError:  # it will be found out again, and answered, where it is decoded
+        return False
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What Prometheus sees. Label sets are fixed: nothing a client sends becomes a label."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
@@ -12,6 +12,8 @@ from server.dispatch.answer import Answer
 from server.web.connection import Connections
 
 _RESOURCES = {"/v1/images": "images", "/healthz": "health", "/readyz": "health", "/metrics": "metrics"}
+_REASONS = ("crash", "hang", "memory")
+_STAGES = ("waiting", "running")
 _LATENCY_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0)
 _BATCH = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 _LAG_S = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
@@ -26,7 +28,7 @@ class Source(Protocol):
     @property
     def workers(self) -> int: ...
     @property
-    def worker_restarts(self) -> int: ...
+    def worker_restarts(self) -> Mapping[str, int]: ...
 
     connections: Connections
 
@@ -91,13 +93,13 @@ class _StateCollector(Collector):
         yield _gauge("queue_oldest_seconds", "How long the oldest waiting image has waited", stats.oldest_s)
         yield _gauge("workers", "Workers there should be", source.workers)
         yield _gauge("workers_ready", "Workers that are ready", stats.seats)
-        yield _counter("worker_restarts", "Workers replaced after they died", source.worker_restarts)
+        yield _by("worker_restarts", "Workers replaced, by reason", "reason", source.worker_restarts, _REASONS)
         yield _counter("retried_images", "Images sent again after their worker died", stats.retried)
         yield _gauge("connections", "Open connections", source.connections.open)
         yield _counter("connections_refused", "Connections past the limit", source.connections.turned_away)
         yield _counter("slow_heads", "Connections closed for a late request head", source.connections.slow_heads)
-        yield _by("expired_images", "Deadlines that passed, by stage", "stage", stats.expired)
-        yield _by("cancelled_images", "Images whose client left, by stage", "stage", stats.cancelled)
+        yield _by("expired_images", "Deadlines that passed, by stage", "stage", stats.expired, _STAGES)
+        yield _by("cancelled_images", "Images whose client left, by stage", "stage", stats.cancelled, _STAGES)
 
 
 def _latency(registry: CollectorRegistry, name: str, text: str) -> Histogram:
@@ -112,8 +114,8 @@ def _counter(name: str, text: str, value: float) -> Metric:
     return CounterMetricFamily(f"tureen_{name}", text, value=value)
 
 
-def _by(name: str, text: str, label: str, counts: Mapping[str, int]) -> Metric:
+def _by(name: str, text: str, label: str, counts: Mapping[str, int], values: Sequence[str]) -> Metric:
     family = CounterMetricFamily(f"tureen_{name}", text, labels=[label])
-    for stage in ("waiting", "running"):
-        family.add_metric([stage], counts.get(stage, 0))
+    for value in values:
+        family.add_metric([value], counts.get(value, 0))
     return family

@@ -75,7 +75,7 @@ async def _run(settings: Settings, listener: int) -> None:
     connections = Connections(settings.max_connections)
     connections.guard()
     batcher: Batcher[bytes, Reply]
-    async with Batcher(policy=policy) as batcher, Pool(batcher, load, workers) as pool:
+    async with Batcher(policy=policy) as batcher, Pool(batcher, load, workers, settings.max_worker_growth) as pool:
         promise = Promise(settings.slo, Limits(max_pixels=settings.max_pixels))
         runtime = Runtime(promise, batcher, pool, connections)
         metrics = Metrics(runtime)

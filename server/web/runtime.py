@@ -1,6 +1,7 @@
 """What the routes share: the intake, the promise, and whether this process is still serving."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from batcher import Batcher, Stats
@@ -51,7 +52,7 @@ class Runtime:
         return self.pool.size
 
     @property
-    def worker_restarts(self) -> int:
+    def worker_restarts(self) -> Mapping[str, int]:
         return self.pool.restarts
 
     @staticmethod

@@ -156,6 +156,23 @@ async def test_it_needs_more_items_than_free_seats():
 
 
 @virtual_time
+async def test_it_ends_with_the_seat_that_had_the_room():
+    """The runner that could take more dies; the one that is left takes the item at once."""
+    async with lingering_batcher() as batcher:
+        large, small = GatedRunner(batcher, room=16), GatedRunner(batcher, room=1)
+        with batcher.arriving():
+            ticket = batcher.enqueue_nowait("a")
+            await all_blocked()
+            before = list(small.batches)
+            large.seat.close("killed")
+            await all_blocked()
+
+        assert ([], [["a"]]) == (before, small.batches)
+        small.answer("a")
+        await ticket.wait()
+
+
+@virtual_time
 async def test_one_that_waited_for_a_runner_is_not_kept():
     """It has waited longer than the fixed cost already."""
     async with lingering_batcher() as batcher:

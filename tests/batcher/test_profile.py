@@ -17,6 +17,7 @@ def measured(seconds):
 
 
 LINE = {1: 9.0, 8: 16.0, 16: 24.0}  # 8 s a batch and 1 s an item
+BENT = {2: 12.0, 4: 16.0, 8: 18.0}  # from 4 on, an item costs less
 
 
 @pytest.mark.parametrize(
@@ -30,7 +31,10 @@ LINE = {1: 9.0, 8: 16.0, 16: 24.0}  # 8 s a batch and 1 s an item
         pytest.param(LINE, 4, 12.0, id="between two"),
         pytest.param(LINE, 12, 20.0, id="between the next two"),
         pytest.param(LINE, 32, 40.0, id="past the largest"),
-        pytest.param({4: 8.0, 8: 12.0}, 2, 6.0, id="below the smallest"),
+        pytest.param(BENT, 3, 14.0, id="between the first two of a bent line"),
+        pytest.param(BENT, 6, 17.0, id="between the last two of a bent line"),
+        pytest.param(BENT, 16, 22.0, id="past the largest of a bent line: on with the last two"),
+        pytest.param(BENT, 1, 10.0, id="below the smallest of a bent line: back with the first two"),
         pytest.param({16: 24.0, 1: 9.0, 8: 20.0}, 12, 22.0, id="measured in any order, nearest two count"),
         pytest.param({4: 10.0, 8: 40.0}, 1, 0.0, id="below the smallest, never less than 0"),
         pytest.param({4: 8.0, 8: 6.0}, 6, 8.0, id="a larger size is never predicted cheaper"),
@@ -47,7 +51,7 @@ def test_seconds_of_a_batch(seconds, size, expected):
         ({}, 0.0),
         ({8: 16.0}, 0.0),
         (LINE, 8.0),
-        ({4: 8.0, 8: 12.0}, 4.0),
+        (BENT, 8.0),
         ({4: 10.0, 8: 40.0}, 0.0),
         ({2: 3.0, 4: 3.0}, 3.0),
     ],

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.pictures import main, photo
+from benchmarks.pictures import main
+from server.bench.photos import photo
 
 
 def opened(data):

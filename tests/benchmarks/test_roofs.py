@@ -91,7 +91,7 @@ def test_a_child_that_dies_is_reported(capfd):
 
 def test_a_child_ends_with_its_input():
     """So that nothing is left of a parent that was killed."""
-    with Child("benchmarks.loadgen") as child:
+    with Child("benchmarks.bare", [str(WORKS["tiny"].model_path()), *map(str, WORKS["tiny"].pictures())]) as child:
         child.answer()
         child._process.stdin.close()
 

@@ -146,9 +146,7 @@ def test_a_bad_image_leaves_the_slot_alone():
     assert (slot == 5).all()
 
 
-@pytest.mark.parametrize(
-    ("shape", "dtype"), [((3, 8, 9), "float32"), ((3, 8, 8), "float64"), ((8, 8, 3), "float32")]
-)
+@pytest.mark.parametrize(("shape", "dtype"), [((3, 8, 9), "float32"), ((3, 8, 8), "float64"), ((8, 8, 3), "float32")])
 def test_another_slot_is_a_mistake(shape, dtype):
     """A slot of another shape or type is refused, not filled in part."""
     with pytest.raises(ValueError, match="slot must be float32"):

@@ -80,6 +80,16 @@ def test_a_whole_card(folder):
     )
 
 
+def test_a_card_for_one_score(folder):
+    """Levels by the scores at which the next one begins."""
+    (folder / "model.toml").write_text(
+        '[output]\nkind = "score"\nnames = ["quality"]\nlabels = ["bad", "good"]\nthresholds = [2.5]\n'
+    )
+
+    expected = Output(kind="score", names=("quality",), labels=("bad", "good"), thresholds=(2.5,))
+    assert expected == find_model(folder).card.output
+
+
 @pytest.mark.parametrize(
     ("versions", "highest"),
     [
@@ -162,7 +172,40 @@ def test_labels_from_elsewhere_are_refused(folder, name):
         ),
         ("[input]\nwidth = 5\nheight = 5\nmean = [1, 2]", "[input]: mean must be 3 finite values"),
         ("[input]\nwidth = 5\nheight = 5\npad = [1, 2]", "input.pad = [1, 2]: Expected `array` of length 3"),
-        ("[output]\nkind = 'boxes'", "output.kind = 'boxes': must be one of classes"),
+        ("[output]\nkind = 'boxes'", "output.kind = 'boxes': must be one of classes, score, raw"),
+        ("[output]\nnames = 'logits'", "output.names = 'logits': Expected `array`, got `str`"),
+        ("[output]\nnames = []", "[output]: names must be names of the model's outputs, each once, got []"),
+        ("[output]\nnames = ['a', 'a']", "[output]: names must be names of the model's outputs, each once"),
+        (
+            "[output]\nkind = 'classes'\nnames = ['a', 'b']",
+            "[output]: names must be one where the output is classes, got ['a', 'b']",
+        ),
+        ("[output]\nactivation = 'relu'", "output.activation = 'relu': must be one of auto, none, softmax, sigmoid"),
+        (
+            "[output]\nkind = 'raw'\nactivation = 'softmax'",
+            "[output]: activation must be one of auto, none where the output is raw, got 'softmax'",
+        ),
+        ("[output]\nkind = 'raw'\nlabels = ['a']", "[output]: labels mean nothing where the output is raw"),
+        (
+            "[output]\nkind = 'score'\nlabels = ['a']\nscores = [1]",
+            "[output]: scores mean nothing where the output is one score",
+        ),
+        (
+            "[output]\nkind = 'score'\nlabels = ['a', 'b']",
+            "[output]: thresholds must be 1 finite numbers that rise, one fewer than labels, got []",
+        ),
+        (
+            "[output]\nkind = 'score'\nlabels = ['a', 'b', 'c']\nthresholds = [2, 2]",
+            "[output]: thresholds must be 2 finite numbers that rise",
+        ),
+        (
+            "[output]\nkind = 'score'\nlabels = ['a', 'b']\nthresholds = [inf]",
+            "[output]: thresholds must be 1 finite numbers that rise",
+        ),
+        (
+            "[output]\nkind = 'classes'\nlabels = ['a', 'b']\nthresholds = [1]",
+            "[output]: thresholds mean nothing where the output is classes",
+        ),
         ("[output]\ntop_k = 0", "[output]: top_k must be >= 1, got 0"),
         ("[output]\ntop_k = true", "output.top_k = True: Expected `int`, got `bool`"),
         ("[output]\nlabels = []", "[output]: labels must not be empty"),

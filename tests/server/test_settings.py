@@ -1,6 +1,5 @@
 """Settings: who wins, what is refused, and what a refusal says."""
 
-import os
 
 import pytest
 from pydantic import ValidationError
@@ -48,6 +47,7 @@ def test_nothing_given_gives_the_defaults():
         "upload_timeout": 30.0,
         "min_upload_rate": 1000,
         "max_connections": 10_000,
+        "max_worker_growth": 1_000_000_000,
         "keep_alive": 75.0,
         "drain_delay": 5.0,
         "shutdown_timeout": 30.0,
@@ -103,7 +103,7 @@ def test_the_last_of_two_equal_flags_counts():
 @pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTINGS)
 def test_every_setting_has_its_flag_its_variable_and_its_key(setting, toml, tmp_path):
     """One value, given in three ways, means the same."""
-    texts = {"host": "::1", "model": str(tmp_path), "max_queue_bytes": "1GB", "access_log": "on"}
+    texts = {"host": "::1", "model": str(tmp_path), "max_queue_bytes": "1GB", "access_log": "on", "provider": "cuda"}
     text = texts.get(setting.name, "7")
     ways = [
         load_settings([setting.flag, text], {}),
@@ -249,9 +249,7 @@ def test_a_bad_key_is_named_with_value_origin_and_rule(toml):
     """The origin is the key and its file."""
     path = toml("workers = 0")
 
-    assert [f"workers = 0 (key workers in {path}): must be a whole number of at least 1"] == refusal(
-        ["--config", path]
-    )
+    assert [f"workers = 0 (key workers in {path}): must be a whole number of at least 1"] == refusal(["--config", path])
 
 
 def test_a_bad_value_that_is_overridden_is_not_looked_at():
@@ -280,9 +278,7 @@ def test_an_unknown_flag_is_refused_with_a_guess():
 
 def test_an_abbreviated_flag_is_unknown():
     """Else a script would break on the day a second setting starts alike."""
-    assert [line.split(";")[0] for line in refusal(["--max-b", "3"])] == [
-        "--max-b (command line): no such flag"
-    ]
+    assert [line.split(";")[0] for line in refusal(["--max-b", "3"])] == ["--max-b (command line): no such flag"]
 
 
 def test_a_word_that_is_no_flag_is_refused():
@@ -310,9 +306,7 @@ def test_a_file_that_is_no_toml_is_refused(toml, text):
 
     (problem,) = refusal(environ={"TUREEN_CONFIG": path})
 
-    assert problem.startswith(
-        f"config = {path!r} (variable TUREEN_CONFIG): must be a TOML file that can be read; "
-    )
+    assert problem.startswith(f"config = {path!r} (variable TUREEN_CONFIG): must be a TOML file that can be read; ")
 
 
 @pytest.mark.parametrize("path", ["/no/such/file.toml", "", "/", "a\0b"])
@@ -357,9 +351,7 @@ def test_one_mistake_is_one():
 def test_settings_travel_as_json(tmp_path):
     """A child process gets exactly what its parent has."""
     (tmp_path / "m.onnx").touch()
-    settings = load_settings(
-        ["--model", str(tmp_path / "m.onnx"), "--slo", "0.123ms", "--max-pixels", "7"], {}
-    )
+    settings = load_settings(["--model", str(tmp_path / "m.onnx"), "--slo", "0.123ms", "--max-pixels", "7"], {})
 
     assert settings == Settings.model_validate_json(settings.model_dump_json())
 

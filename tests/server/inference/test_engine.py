@@ -1,74 +1,48 @@
 """The worker's loop on a real session: who is decoded, who is run together, and what each is answered."""
 
-import io
-import json
 import time
+from dataclasses import replace
 
-import numpy as np
 import pytest
-from PIL import Image
+from onnx import TensorProto
 
-from preprocess.limits import Limits
+from preprocess.recipe import Recipe
 from server.dispatch.wire import Broken, Done, FrameReader, Ran, Rejected, Skipped
-from server.inference.answer import Answerer
-from server.inference.card import Output, find_model
+from server.inference.card import find_model
 from server.inference.engine import Engine
-from server.inference.inbox import Inbox, Job
-from server.inference.session import OutputError, Session
-from tests.models import dense, fussy
+from server.inference.errors import OutputError
+from server.inference.inbox import Job
+from server.inference.output import Output
+from tests.models import dense, fussy, takes
 from tests.photos import photo
+from tests.server.inference.bench import FAR, Bench, grey, kinds, members
 
-FAR = time.monotonic() + 3600
 
-
-class Bench:
-    """An engine whose frames are collected, driven one batch at a time."""
+class SerialBench(Bench):
+    """An engine driven one batch at a time."""
 
     def __init__(self, model, batch=8, card=None):
-        located = find_model(model)
-        self.session = Session(located.model_file, card or located.card, 8)
-        self.inbox = Inbox()
-        self.sent = b""
-        answerer = Answerer(Output(), probabilities=True)
-        self.engine = Engine(self.session, answerer, Limits(), batch, self.inbox, self.send)
-
-    def send(self, frames):
-        self.sent += frames
+        super().__init__(model, card=card)
+        self.engine = Engine(self.filler, self.runner, batch, self.inbox, self.sent)
 
     def turn(self, *payloads, deadline=FAR):
         """Put these in, run one batch, and give back the messages sent."""
-        for seq, payload in enumerate(payloads):
-            self.inbox.put(Job(seq, deadline, payload))
+        self.put(*payloads, deadline=deadline)
         if filled := self.engine.fill():
-            self.send(self.engine.run(filled))
-        frames, self.sent = list(FrameReader().feed(self.sent)), b""
-        return frames
-
-
-def grey(level):
-    out = io.BytesIO()
-    Image.new("RGB", (8, 8), (level, level, level)).save(out, "PNG")
-    return out.getvalue()
+            self.sent(self.engine.run(filled))
+        return self.sent.take()
 
 
 @pytest.fixture
 def plain(tmp_path):
-    return Bench(dense(tmp_path / "m.onnx"))
+    return SerialBench(dense(tmp_path / "m.onnx"))
 
 
 @pytest.fixture
 def fussy_bench(tmp_path):
-    from dataclasses import replace
-
-    from preprocess.recipe import Recipe
-
     located = find_model(fussy(tmp_path / "fussy.onnx"))
     card = replace(located.card, recipe=Recipe(width=8, height=8))
-    return lambda batch: Bench(located.model_file, batch, card)
-
-
-def kinds(frames):
-    return [type(message) for message, _ in frames]
+    return lambda batch: SerialBench(located.model_file, batch, card)
 
 
 def test_what_is_there_runs_as_one_batch(plain):
@@ -82,7 +56,7 @@ def test_what_is_there_runs_as_one_batch(plain):
 
 def test_batch_is_no_larger_than_pays(tmp_path):
     """The rest stays in the inbox, where it can still be taken back."""
-    bench = Bench(dense(tmp_path / "m.onnx"), batch=2)
+    bench = SerialBench(dense(tmp_path / "m.onnx"), batch=2)
 
     assert [Ran, Done, Done] == kinds(bench.turn(photo(1), photo(2), photo(3)))
     assert bench.inbox.remove(2)
@@ -90,13 +64,21 @@ def test_batch_is_no_larger_than_pays(tmp_path):
 
 def test_bad_image_is_answered_at_once_and_leaves_no_hole(plain):
     """Its neighbours' rows are their own: the slot is used by the next image."""
-    alone = [json.loads(b"{" + plain.turn(photo(n))[1][1] + b"}") for n in (1, 3)]
+    alone = [members(plain.turn(photo(n))[1][1]) for n in (1, 3)]
 
     frames = plain.turn(photo(1), b"nonsense", photo(3))
 
     assert [Rejected, Ran, Done, Done] == kinds(frames)
     assert (1, "not_an_image") == (frames[0][0].seq, frames[0][0].code)
-    assert alone == [json.loads(b"{" + payload + b"}") for _, payload in frames[2:]]
+    assert alone == [members(payload) for _, payload in frames[2:]]
+
+
+def test_large_images_are_answered_in_turn(plain):
+    """One thread decodes one at a time as it is: the rule for many threads keeps nothing back."""
+    for seq in range(3):
+        plain.inbox.put(Job(seq, FAR, photo(seq), large=True))
+
+    assert [Ran, Done, Done, Done] == kinds(plain.turn())
 
 
 def test_expired_image_is_not_decoded(plain):
@@ -120,17 +102,19 @@ def test_wrong_number_of_rows_fails_the_batch_and_shifts_no_answer(fussy_bench):
     assert [Ran, Done] == kinds(bench.turn(grey(9)))
 
 
+def test_more_raw_values_than_are_answered_fail_alone(tmp_path):
+    """Warming up refuses such a model; where the size depends on the picture, the picture is."""
+    model = takes(tmp_path / "m.onnx", TensorProto.FLOAT, ["N", 3, 148, 148])
+    bench = Bench(model, output=Output(kind="raw", names=("same",), activation="none"))
+    bench.put(photo(1))
+    filled = bench.filler.fill(bench.inbox.take(), 0)
+
+    (message, _), *_ = reversed([*FrameReader().feed(bench.runner.answer(bench.runner.run([filled])))])
+
+    assert Broken(0, "the model's output has 65712 values for this image") == message
+
+
 def test_session_says_what_is_wrong_with_the_rows(fussy_bench):
     """For the log: how many images gave which shape."""
-    with pytest.raises(OutputError, match=r"3 images gave an output of shape \(2, 2\)"):
-        fussy_bench(8).session.run(3)
-
-
-def test_warm_up_measures_sizes_and_leaves_clean_slots(plain):
-    """1, 2, ... while a larger batch gains; the noise it runs on does not stay in the slots."""
-    warmth = plain.session.warm_up()
-
-    sizes = list(warmth.profile.sizes)
-    assert [1, 2, 4, 8][: len(sizes)] == sizes
-    assert len(sizes) >= 2
-    assert not np.any(plain.session.slots)
+    with pytest.raises(OutputError, match=r"3 images gave an output 'scores' of shape \(2, 2\)"):
+        fussy_bench(8).session.run(range(3))

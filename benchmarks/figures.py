@@ -1,0 +1,195 @@
+"""From the rounds of a comparison to figures, and figures beside their budgets. Pure: measures nothing.
+
+A figure is the median of the rounds' own; what compares two contenders is computed within a round. Where a round
+has no such figure (a flaw, a stage not reached), it is left out, and a figure without any round is None.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.report import CPU_ABOVE_S, LONE_ABOVE_S
+
+OWN = "tureen"
+DISTURBED = 0.05  # of the box, used by others
+
+Round = Mapping[str, Any]  # contender -> stage -> what it measured
+Work = Mapping[str, Any]  # with its rounds
+Measure = Callable[[Round, str], float | None]  # of a contender in a round
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """The median, the least and the most of the rounds."""
+
+    median: float
+    least: float
+    most: float
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """`kept` is None where nothing was measured."""
+
+    name: str
+    limit: str
+    measured: str
+    kept: bool | None
+
+
+def figure(rounds: Sequence[Round], measure: Measure, name: str) -> Figure | None:
+    """`measure` of the contender called `name`, over the rounds."""
+    values = [value for one in rounds if (value := measure(one, name)) is not None]
+    return Figure(statistics.median(values), min(values), max(values)) if values else None
+
+
+# ---- What can be measured of a contender in a round ----
+
+
+def rate(one: Round, name: str) -> float | None:
+    """200s a second at 32 connections; of the roof, images a second."""
+    return one[name].get("rate") if name == "roof" else _at(one, name, "c32", "rate")
+
+
+def cpu_each(one: Round, name: str) -> float | None:
+    """CPU seconds an image."""
+    if name == "roof":
+        return one[name].get("cpu_s")
+    used, answered = _stage(one, name, "c32").get("cpu_s"), rate(one, name)
+    return used / answered if used is not None and answered else None
+
+
+def lone(one: Round, name: str) -> float | None:
+    """Median seconds of one image alone."""
+    return one[name].get("lone_s") if name == "roof" else _at(one, name, "c1", "latency", "p50")
+
+
+def latency(stage: str, quantile: str) -> Measure:
+    """Of the 200s, in seconds."""
+    return lambda one, name: _at(one, name, stage, "latency", quantile)
+
+
+def good_of_capacity(stage: str) -> Measure:
+    """Goodput over the rate at 32 connections."""
+
+    def measure(one: Round, name: str) -> float | None:
+        good, capacity = _at(one, name, stage, "goodput"), rate(one, name)
+        return good / capacity if good is not None and capacity else None
+
+    return measure
+
+
+def kept(stage: str) -> Measure:
+    """Good, of what was not refused."""
+    return lambda one, name: _at(one, name, stage, "kept_share")
+
+
+def memory(one: Round, name: str) -> float | None:
+    """Bytes, the most of all stages."""
+    values = [stage["memory"] for stage in one[name].values() if isinstance(stage, dict) and "memory" in stage]
+    return max(values, default=None)
+
+
+def efficiency(one: Round, name: str) -> float | None:
+    """What is served of what the roof could do with the CPU that the load generator leaves."""
+    served, roof = rate(one, name), rate(one, "roof")
+    share = _stage(one, name, "c32").get("client_share", 0.0)
+    return served / (roof * (1 - share)) if served and roof else None
+
+
+def cpu_above(one: Round, name: str) -> float | None:
+    """CPU seconds an image more than on the roof."""
+    own, roof = cpu_each(one, name), cpu_each(one, "roof")
+    return own - roof if own is not None and roof is not None else None
+
+
+def lone_above(one: Round, name: str) -> float | None:
+    """Seconds more than in-process."""
+    own, roof = lone(one, name), lone(one, "roof")
+    return own - roof if own is not None and roof is not None else None
+
+
+def refusal_cpu(stage: str) -> Measure:
+    """CPU seconds a refusal, as far as it can be told: what remains when the answered have cost what they do at
+    32 connections."""
+
+    def measure(one: Round, name: str) -> float | None:
+        there, each = _stage(one, name, stage), cpu_each(one, name)
+        if each is None or not there.get("figures") or not there["figures"]["refused"]:
+            return None
+        window = there["figures"]["window_s"]
+        rest = there["cpu_s"] - there["figures"]["ok"] / window * each
+        return max(0.0, rest) / (there["figures"]["refused"] / window)
+
+    return measure
+
+
+def others(rounds: Sequence[Round]) -> float:
+    """The largest share of the box that anyone else used."""
+    stages = [stage for one in rounds for part in one.values() for stage in (part, *part.values())]
+    shares = [stage.get("others_share", stage.get("others", 0.0)) for stage in stages if isinstance(stage, dict)]
+    return max(shares, default=0.0)
+
+
+# ---- Budgets ----
+
+
+def budgets(whole: Mapping[str, Any]) -> list[Budget]:
+    """All that this comparison can judge."""
+    works: Mapping[str, Work] = whole["works"]
+    rows = []
+    for work in works.values():
+        if work["least_efficiency"] is not None:
+            rows.append(_least(f"efficiency, {work['title']}", work, efficiency, work["least_efficiency"], "{:.3f}"))
+    if "tiny" in works:
+        tiny = works["tiny"]
+        rows.append(_most("CPU above the roof, tiny", tiny, cpu_above, CPU_ABOVE_S * 1000, "{:.2f} ms", 1000))
+        rows.append(_most("lone above in-process, tiny", tiny, lone_above, LONE_ABOVE_S * 1000, "{:.2f} ms", 1000))
+        rows.append(_least("goodput at 2x of capacity, tiny", tiny, good_of_capacity("x2"), 0.85, "{:.3f}"))
+        rows.append(_most("CPU of a refusal at 10x, tiny", tiny, refusal_cpu("x10"), 0.25, "{:.2f} ms", 1000))
+    if "resnet50" in works:
+        heavy = works["resnet50"]
+        rows.append(_least("goodput at 2x, resnet50", heavy, good_of_capacity("x2"), 0.95, "{:.3f}"))
+        rows.append(_least("goodput at 10x, resnet50", heavy, good_of_capacity("x10"), 0.90, "{:.3f}"))
+    for work in works.values():
+        name = f"answered in time, of those admitted at 2x, {work['title']}"
+        rows.append(_least(name, work, kept("x2"), 0.99, "{:.2%}"))
+    rest = whole["rest"]
+    rows += [
+        _limit("start to ready, demo model", rest["start_s"], 3.0, "{:.2f} s"),
+        _limit("CPU when idle, of a core", rest["idle_cpu"], 0.01, "{:.2%}"),
+        _limit("memory of the idle web process", rest["web_memory"] / 1e6, 120, "{:.0f} MB"),
+    ]
+    return rows
+
+
+def _least(name: str, work: Work, measure: Measure, limit: float, form: str) -> Budget:
+    found = figure(work["rounds"], measure, OWN)
+    said = form.format(found.median) if found else "no figure"
+    return Budget(name, f">= {limit:g}", said, found.median >= limit if found else None)
+
+
+def _most(name: str, work: Work, measure: Measure, limit: float, form: str, scale: float) -> Budget:
+    found = figure(work["rounds"], measure, OWN)
+    if not found:
+        return Budget(name, f"<= {form.format(limit)}", "no figure", None)
+    return _limit(name, found.median * scale, limit, form)
+
+
+def _limit(name: str, value: float, limit: float, form: str) -> Budget:
+    return Budget(name, f"<= {form.format(limit)}", form.format(value), value <= limit)
+
+
+def _stage(one: Round, name: str, stage: str) -> Mapping[str, Any]:
+    found = one[name].get(stage)
+    return found if isinstance(found, dict) else {}
+
+
+def _at(one: Round, name: str, stage: str, *path: str) -> float | None:
+    there: Any = _stage(one, name, stage).get("figures")
+    for part in path:
+        there = there.get(part) if isinstance(there, dict) else None
+    return there

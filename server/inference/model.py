@@ -1,0 +1,34 @@
+"""A model ready to serve: opened, warmed, and all about it decided."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from server.inference.card import Card, Located
+from server.inference.output import Output
+from server.inference.providers import Provider
+from server.inference.served import describe, resolve
+from server.inference.session import Session
+from server.inference.warmup import Warmth, warm_up
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """`output` is the card's with nothing left open."""
+
+    file: Path
+    card: Card
+    session: Session
+    warmth: Warmth
+    output: Output
+
+    def describe(self) -> str:
+        """What is made of its output, in a few words."""
+        return describe(self.output, self.warmth.seen)
+
+
+def open_model(located: Located, max_batch: int, provider: Provider = "cpu", device: int = 0) -> Model:
+    """Open a model and warm it up. Raises `ModelError`."""
+    session = Session(located.model_file, located.card, max_batch, provider, device)
+    warmth = warm_up(session)
+    output = resolve(located.card.output, warmth.seen)
+    return Model(located.model_file, located.card, session, warmth, output)

@@ -1,0 +1,24 @@
+"""Pictures for warming up: very different ones, made on the spot."""
+
+import io
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+_SIDE = 32  # pixels; resized to what the model takes
+
+
+def pictures() -> list[bytes]:
+    """Black, white, a gradient and two of noise, as PNG."""
+    slope = np.linspace(0, 255, _SIDE, dtype=np.uint8)
+    gradient = np.stack([*np.meshgrid(slope, slope), np.full((_SIDE, _SIDE), 64, np.uint8)], axis=-1)
+    noise = np.random.default_rng(0).integers(0, 256, (2, _SIDE, _SIDE, 3), dtype=np.uint8)
+    flat = [np.full((_SIDE, _SIDE, 3), level, np.uint8) for level in (0, 255)]
+    return [_png(picture) for picture in (*flat, gradient, *noise)]
+
+
+def _png(picture: NDArray[np.uint8]) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(picture).save(out, "PNG")
+    return out.getvalue()

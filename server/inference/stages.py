@@ -1,0 +1,97 @@
+"""The two stages of a worker, shared by its engines: fill a slot with an image, run slots and answer."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from preprocess.errors import ImageError
+from preprocess.limits import Limits
+from preprocess.tensor import prepare
+from server.dispatch.wire import Broken, Done, Ran, Rejected, Skipped, frame
+from server.inference.answer import Answerer
+from server.inference.inbox import Job
+from server.inference.served import MAX_RAW_VALUES
+from server.inference.session import Outputs, Session
+
+Send = Callable[[bytes], None]
+"""Takes finished frames, several at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A decoded image in its slot. Times in seconds, `begun` on CLOCK_MONOTONIC."""
+
+    job: Job
+    slot: int
+    begun: float
+    decode_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A batch that has been run: what came out, or why nothing did. It no longer needs its slots."""
+
+    batch: Sequence[Filled]
+    seconds: float
+    outputs: Outputs
+    failure: str | None = None
+
+
+class Filler:
+    """The first stage. Threads may fill different slots at a time."""
+
+    def __init__(self, session: Session, limits: Limits, send: Send) -> None:
+        self._recipe = session.recipe
+        self._slots = session.slots
+        self._limits = limits
+        self._send = send
+
+    def fill(self, job: Job, slot: int) -> Filled | None:
+        """Decode into the slot; what cannot be decoded, or comes too late, is answered at once: None."""
+        begun = time.monotonic()
+        if begun >= job.deadline:
+            self._send(frame(Skipped(job.seq)))
+            return None
+        try:
+            prepare(job.payload, self._recipe, self._slots[slot], self._limits)
+        except ImageError as error:
+            self._send(frame(Rejected(job.seq, error.code)))
+            return None
+        return Filled(job, slot, begun, time.monotonic() - begun)
+
+
+class Runner:
+    """The second stage: `run` in the one thread that owns the session, `answer` in any."""
+
+    def __init__(self, session: Session, answerer: Answerer) -> None:
+        self._session = session
+        self._answerer = answerer
+
+    def run(self, batch: Sequence[Filled]) -> Ended:
+        """Run the model on the filled slots."""
+        started = time.monotonic()
+        try:
+            outputs = self._session.run([one.slot for one in batch])
+        except Exception as error:  # noqa: BLE001 - whatever the model raises, this batch has no answer
+            return Ended(batch, time.monotonic() - started, (), str(error))
+        return Ended(batch, time.monotonic() - started, outputs)
+
+    def answer(self, ended: Ended) -> bytes:
+        """The frames that answer a batch, in its order."""
+        if ended.failure is not None:
+            return b"".join(frame(Broken(one.job.seq, ended.failure)) for one in ended.batch)
+        rows = zip(ended.batch, *ended.outputs, strict=True)
+        answers = (self._answer(one, row, ended) for one, *row in rows)
+        return frame(Ran(len(ended.batch), ended.seconds)) + b"".join(answers)
+
+    def _answer(self, one: Filled, row: Sequence[NDArray[Any]], ended: Ended) -> bytes:
+        if not all(np.isfinite(part).all() for part in row):
+            return frame(Broken(one.job.seq, "the model's output is not finite"))
+        if (values := sum(part.size for part in row)) > MAX_RAW_VALUES:
+            return frame(Broken(one.job.seq, f"the model's output has {values} values for this image"))
+        message = Done(one.job.seq, one.begun, one.decode_s, ended.seconds, len(ended.batch))
+        return frame(message, self._answerer(row))

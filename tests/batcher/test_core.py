@@ -1,0 +1,370 @@
+"""The batcher as a whole: who is served first, by whom, and who is refused."""
+
+import asyncio
+
+import pytest
+
+from batcher import Batcher, DeadlineExceeded, Failed, NoRunner, QueueFull, WouldBeLate
+from tests.fakes import GatedModel, GatedRunner, all_blocked, new_batcher, now, pass_until, virtual_time
+
+
+def take_back(tickets):
+    """Cancel what has not ended, so that the batcher can close."""
+    for ticket in tickets:
+        ticket.cancel()
+
+
+async def paced_runner(batcher, seconds):
+    """Give a runner without room that has answered one item in so many seconds."""
+    runner = GatedRunner(batcher, room=1)
+    ticket = batcher.enqueue_nowait("pace")
+    await pass_until(seconds)
+    runner.seat.grant(0)
+    runner.answer("pace")
+    await ticket.wait()
+    return runner
+
+
+@virtual_time
+async def test_an_item_is_answered():
+    """The simple use: a callable, and `submit`."""
+    model = GatedModel()
+    async with new_batcher(model) as batcher:
+        task = asyncio.create_task(batcher.submit("a"))
+        await all_blocked()
+        model.finish(0)
+
+        assert "A" == await task
+
+
+def test_on_the_ordinary_loop_and_clock():
+    """Nothing depends on the loop of these tests."""
+
+    async def upper(items):
+        return [item.upper() for item in items]
+
+    async def main():
+        async with Batcher(upper) as batcher:
+            return await asyncio.gather(*(batcher.submit(item) for item in "abc"))
+
+    assert ["A", "B", "C"] == asyncio.run(main())
+
+
+@virtual_time
+async def test_an_item_may_fail_alone():
+    """Its waiter gets the very error the runner reported; the neighbour its answer."""
+    async with new_batcher() as batcher:
+        runner = GatedRunner(batcher, room=2)
+        bad, good = batcher.enqueue_nowait("a"), batcher.enqueue_nowait("b")
+        await all_blocked()
+        runner.finish("a", Failed(ValueError("not an image")))
+        runner.answer("b")
+
+        with pytest.raises(ValueError, match="not an image"):
+            await bad.wait()
+        assert "B" == await good.wait()
+
+
+# ---- Order ----
+
+
+@virtual_time
+async def test_order_is_urgency_then_deadline_then_arrival():
+    """Whatever order they came in."""
+    async with new_batcher() as batcher:
+        runner = GatedRunner(batcher)
+        tickets = [
+            batcher.enqueue_nowait("f", urgency=7, deadline=10.0),
+            batcher.enqueue_nowait("d", deadline=50.0),
+            batcher.enqueue_nowait("e", deadline=50.0),
+            batcher.enqueue_nowait("c", deadline=40.0),
+            batcher.enqueue_nowait("b", urgency=0, deadline=90.0),
+            batcher.enqueue_nowait("a", urgency=0, deadline=80.0),
+        ]
+        runner.seat.grant(6)
+        await all_blocked()
+
+        assert [["a", "b", "c", "d", "e", "f"]] == runner.batches
+        take_back(tickets)
+
+
+@virtual_time
+async def test_an_item_is_due_by_the_slo_where_it_names_no_deadline():
+    """Counted from when it came."""
+    async with new_batcher(slo_s=5.0) as batcher:
+        GatedRunner(batcher)
+        await pass_until(2.0)
+
+        with pytest.raises(DeadlineExceeded):
+            await batcher.submit("a")
+        assert 7.0 == now()
+
+
+# ---- Seats ----
+
+
+@virtual_time
+async def test_items_are_shared_among_free_seats():
+    """Two runners side by side end sooner than one with all of it."""
+    async with new_batcher() as batcher:
+        runners = [GatedRunner(batcher, room=8), GatedRunner(batcher, room=8)]
+        tickets = [batcher.enqueue_nowait(item) for item in "abcde"]
+        await all_blocked()
+
+        assert ([["a", "b", "c"]], [["d", "e"]]) == (runners[0].batches, runners[1].batches)
+        runners[0].answer(*"abc")
+        runners[1].answer(*"de")
+        for ticket in tickets:
+            await ticket.wait()
+
+
+@virtual_time
+async def test_the_roomiest_seat_comes_first():
+    """It is the least busy."""
+    async with new_batcher() as batcher:
+        small, large = GatedRunner(batcher, room=2), GatedRunner(batcher, room=3)
+        ticket = batcher.enqueue_nowait("a")
+        await all_blocked()
+
+        assert ([], [["a"]]) == (small.batches, large.batches)
+        large.answer("a")
+        await ticket.wait()
+
+
+@virtual_time
+async def test_nobody_waits_while_any_seat_has_room():
+    """All room is used, in batches as large as the policy allows."""
+    async with new_batcher(max_batch=2) as batcher:
+        runners = [GatedRunner(batcher, room=4), GatedRunner(batcher, room=1)]
+        tickets = [batcher.enqueue_nowait(item) for item in "abcdef"]
+        await all_blocked()
+
+        assert ([["a", "b"], ["c", "d"]], [["e"]]) == (runners[0].batches, runners[1].batches)
+        assert 1 == batcher.stats().waiting
+        for ticket in tickets:
+            ticket.cancel()
+
+
+# ---- Admission ----
+
+
+@virtual_time
+async def test_only_so_many_may_wait():
+    """The next one is refused, with the time the queue takes to empty."""
+    async with new_batcher(max_queue=2) as batcher:
+        await paced_runner(batcher, 2.0)
+        tickets = [batcher.enqueue_nowait(item) for item in "ab"]
+
+        with pytest.raises(QueueFull, match="2 items wait already") as refusal:
+            batcher.enqueue_nowait("c")
+        assert (4.0, {"queue_full": 1}) == (refusal.value.retry_after_s, batcher.stats().refused)
+        take_back(tickets)
+
+
+@virtual_time
+async def test_running_items_do_not_count_as_waiting():
+    """They have left the queue."""
+    async with new_batcher(max_queue=1) as batcher:
+        GatedRunner(batcher, room=1)
+        tickets = [batcher.enqueue_nowait("a")]
+        await all_blocked()
+        tickets.append(batcher.enqueue_nowait("b"))
+
+        assert (1, 1) == (batcher.stats().running, batcher.stats().waiting)
+        take_back(tickets)
+
+
+@virtual_time
+async def test_bytes_are_held_until_the_answer():
+    """Also while an item runs: a retry needs them."""
+    async with new_batcher(max_queue_bytes=10) as batcher:
+        runner = GatedRunner(batcher, room=1)
+        ticket = batcher.enqueue_nowait("a", size=6)
+        await all_blocked()
+
+        assert 6 == batcher.stats().held_bytes
+        with pytest.raises(QueueFull, match="6 bytes are held already"):
+            batcher.enqueue_nowait("b", size=5)
+        runner.answer("a")
+        assert 0 == batcher.stats().held_bytes
+        await ticket.wait()
+
+
+@virtual_time
+async def test_an_item_that_would_be_late_is_refused():
+    """At 2 s an item, with one running and one waiting before it, it ends at 6 s and not at 5."""
+    async with new_batcher() as batcher:
+        runner = await paced_runner(batcher, 2.0)
+        runner.seat.grant(1)
+        tickets = [batcher.enqueue_nowait("a")]
+        await all_blocked()
+        tickets.append(batcher.enqueue_nowait("b", urgency=0))
+
+        with pytest.raises(WouldBeLate) as refusal:
+            batcher.enqueue_nowait("c", deadline=now() + 5.0)
+        assert (1.0, {"would_be_late": 1}) == (refusal.value.retry_after_s, batcher.stats().refused)
+        take_back(tickets)
+
+
+@virtual_time
+async def test_only_what_stands_before_an_item_delays_it():
+    """The same item is in time if it is urgent enough to overtake."""
+    async with new_batcher() as batcher:
+        await paced_runner(batcher, 2.0)
+        tickets = [batcher.enqueue_nowait(item) for item in "abc"]
+
+        tickets.append(batcher.enqueue_nowait("d", urgency=0, deadline=now() + 2.0))
+        assert 4 == batcher.stats().waiting
+        take_back(tickets)
+
+
+@virtual_time
+async def test_the_pace_follows_the_outcomes():
+    """Seconds of one runner an item: a batch of two in 4 s is 2 s each, and a fifth of a change counts."""
+    async with new_batcher() as batcher:
+        runner = GatedRunner(batcher, room=2)
+        tickets = [batcher.enqueue_nowait(item) for item in "ab"]
+        await pass_until(4.0)
+        paces = [batcher.stats().pace_s]
+        runner.answer("a", "b")
+        paces.append(batcher.stats().pace_s)
+        tickets.append(batcher.enqueue_nowait("c"))
+        await pass_until(7.0)
+        runner.answer("c")
+
+        assert [None, 2.0, 2.2] == [*paces, batcher.stats().pace_s]
+        for ticket in tickets:
+            await ticket.wait()
+
+
+@virtual_time
+async def test_no_runner_is_a_refusal():
+    """Unless somebody says when there will be one."""
+    async with new_batcher() as batcher:
+        with pytest.raises(NoRunner) as refusal:
+            batcher.enqueue_nowait("a")
+        batcher.seat_expected = now() + 3.0
+        ticket = batcher.enqueue_nowait("a")
+
+        assert (1.0, {"no_runner": 1}) == (refusal.value.retry_after_s, batcher.stats().refused)
+        ticket.cancel()
+
+
+@virtual_time
+async def test_an_item_waits_for_the_runner_that_is_expected():
+    """It is sent as soon as there is room."""
+    async with new_batcher() as batcher:
+        batcher.seat_expected = 3.0
+        ticket = batcher.enqueue_nowait("a")
+        await pass_until(3.0)
+        runner = GatedRunner(batcher, room=1)
+        await all_blocked()
+        runner.answer("a")
+
+        assert "A" == await ticket.wait()
+
+
+@virtual_time
+async def test_a_runner_expected_too_late_is_a_refusal():
+    """It would be there at 3 s; the item is due at 2."""
+    async with new_batcher() as batcher:
+        batcher.seat_expected = 3.0
+
+        with pytest.raises(WouldBeLate) as refusal:
+            batcher.enqueue_nowait("a", deadline=2.0)
+        assert 1.0 == refusal.value.retry_after_s
+
+
+@virtual_time
+async def test_asking_first_raises_what_would_be_refused():
+    """Nobody uploads in vain; and nothing is queued by asking."""
+    async with new_batcher(max_queue_bytes=10) as batcher:
+        GatedRunner(batcher)
+        batcher.check_open(10)
+
+        with pytest.raises(QueueFull):
+            batcher.check_open(11)
+        assert ({"queue_full": 1}, 0, 0) == (
+            batcher.stats().refused,
+            batcher.stats().accepted,
+            batcher.stats().held_bytes,
+        )
+
+
+@virtual_time
+async def test_asking_first_looks_at_no_deadline():
+    """A pace that makes every ordinary item late refuses nobody who has not said when it is due."""
+    async with new_batcher(slo_s=5.0) as batcher:
+        await paced_runner(batcher, 3.0)
+        ticket = batcher.enqueue_nowait("a")
+
+        with pytest.raises(WouldBeLate):
+            batcher.enqueue_nowait("b")
+        batcher.check_open()
+        ticket.cancel()
+
+
+# ---- What it tells ----
+
+
+@virtual_time
+async def test_stats_count_how_everything_ended():
+    """What was accepted is answered, failed, expired, cancelled, waiting or running."""
+    async with new_batcher() as batcher:
+        runner = GatedRunner(batcher, room=4)
+        deadlines = {"a": 60.0, "b": 60.0, "c": 60.0, "d": 60.0, "e": 61.0, "f": 61.0, "g": 62.0}
+        tickets = {item: batcher.enqueue_nowait(item, deadline=deadlines[item]) for item in deadlines}
+        await all_blocked()
+        runner.answer("a")
+        runner.finish("b", Failed(ValueError()))
+        runner.seat.grant(0)
+        tickets["c"].cancel()
+        tickets["e"].cancel()
+        await pass_until(61.0)
+        stats = batcher.stats()
+
+        assert (7, 1, 1) == (stats.accepted, stats.answered, stats.failed)
+        assert ({"running": 1, "waiting": 1}, {"running": 1, "waiting": 1}) == (stats.cancelled, stats.expired)
+        assert (1, 0, 61.0) == (stats.waiting, stats.running, stats.oldest_s)
+        tickets["g"].cancel()
+        for item, error in {"b": ValueError, "d": DeadlineExceeded, "f": DeadlineExceeded}.items():
+            with pytest.raises(error):
+                await tickets[item].wait()
+
+
+@virtual_time
+async def test_stats_of_a_new_batcher():
+    """Nothing has happened."""
+    stats = new_batcher().stats()
+
+    assert (0, 0, 0, 0, 0, 0.0, None) == (
+        stats.waiting,
+        stats.running,
+        stats.held_bytes,
+        stats.seats,
+        stats.room,
+        stats.oldest_s,
+        stats.pace_s,
+    )
+
+
+@virtual_time
+async def test_stats_add_up_the_room():
+    """Of all seats."""
+    batcher = new_batcher()
+    GatedRunner(batcher, room=3)
+    GatedRunner(batcher, room=4)
+
+    assert (2, 7) == (batcher.stats().seats, batcher.stats().room)
+
+
+@virtual_time
+async def test_repr_shows_what_is_where():
+    """What waits, what is not yet settled, and what each runner holds."""
+    async with new_batcher() as batcher:
+        GatedRunner(batcher, room=1)
+        tickets = [batcher.enqueue_nowait(item) for item in "ab"]
+        await all_blocked()
+
+        assert "Batcher(waiting=1, live=2, seats=[Seat(held=1, room=0)])" == repr(batcher)
+        take_back(tickets)

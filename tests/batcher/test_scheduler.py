@@ -1,0 +1,143 @@
+"""When to send how many: the table is the specification."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batcher import Policy, Profile
+from batcher.scheduler import Dispatch, Idle, QueueView, Room, WakeAt, decide
+
+NOW = 100.0
+NEVER = float("inf")
+POLICY = Policy(max_batch=16)
+
+
+def measured(seconds):
+    """Give a profile that has seen each size run once."""
+    profile = Profile()
+    for size, each in seconds.items():
+        profile.observe(size, each)
+    return profile
+
+
+UNKNOWN = measured({})
+PAYS = measured({1: 9.0, 8: 16.0, 16: 24.0})  # 8 s a batch and 1 s an item: the larger the better
+PAYS_TO_8 = measured({1: 9.0, 8: 16.0, 16: 32.0})  # 2 s an item from 8 on
+FLAT = measured({1: 1.0, 16: 16.0})  # no gain at all
+
+
+def waiting(count, *, due_in=NEVER, other_due_in=NEVER, for_s=0.0):
+    """Give a queue; the head is due in `due_in` seconds, another one in `other_due_in`."""
+    return QueueView(count, NOW + due_in, NOW + min(due_in, other_due_in), NOW - for_s)
+
+
+@pytest.mark.parametrize(
+    ("queue", "room", "profile", "expected"),
+    [
+        pytest.param(QueueView(0), Room(16, 1), PAYS, Idle(), id="nothing waits"),
+        pytest.param(waiting(5), Room(0, 1), PAYS, Idle(), id="no room"),
+        pytest.param(waiting(5), Room(0, 0), PAYS, Idle(), id="no seat"),
+        pytest.param(waiting(1), Room(16, 1), UNKNOWN, Dispatch(1), id="one"),
+        pytest.param(waiting(5), Room(16, 1), UNKNOWN, Dispatch(5), id="nothing measured: all"),
+        pytest.param(waiting(5), Room(3, 1), UNKNOWN, Dispatch(3), id="no more than the room"),
+        pytest.param(waiting(40), Room(64, 1), UNKNOWN, Dispatch(16), id="no more than the policy allows"),
+        pytest.param(waiting(6), Room(16, 2), UNKNOWN, Dispatch(3), id="shared by two seats"),
+        pytest.param(waiting(5), Room(16, 2), UNKNOWN, Dispatch(3), id="shared by two seats, rounded up"),
+        pytest.param(waiting(2), Room(16, 3), UNKNOWN, Dispatch(1), id="more seats than items"),
+        pytest.param(waiting(5), Room(16, 1), PAYS, Dispatch(5), id="the larger the better: all"),
+        pytest.param(waiting(5), Room(16, 1), FLAT, Dispatch(1), id="no gain: one by one"),
+        pytest.param(waiting(12), Room(16, 1), PAYS_TO_8, Dispatch(8), id="no more than pays"),
+        pytest.param(waiting(16, due_in=24.0), Room(16, 1), PAYS, Dispatch(16), id="just in time"),
+        pytest.param(waiting(16, due_in=23.9), Room(16, 1), PAYS, Dispatch(8), id="too late for 16: half"),
+        pytest.param(waiting(16, due_in=11.0), Room(16, 1), PAYS, Dispatch(2), id="too late for 4: half again"),
+        pytest.param(waiting(16, due_in=10.0), Room(16, 1), PAYS, Dispatch(2), id="just in time for 2"),
+        pytest.param(waiting(16, due_in=1.0), Room(16, 1), PAYS, Dispatch(1), id="never less than one"),
+        pytest.param(waiting(16, due_in=0.0), Room(16, 1), UNKNOWN, Dispatch(16), id="due, but nothing measured"),
+        pytest.param(waiting(16, due_in=-0.5), Room(16, 1), UNKNOWN, Dispatch(1), id="overdue by its own work"),
+        pytest.param(waiting(16, other_due_in=1.0), Room(16, 1), PAYS, Dispatch(16), id="only the head cuts the batch"),
+    ],
+)
+def test_without_anything_on_its_way(queue, room, profile, expected):
+    """What waits is sent at once, in batches as large as pays, is shared fairly, and is in time."""
+    assert expected == decide(NOW, queue, room, 0, POLICY, profile)
+
+
+@pytest.mark.parametrize(
+    ("queue", "room", "arriving", "profile", "expected"),
+    [
+        pytest.param(QueueView(0), Room(16, 1), 1, PAYS, Idle(), id="nothing waits yet"),
+        pytest.param(waiting(1), Room(0, 1), 1, PAYS, Idle(), id="no room"),
+        pytest.param(waiting(1), Room(16, 1), 1, PAYS, WakeAt(NOW + 8), id="the fixed cost"),
+        pytest.param(waiting(5), Room(16, 1), 9, PAYS, WakeAt(NOW + 8), id="the fixed cost, of a larger batch"),
+        pytest.param(waiting(1, for_s=7.0), Room(16, 1), 1, PAYS, WakeAt(NOW + 1), id="what is left of it"),
+        pytest.param(waiting(1, for_s=8.0), Room(16, 1), 1, PAYS, Dispatch(1), id="it has passed"),
+        pytest.param(waiting(1), Room(16, 1), 1, UNKNOWN, Dispatch(1), id="no gain known"),
+        pytest.param(waiting(1), Room(16, 1), 1, FLAT, Dispatch(1), id="no gain"),
+        pytest.param(waiting(8), Room(16, 1), 1, PAYS_TO_8, Dispatch(8), id="no gain any more"),
+        pytest.param(waiting(7), Room(16, 1), 1, PAYS_TO_8, WakeAt(NOW + 8), id="a gain still"),
+        pytest.param(waiting(1), Room(1, 1), 1, PAYS, Dispatch(1), id="no room for one more"),
+        pytest.param(waiting(1), Room(2, 1), 1, PAYS, WakeAt(NOW + 8), id="room for one more"),
+        pytest.param(waiting(16), Room(32, 1), 1, PAYS, Dispatch(16), id="the policy allows no more"),
+        pytest.param(waiting(15), Room(32, 1), 1, PAYS, WakeAt(NOW + 8), id="the policy allows one more"),
+        pytest.param(waiting(17), Room(32, 1), 1, PAYS, Dispatch(16), id="more than a batch waits"),
+        pytest.param(waiting(4, due_in=11.0), Room(16, 1), 1, PAYS, Dispatch(2), id="cut to be in time"),
+        pytest.param(waiting(1), Room(16, 2), 1, PAYS, Dispatch(1), id="it would run on the other seat"),
+        pytest.param(waiting(1), Room(16, 2), 2, PAYS, WakeAt(NOW + 8), id="one would run on this seat"),
+        pytest.param(waiting(2), Room(16, 2), 9, PAYS, Dispatch(1), id="more than a share waits"),
+        pytest.param(waiting(1, due_in=14.0), Room(16, 1), 1, PAYS, WakeAt(NOW + 4), id="latest start of two"),
+        pytest.param(waiting(1, due_in=10.0), Room(16, 1), 1, PAYS, Dispatch(1), id="latest start is now"),
+        pytest.param(waiting(1, due_in=9.5), Room(16, 1), 1, PAYS, Dispatch(1), id="latest start has passed"),
+        pytest.param(waiting(2, other_due_in=14.0), Room(16, 1), 1, PAYS, WakeAt(NOW + 3), id="latest start for any"),
+    ],
+)
+def test_with_items_on_their_way(queue, room, arriving, profile, expected):
+    """A wait needs a gain, somebody to gain by, and room; it ends at the fixed cost or the latest safe start."""
+    assert expected == decide(NOW, queue, room, arriving, POLICY, profile)
+
+
+QUEUES = st.builds(
+    waiting,
+    st.integers(1, 200),
+    due_in=st.floats(-10, 100),
+    other_due_in=st.floats(-10, 100),
+    for_s=st.floats(0, 20),
+)
+ROOMS = st.builds(Room, st.integers(1, 64), st.integers(1, 8))
+PROFILES = st.builds(measured, st.dictionaries(st.integers(1, 64), st.floats(0.001, 50), max_size=5))
+
+
+@given(QUEUES, ROOMS, st.integers(0, 99), PROFILES)
+def test_with_room_there_is_a_batch_or_a_short_wait(queue, room, arriving, profile):
+    """Never idle, never more than there is room for, and no wait that is pointless or too long."""
+    match decide(NOW, queue, room, arriving, POLICY, profile):
+        case Dispatch(count):
+            assert 1 <= count <= min(queue.count, room.items, POLICY.max_batch)
+        case WakeAt(when):
+            assert arriving
+            assert NOW < when <= queue.oldest + profile.fixed_s
+            assert isinstance(decide(when, queue, room, arriving, POLICY, profile), Dispatch)
+        case action:
+            pytest.fail(f"{action} with room and items")
+
+
+@given(QUEUES, ROOMS, st.integers(1, 99), PROFILES)
+def test_announced_items_only_delay(queue, room, arriving, profile):
+    """The batch that is sent is the same as if nothing were on its way."""
+    alone = decide(NOW, queue, room, 0, POLICY, profile)
+
+    assert decide(NOW, queue, room, arriving, POLICY, profile) in (alone, WakeAt(late_start(queue, alone, profile)))
+
+
+def late_start(queue, alone, profile):
+    """Give the latest start that a wait may have."""
+    return min(queue.oldest + profile.fixed_s, queue.earliest_due - (profile.seconds(alone.count + 1) or 0.0))
+
+
+@given(QUEUES, ROOMS, PROFILES)
+def test_more_time_never_makes_a_batch_smaller(queue, room, profile):
+    """A later deadline allows at least as many."""
+    relaxed = replace(queue, head_due=queue.head_due + 10)
+
+    assert decide(NOW, queue, room, 0, POLICY, profile).count <= decide(NOW, relaxed, room, 0, POLICY, profile).count

@@ -1,0 +1,314 @@
+"""Any story of clients, runners and time, and after each step all that must always hold.
+
+A story is a list of steps; what is in one step happens at one moment, before anything can react. Hypothesis
+writes the stories and, where one ends badly, shortens it. Times are multiples of 1/8 s, so they are exact.
+"""
+
+import asyncio
+from collections import Counter
+from contextlib import ExitStack
+from itertools import count
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from batcher import (
+    Again,
+    BatcherClosed,
+    BatchFailed,
+    DeadlineExceeded,
+    Failed,
+    Refused,
+    Result,
+    RetriesExhausted,
+    Stage,
+)
+from tests.fakes import all_blocked, new_batcher, now, virtual_time
+
+POLICY = {"max_batch": 4, "max_queue": 4, "max_queue_bytes": 30, "max_attempts": 2}
+PROFILES = [{}, {1: 1.0, 4: 4.0}, {1: 1.25, 4: 2.0}, {1: 3.0, 2: 3.5, 4: 4.5}]
+
+
+class Hurry(Exception):
+    """Ends a story without waiting for anybody."""
+
+
+class Client:
+    """One task that submits one item, and what came of it."""
+
+    def __init__(self, story, deadline, urgency, size):
+        self.deadline, self.urgency, self.size = deadline, urgency, size
+        self.order = None
+        self.arrived = None
+        self.ticket = None
+        self.leaving = False
+        self.beaten = False
+        self.holders = []
+        self.attempts = 0
+        self.endings = []
+        self.task = asyncio.create_task(self.run(story))
+
+    async def run(self, story):
+        try:
+            self.ticket = story.batcher.enqueue_nowait(
+                self, size=self.size, deadline=self.deadline, urgency=self.urgency
+            )
+        except (Refused, BatcherClosed):
+            self.endings.append("refused")
+            return
+        self.arrived, self.order = now(), (self.urgency, self.deadline, next(story.numbers))
+        story.accepted.append(self)
+        self.endings.append(await self.ending())
+
+    async def ending(self):
+        """Wait, and give the counter that the ending belongs to."""
+        try:
+            assert self is await self.ticket.wait(), "another's answer"
+        except DeadlineExceeded as error:
+            return f"expired {error.stage}"
+        except (BatchFailed, RetriesExhausted, BatcherClosed):
+            return "failed"
+        except asyncio.CancelledError:
+            return "cancelled"
+        return "answered"
+
+    @property
+    def waits(self):
+        """Whether it should stand in the queue: accepted, with no runner, not settled, not leaving."""
+        return not (self.holders or self.leaving or self.ticket.stage is Stage.SETTLED)
+
+
+class CheckedRunner:
+    """A runner that checks what it is sent, at the moment it is sent it."""
+
+    def __init__(self, story, room):
+        self.story = story
+        self.entries = []
+        self.dropped = []
+        self.seat = story.batcher.attach(self)
+        self.seat.grant(room)
+
+    def send(self, entries):
+        clients = [entry.item for entry in entries]
+        assert 1 <= len(entries) <= POLICY["max_batch"]
+        assert len(self.entries) + len(entries) <= self.seat.granted
+        for entry in entries:
+            assert entry.deadline > now(), "sent after its deadline"
+            assert entry.item.waits, "sent to two runners at once, or after its end"
+            entry.item.holders.append(self)
+            entry.item.attempts += 1
+        orders = [client.order for client in clients]
+        left = [client.order for client in self.story.accepted if client.waits and client.deadline > now()]
+        assert orders == sorted(orders)
+        assert all(max(orders) < order for order in left), "sent before somebody who comes first"
+        self.entries += entries
+
+    def drop(self, entry):
+        assert entry in self.entries
+        assert entry not in self.dropped, "told twice"
+        self.dropped.append(entry)
+
+    def finish(self, entry, outcome):
+        self.entries.remove(entry)
+        entry.item.holders.remove(self)
+        self.seat.finish(entry, outcome)
+
+    def die(self):
+        for entry in self.entries:
+            entry.item.holders.remove(self)
+        self.entries = []
+        self.seat.close("killed")
+
+
+class Story:
+    """A batcher, its clients and its runners; one method for each thing that can happen."""
+
+    def __init__(self, batcher):
+        self.batcher = batcher
+        self.numbers = count()
+        self.clients = []
+        self.accepted = []
+        self.runners = []
+        self.uploads = []
+
+    # -- what can happen ---------------------------------------------------------------------------
+
+    def submit(self, within, urgency, size):
+        self.clients.append(Client(self, now() + within, urgency, size))
+
+    def leave(self, number):
+        """A client's task is cancelled."""
+        if client := pick([client for client in self.accepted if not client.endings], number):
+            client.beaten |= client.ticket.stage is Stage.SETTLED and not client.leaving
+            client.leaving = True
+            client.task.cancel()
+
+    def take_back(self, number):
+        """A client's item is cancelled by its ticket."""
+        if client := pick([client for client in self.accepted if not client.endings], number):
+            client.leaving = client.ticket.cancel() or client.leaving
+
+    def advance(self, number, within, urgency):
+        if client := pick([client for client in self.accepted if client.waits], number):
+            client.ticket.advance(deadline=now() + within, urgency=urgency)
+            old_urgency, old_due, place = client.order
+            client.order = (min(urgency, old_urgency), min(now() + within, old_due), place)
+
+    def expect(self, within):
+        self.batcher.seat_expected = now() + within
+
+    def upload(self):
+        self.uploads.append(ExitStack())
+        self.uploads[-1].enter_context(self.batcher.arriving())
+
+    def uploaded(self):
+        if self.uploads:
+            self.uploads.pop().close()
+
+    def attach(self, room):
+        self.runners.append(CheckedRunner(self, room))
+
+    def grant(self, number, room):
+        if runner := pick(self.runners, number):
+            runner.seat.grant(room)
+
+    def finish(self, number, place, kind):
+        runner = pick([runner for runner in self.runners if runner.entries], number)
+        if runner:
+            entry = pick(runner.entries, place)
+            outcome = {
+                "result": Result(entry.item),
+                "failed": Failed(BatchFailed("bad")),
+                "again": Again("lost"),
+            }
+            runner.finish(entry, outcome[kind])
+
+    def die(self, number):
+        if runner := pick(self.runners, number):
+            self.runners.remove(runner)
+            runner.die()
+
+    # -- what always holds -------------------------------------------------------------------------
+
+    def check(self):
+        stats = self.batcher.stats()
+        live = [client for client in self.accepted if not client.endings]
+        waiting = [client for client in live if not client.holders]
+        self.check_sums(stats, live, waiting)
+        self.check_endings(stats)
+        assert all(client.deadline > now() for client in live), "nobody is live past its deadline"
+        assert all(client.attempts <= POLICY["max_attempts"] for client in self.clients)
+        if any(runner.seat.room for runner in self.runners):
+            self.check_wait(waiting)
+
+    def check_sums(self, stats, live, waiting):
+        ended = stats.answered + stats.failed + sum(stats.expired.values()) + sum(stats.cancelled.values())
+        assert stats.accepted == ended + stats.waiting + stats.running
+        assert (len(waiting), len(live) - len(waiting)) == (stats.waiting, stats.running)
+        assert sum(client.size for client in live) == stats.held_bytes
+        assert stats.waiting <= POLICY["max_queue"] + stats.retried
+        assert sum(max(0, runner.seat.granted - len(runner.entries)) for runner in self.runners) == stats.room
+        for runner in self.runners:
+            gone = [entry for entry in runner.entries if entry.item.endings]
+            assert set(gone) == {entry for entry in runner.dropped if entry in runner.entries}
+
+    def check_endings(self, stats):
+        """Each client that has ended has one ending, and it is counted once, where it belongs."""
+        assert all(client.task.done() == (len(client.endings) == 1) for client in self.clients)
+        endings = Counter(ending for client in self.clients for ending in client.endings)
+        counted = Counter(
+            {
+                "answered": stats.answered,
+                "failed": stats.failed,
+                "expired waiting": stats.expired.get("waiting", 0),
+                "expired running": stats.expired.get("running", 0),
+                "cancelled": sum(stats.cancelled.values()),
+                "refused": sum(stats.refused.values()),
+            }
+        )
+        beaten = sum(client.beaten for client in self.clients)
+        assert Counter(cancelled=beaten) == endings - counted, "who leaves in the turn of the answer sees none"
+        assert beaten == (counted - endings).total()
+
+    def check_wait(self, waiting):
+        """Nobody waits while a seat has room, but for items on their way, and that no longer than the fixed cost."""
+        for client in waiting:
+            assert self.uploads, "waits for nothing"
+            assert len(waiting) < max(runner.seat.room for runner in self.runners), "waits without room for more"
+            assert now() < client.arrived + self.batcher.profile.fixed_s, "waits too long"
+            assert now() < client.deadline - self.batcher.profile.seconds(len(waiting) + 1), "waits too late"
+
+
+def pick(candidates, number):
+    """Give one of them; None if there is none."""
+    return candidates[number % len(candidates)] if candidates else None
+
+
+NUMBER = st.integers(0, 15)
+ROOM = st.integers(0, 5)
+WITHIN = st.integers(0, 64).map(lambda eighths: eighths / 8)
+URGENCY = st.sampled_from([0, 3, 7])
+ACTION = st.one_of(
+    st.tuples(st.just("submit"), WITHIN, URGENCY, st.integers(0, 12)),
+    st.tuples(st.just("submit"), st.just(8.0), st.just(3), st.just(1)),
+    st.tuples(st.just("submit"), st.just(8.0), st.just(3), st.just(1)),
+    st.tuples(st.just("finish"), NUMBER, NUMBER, st.just("result")),
+    st.tuples(st.just("leave"), NUMBER),
+    st.tuples(st.just("take_back"), NUMBER),
+    st.tuples(st.just("advance"), NUMBER, WITHIN, URGENCY),
+    st.tuples(st.just("expect"), WITHIN),
+    st.tuples(st.just("upload")),
+    st.tuples(st.just("uploaded")),
+    st.tuples(st.just("attach"), ROOM),
+    st.tuples(st.just("grant"), NUMBER, ROOM),
+    st.tuples(st.just("finish"), NUMBER, NUMBER, st.sampled_from(["result", "result", "result", "failed", "again"])),
+    st.tuples(st.just("die"), NUMBER),
+)
+STEP = st.tuples(st.lists(ACTION, max_size=5), st.sampled_from([0.0, 0.0, 0.125, 0.5, 2.0]))
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(STEP, min_size=10, max_size=40), st.sampled_from(PROFILES), st.booleans())
+def test_whatever_happens(steps, seconds, orderly):
+    """After each step everything adds up, and in the end nobody waits and nothing is held."""
+    play(steps, seconds, orderly)
+
+
+@virtual_time
+async def play(steps, seconds, orderly):
+    batcher = new_batcher(**POLICY)
+    for size, each in seconds.items():
+        batcher.profile.observe(size, each)
+    try:
+        async with batcher:
+            story = Story(batcher)
+            story.attach(4)
+            for actions, pause in steps:
+                await act(story, actions)
+                await rest(story, pause)
+            while story.uploads:
+                story.uploaded()
+            if not orderly:
+                raise Hurry
+    except* Hurry:
+        await all_blocked()
+    story.check()
+    stats = batcher.stats()
+    assert (0, 0, 0) == (stats.waiting, stats.running, stats.held_bytes)
+    assert all(client.task.done() for client in story.clients)
+
+
+async def act(story, actions):
+    """Let all of it happen at one moment, then see what it leads to."""
+    for name, *arguments in actions:
+        getattr(story, name)(*arguments)
+    await all_blocked()
+    story.check()
+
+
+async def rest(story, pause):
+    """Let time pass."""
+    if pause:
+        await asyncio.sleep(pause)
+        await all_blocked()
+        story.check()

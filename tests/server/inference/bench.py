@@ -1,0 +1,75 @@
+"""An engine without its process: jobs in, frames out."""
+
+import io
+import json
+import queue
+import time
+from dataclasses import dataclass, field
+
+from PIL import Image
+
+from preprocess.limits import Limits
+from server.dispatch.wire import FrameReader
+from server.inference.answer import answerer
+from server.inference.card import find_model
+from server.inference.inbox import Inbox, Job
+from server.inference.output import Output
+from server.inference.session import Session
+from server.inference.stages import Filler, Runner
+
+FAR = time.monotonic() + 3600
+
+
+@dataclass
+class Sent:
+    """The frames an engine sent, whichever thread sent them."""
+
+    frames: queue.Queue = field(default_factory=queue.Queue)
+
+    def __call__(self, frames):
+        self.frames.put(frames)
+
+    def take(self):
+        """All there are now, as (message, payload)."""
+        whole = b"".join(self.frames.get() for _ in range(self.frames.qsize()))
+        return list(FrameReader().feed(whole))
+
+    def wait_for(self, kinds, count):
+        """Wait for `count` messages of these kinds; all that came by then."""
+        got = []
+        while sum(isinstance(message, kinds) for message, _ in got) < count:
+            got += FrameReader().feed(self.frames.get(timeout=20))
+        return got
+
+
+class Bench:
+    """The pieces of an engine around a model."""
+
+    def __init__(self, model, max_batch=8, card=None, output=None, **session):
+        located = find_model(model)
+        self.session = Session(located.model_file, card or located.card, max_batch, **session)
+        self.inbox = Inbox()
+        self.sent = Sent()
+        self.filler = Filler(self.session, Limits(), self.sent)
+        self.runner = Runner(self.session, answerer(output or CLASSES))
+
+    def put(self, *payloads, deadline=FAR):
+        for seq, payload in enumerate(payloads):
+            self.inbox.put(Job(seq, deadline, payload))
+
+
+CLASSES = Output(kind="classes", activation="none")
+
+
+def kinds(frames):
+    return [type(message) for message, _ in frames]
+
+
+def members(payload):
+    return json.loads(b"{" + payload + b"}")
+
+
+def grey(level, side=8):
+    out = io.BytesIO()
+    Image.new("RGB", (side, side), (level, level, level)).save(out, "PNG")
+    return out.getvalue()

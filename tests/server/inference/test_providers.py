@@ -1,0 +1,53 @@
+"""CUDA or the CPU: the one asked for, or an error that says why not."""
+
+import subprocess
+import sys
+
+import pytest
+
+from server.gpus import may_have_gpu
+from server.inference.errors import ModelError
+from server.inference.providers import cuda_problem, open_session
+from tests.models import dense
+
+needs_gpu = pytest.mark.skipif(not may_have_gpu(), reason="there is no GPU")
+
+
+def test_cpu_is_the_cpu(tmp_path):
+    """Also where CUDA would be there."""
+    session = open_session(dense(tmp_path / "m.onnx"), "cpu")
+
+    assert ["CPUExecutionProvider"] == session.get_providers()
+
+
+def test_cuda_without_its_libraries_is_refused(tmp_path):
+    """ONNX Runtime would have run it on the CPU. The device does not exist anywhere."""
+    with pytest.raises(ModelError) as caught:
+        open_session(dense(tmp_path / "m.onnx"), "cuda", 1023)
+
+    assert "CPUExecutionProvider" in str(caught.value) or "cannot load" in str(caught.value)
+
+
+def test_the_probe_prints_why_in_one_line():
+    """For the process that decides what `auto` means, before any worker starts."""
+    command = [sys.executable, "-P", "-m", "server.inference.providers", "1023"]
+    probe = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert 1 == probe.returncode
+    assert 1 == len(probe.stdout.splitlines())
+    assert probe.stdout.strip() == cuda_problem(1023)
+
+
+@pytest.mark.gpu
+@needs_gpu
+def test_cuda_is_cuda(tmp_path):  # pragma: no cover
+    """With the options that keep it from searching and from hoarding."""
+    session = open_session(dense(tmp_path / "m.onnx"), "cuda")
+
+    options = session.get_provider_options()["CUDAExecutionProvider"]
+    assert "CUDAExecutionProvider" == session.get_providers()[0]
+    assert ("HEURISTIC", "kSameAsRequested") == (
+        options["cudnn_conv_algo_search"],
+        options["arena_extend_strategy"],
+    )
+    assert cuda_problem(0) is None

@@ -1,0 +1,103 @@
+"""What warming up finds out, and what it refuses."""
+
+import numpy as np
+import pytest
+
+from server.inference.card import find_model
+from server.inference.errors import ModelError
+from server.inference.session import Session
+from server.inference.warmup import warm_up
+from tests import models
+
+
+def session(path, max_batch=8, **how):
+    located = find_model(path)
+    return Session(located.model_file, located.card, max_batch, **how)
+
+
+def test_sizes_are_measured_and_the_slots_left_clean(tmp_path):
+    """1, 2, ... while a larger batch gains; the pictures it runs on do not stay in the slots."""
+    one = session(models.dense(tmp_path / "m.onnx"))
+
+    warmth = warm_up(one)
+
+    sizes = list(warmth.profile.sizes)
+    assert [1, 2, 4, 8][: len(sizes)] == sizes
+    assert len(sizes) >= 2
+    assert warmth.batch in sizes
+    assert not np.any(one.slots)
+
+
+def test_where_few_sizes_are_run_all_of_them_are_warmed(tmp_path):
+    """Whether or not a larger one gains: any of them may be run."""
+    one = session(models.everywhere(tmp_path / "m.onnx"), 6, pipelined=True)
+
+    assert [1, 2, 4, 6] == list(warm_up(one).profile.sizes)
+
+
+@pytest.mark.parametrize(("batch", "most", "sizes"), [(1, 8, [1]), (4, 8, [1, 4]), (16, 8, [1, 8])])
+def test_fixed_batch_is_measured_with_one_image_and_with_as_many_as_fit(tmp_path, batch, most, sizes):
+    """Both take what the whole batch takes, so more images a batch are cheaper."""
+    warmth = warm_up(session(models.dense(tmp_path / "m.onnx", batch=batch), most))
+
+    assert (sizes, max(sizes)) == (list(warmth.profile.sizes), warmth.batch)
+
+
+def test_size_that_does_not_fit_into_memory_is_not_run_later(tmp_path):
+    """The smaller ones are served all the same, and none larger is ever tried."""
+    one = session(models.hungry(tmp_path / "m.onnx"), pipelined=True)
+
+    warmth = warm_up(one)
+
+    assert max(warmth.profile.sizes) == one.max_batch == one.sizes[-1] < 8
+
+
+def test_model_that_runs_no_batch_says_what_to_do(tmp_path):
+    """Its batch dimension claims to be free; one at a time it is served."""
+    model = models.one_at_a_time(tmp_path / "m.onnx")
+
+    with pytest.raises(ModelError, match=r"^a batch of 2 fails: .*[^\n]; .* start with --max-batch 1$"):
+        warm_up(session(model))
+    assert 1 == warm_up(session(model, 1)).batch
+
+
+def test_model_that_loses_a_row_is_refused(tmp_path):
+    """Whose answer would be whose?"""
+    with pytest.raises(ModelError, match=r"a batch of 2 fails: 2 images gave an output 'scores' of shape \(1, 2\)"):
+        warm_up(session(models.fussy(tmp_path / "m.onnx")))
+
+
+def test_model_that_is_never_finite_is_refused(tmp_path):
+    """Every answer would be an error."""
+    with pytest.raises(ModelError, match="its output 'scores' is not finite, whatever the picture"):
+        warm_up(session(models.never_finite(tmp_path / "m.onnx")))
+
+
+def test_model_that_cannot_run_at_all_is_refused(tmp_path):
+    """With ONNX Runtime's reason in one line."""
+    with pytest.raises(ModelError, match=r"^it does not run: [^\n]*$"):
+        warm_up(session(models.broken(tmp_path / "m.onnx")))
+
+
+@pytest.mark.parametrize(
+    ("build", "expected"),
+    [
+        (models.bytes_last, True),
+        (models.dense, False),
+        (models.half, False),
+        (models.mostly_probabilities, False),
+    ],
+)
+def test_probabilities_are_told_by_every_picture(tmp_path, build, expected):
+    """Not negative and a sum of 1, for each: one that only looks so for a black picture is not fooled by."""
+    (seen,) = warm_up(session(build(tmp_path / "m.onnx"))).seen
+
+    assert expected == seen.probabilities
+
+
+def test_a_picture_that_gives_no_number_does_not_count(tmp_path):
+    """The logarithm of black is none; the others decide."""
+    (seen,) = warm_up(session(models.fussy(tmp_path / "m.onnx"), 1)).seen
+
+    assert not seen.probabilities
+    assert (2,) == seen.shape
