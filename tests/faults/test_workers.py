@@ -1,0 +1,87 @@
+"""Workers that hang, grow, or die with nothing in hand."""
+
+import psutil
+import pytest
+
+from server import demo
+from tests.end_to_end.harness import serving
+from tests.end_to_end.load import IMAGES, Load
+from tests.photos import photo
+from tests.reference import Reference
+
+pytestmark = pytest.mark.timeout(180)
+
+
+def test_stopped_worker_is_killed_and_its_image_answered_by_another():
+    """SIGSTOP makes a worker hang for good: after ten silent seconds it is replaced, and loses nothing."""
+    with serving("--workers", "2", "--slo", "60s") as server:
+        for worker in server.workers:
+            worker.suspend()
+
+        async def run():
+            clients = [await server.connect() for _ in range(4)]
+            for n, client in enumerate(clients):
+                await client.send("POST", "/v1/images", IMAGES[n])
+            while (await server.metrics())["tureen_running_images"] < 4:
+                pass
+            return [await client.read() for client in clients], await server.metrics()
+
+        replies, after = server.run(run())
+
+    reference = Reference(demo.FOLDER)
+    assert [200] * 4 == [reply.status for reply in replies]
+    assert all(reference.agrees(IMAGES[n], reply.json()) for n, reply in enumerate(replies))
+    assert 2.0 == after['tureen_worker_restarts_total{reason="hang"}']
+
+
+def test_grown_worker_is_replaced_when_it_is_empty():
+    """A worker past its allowance answers what it has, then makes room for a fresh one; nobody notices."""
+    large = photo(1, 2400, 1800, "PNG")  # decoding it takes some 20 MB more than the worker had
+    with serving("--workers", "2", "--slo", "60s", "--max-worker-growth", "4MB") as server:
+
+        async def run():
+            async with Load(server.connect, 4) as load:
+                client = await server.connect()
+                while not (await server.metrics())['tureen_worker_restarts_total{reason="memory"}']:
+                    assert 200 == (await client.post(large)).status
+                await load.answers(50)
+            return load.answered, await server.metrics()
+
+        answered, after = server.run(run())
+
+    assert {200} == {reply.status for _, reply in answered}
+    assert 0.0 == after["tureen_retried_images_total"]
+
+
+def test_worker_that_keeps_dying_with_nothing_in_hand_ends_the_server():
+    """No image is to blame, so another try would go the same way: five in a row, then the last line says so."""
+    with serving("--workers", "1") as server:
+
+        async def run():
+            killed = set()
+            while server.process.poll() is None:
+                for worker in workers(server):
+                    if worker.pid not in killed and (await ready(server)):
+                        killed.add(worker.pid)
+                        worker.kill()
+            return len(killed)
+
+        killed = server.run(run())
+
+    assert 5 == killed
+    assert 1 == server.process.returncode
+    assert "5 workers in a row died soon after they were ready, with nothing in hand" in server.final_log
+
+
+def workers(server):
+    try:
+        return server.workers
+    except (psutil.Error, StopIteration):  # it is ending
+        return []
+
+
+async def ready(server):
+    try:
+        return (await server.metrics())["tureen_workers_ready"]
+    except (OSError, EOFError):
+        return False
