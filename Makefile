@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 UV ?= uv
+HOST ?= http://127.0.0.1:8080
 
 .DEFAULT_GOAL := help
-.PHONY: help serve servers test check lint fmt type cover lock roofs clean
+.PHONY: help serve servers test check lint fmt type cover lock bench roofs locust clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -53,8 +54,14 @@ cover: $(VENV)/.dev servers ## tests with branch coverage, child processes inclu
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
+bench: $(VENV)/.dev ## Tureen beside the roof and two hand-written servers, into docs/performance.md; ARGS=--quick is a first look
+	$(BIN)/python -m benchmarks.compare $(ARGS)
+
 roofs: $(VENV)/.dev ## what this machine could do with no server, and what the server makes of it
 	$(BIN)/python -m benchmarks.roofs $(ARGS)
+
+locust: $(VENV)/.dev ## Locust's web interface, aimed at HOST; ARGS="--headless -u 8 -t 30s" does without
+	$(BIN)/locust -f benchmarks/locustfile.py --host $(HOST) $(ARGS)
 
 lock: ## renew both lock files (needs uv); no index URL may stand in them
 	$(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \

@@ -1,7 +1,7 @@
 """The batcher: one owner of the queue and of who holds what.
 
 Everything here runs on one event loop, and between reading state and acting on it there is no `await`; so
-there is no lock. The whole mutable state: `_queue` (what waits), `_seats` (each with what its runner holds),
+there is no lock. The whole mutable state: `_queue` (what waits), `_isolation` (what waits to be tried alone), `_seats` (each with what its runner holds),
 `_ledger` (what is accepted and not yet settled), `_arriving`, `_pace_s`, `_closing`, two counters, `profile`.
 """
 
@@ -18,6 +18,7 @@ from batcher.admission import Load, admit
 from batcher.callable_runner import CallableRunner, RunBatch
 from batcher.entry import Entry, Order, Stage
 from batcher.errors import BatcherClosed, RetriesExhausted
+from batcher.isolation import Isolation, is_suspect
 from batcher.ledger import Ledger
 from batcher.oneshot import Again, Failed, Oneshot, Result
 from batcher.policy import DEFAULT_URGENCY, LEAST_URGENT, Policy
@@ -55,6 +56,7 @@ class Batcher(Generic[T, R]):
         self._run_batch = run_batch
         self._clock = clock
         self._queue: WaitingQueue[T, R] = WaitingQueue()
+        self._isolation: Isolation[T, R] = Isolation()
         self._seats: list[Seat[T, R]] = []
         self._ledger: Ledger[T, R] = Ledger(clock, self._on_leave)
         self._arriving = 0
@@ -67,7 +69,7 @@ class Batcher(Generic[T, R]):
         self._tasks = asyncio.TaskGroup()
 
     def __repr__(self) -> str:
-        return f"Batcher(waiting={len(self._queue)}, live={self._ledger.live}, seats={self._seats})"
+        return f"Batcher(waiting={self._waiting}, live={self._ledger.live}, seats={self._seats})"
 
     async def submit(
         self,
@@ -143,10 +145,11 @@ class Batcher(Generic[T, R]):
 
     def stats(self) -> Stats:
         """A snapshot of the state and the counters."""
-        oldest = self._queue.oldest_arrival()
+        arrivals = (self._queue.oldest_arrival(), self._isolation.suspects.oldest_arrival())
+        oldest = min((arrival for arrival in arrivals if arrival is not None), default=None)
         return Stats(
-            waiting=len(self._queue),
-            running=self._ledger.live - len(self._queue),
+            waiting=self._waiting,
+            running=self._ledger.live - self._waiting,
             held_bytes=self._ledger.held_bytes,
             seats=len(self._seats),
             room=sum(seat.room for seat in self._seats),
@@ -189,21 +192,27 @@ class Batcher(Generic[T, R]):
         """Move a waiting entry forward in the queue; one that does not wait is not touched."""
         if entry.stage is not Stage.WAITING:
             return
-        self._queue.remove(entry)
+        self._line(entry).remove(entry)
         entry.order = _earlier(entry.order, deadline, urgency)
-        self._queue.add(entry)
+        self._line(entry).add(entry)
         self.wake()
 
     # -- inside ------------------------------------------------------------------------------------
+
+    @property
+    def _waiting(self) -> int:
+        return len(self._queue) + len(self._isolation.suspects)
 
     def _admit(self, now: float, order: Order, cost: float, size: int) -> None:
         if self._closing:
             self._refused["closed"] += 1
             raise BatcherClosed("the batcher is closing")
         load = Load(
-            waiting=len(self._queue),
+            waiting=self._waiting,
             held_bytes=self._ledger.held_bytes,
-            ahead=self._queue.position(order) + sum(len(seat.held) for seat in self._seats),
+            ahead=self._queue.position(order)
+            + len(self._isolation.suspects)
+            + sum(len(seat.held) for seat in self._seats),
             seats=len(self._seats),
             seat_expected=self.seat_expected,
             pace_s=self._pace_s,
@@ -215,17 +224,22 @@ class Batcher(Generic[T, R]):
     def _again(self, entry: Entry[T, R], outcome: Again) -> None:
         if entry.done:
             return
-        if entry.attempts >= self.policy.max_attempts:
-            lost = RetriesExhausted(f"{entry.attempts} runners were lost with it, the last: {outcome.reason}")
+        entry.losses += outcome.lost
+        if entry.losses >= self.policy.max_losses:
+            lost = RetriesExhausted(f"{entry.losses} runners were lost with it, the last: {outcome.reason}")
             self._ledger.settle(entry, Failed(lost))
             return
         self._retried += 1
         entry.stage = Stage.WAITING
-        self._queue.add(entry)
+        self._line(entry).add(entry)
+
+    def _line(self, entry: Entry[T, R]) -> WaitingQueue[T, R]:
+        """Where a waiting entry stands."""
+        return self._isolation.suspects if is_suspect(entry) else self._queue
 
     def _on_leave(self, entry: Entry[T, R]) -> None:
         if entry.stage is Stage.WAITING:
-            self._queue.remove(entry)
+            self._line(entry).remove(entry)
         for seat in self._seats:
             if entry in seat.held:
                 seat.runner.drop(entry)
@@ -249,21 +263,30 @@ class Batcher(Generic[T, R]):
 
     def _dispatch(self) -> WakeAt | Idle:
         """Send whatever can be sent now."""
+        self._try_suspects()
+        room_of = self._isolation.room
         while True:
             now = self._clock()
-            seat = max(self._seats, key=_room, default=None)
-            room = seat.room if seat else 0
-            self._discard_dead(now, room)
-            seats = sum(other.room == room for other in self._seats)
+            seat = max(self._seats, key=room_of, default=None)
+            room = room_of(seat) if seat else 0
+            self._discard_dead(self._queue, now, room)
+            seats = sum(room_of(other) == room for other in self._seats)
             action = decide(now, self._queue.view(room), Room(room, seats), self._arriving, self.policy, self.profile)
             if not isinstance(action, Dispatch) or seat is None:
                 return action  # type: ignore[return-value]  # no seat, no room, no Dispatch
             self._send(now, seat, self._queue.take(action.count))
 
-    def _discard_dead(self, now: float, room: int) -> None:
+    def _try_suspects(self) -> None:
+        """Send the first suspect, alone, if its seat is empty."""
+        now = self._clock()
+        self._discard_dead(self._isolation.suspects, now, 1)
+        if seat := self._isolation.seat_for_next(self._seats):
+            self._send(now, seat, self._isolation.suspects.take(1))
+
+    def _discard_dead(self, queue: WaitingQueue[T, R], now: float, room: int) -> None:
         """CORRECTNESS: nothing is started after its deadline, even if its timer comes late, nor for a waiter
         whose task was cancelled just now and has not run yet."""
-        while dead := [entry for entry in self._queue.first(room) if entry.done or entry.deadline <= now]:
+        while dead := [entry for entry in queue.first(room) if entry.done or entry.deadline <= now]:
             for entry in dead:
                 if entry.done:
                     self._ledger.cancel(entry)
@@ -274,14 +297,12 @@ class Batcher(Generic[T, R]):
         seat.held.update(entries)
         for entry in entries:
             entry.stage = Stage.RUNNING
-            entry.attempts += 1
             entry.sent = now
             entry.alongside = len(seat.held)
         seat.runner.send(entries)
 
     async def _wait_changed_or(self, when: float) -> None:
-        delay = max(0.0, when - self._clock())
-        timer = asyncio.get_running_loop().call_later(delay, self._changed.set)
+        timer = asyncio.get_running_loop().call_later(when - self._clock(), self._changed.set)
         try:
             await self._changed.wait()
         finally:
@@ -305,10 +326,6 @@ class Batcher(Generic[T, R]):
             self._end()  # CORRECTNESS: here too, since a run loop cancelled before its first step never ran
             self._loop.cancel()
             await self._tasks.__aexit__(kind, error, trace)
-
-
-def _room(seat: Seat[T, R]) -> int:
-    return seat.room
 
 
 def _earlier(order: Order, deadline: float | None, urgency: int | None) -> Order:

@@ -33,7 +33,7 @@ class Entry(Generic[T, R]):
     size: int
     order: Order
     stage: Stage = Stage.WAITING
-    attempts: int = 0
+    losses: int = 0
     sent: float = 0.0
     alongside: int = 1
 

@@ -98,7 +98,7 @@ class Ledger(Generic[T, R]):
             self._empty.set()
 
     def _arm(self, entry: Entry[T, R]) -> None:
-        delay = max(0.0, entry.deadline - self._clock())
+        delay = entry.deadline - self._clock()
         self._open[entry] = asyncio.get_running_loop().call_later(delay, self._on_timer, entry)
 
     def _on_timer(self, entry: Entry[T, R]) -> None:

@@ -23,9 +23,10 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """The runner lost the item through no fault of the item's: it goes back to the queue."""
+    """The item has not been run: it goes back to the queue. `lost`: the runner was lost with it in hand."""
 
     reason: str
+    lost: bool = False
 
 
 class Oneshot(Generic[R]):

@@ -24,11 +24,12 @@ class Policy:
     max_queue_bytes: int = 256_000_000
     """Bytes held at most, counted from admission to the answer, since a retry needs them."""
 
-    max_attempts: int = 3
-    """How often an item may be sent to a runner before runners that die with it make it fail."""
+    max_losses: int = 2
+    """Runners that may be lost with an item before it is given up. The first loss may be a neighbour's doing;
+    after it the item is tried alone, so the second is its own."""
 
     def __post_init__(self) -> None:
-        for name in ("max_batch", "max_queue", "max_queue_bytes", "max_attempts"):
+        for name in ("max_batch", "max_queue", "max_queue_bytes", "max_losses"):
             if (value := getattr(self, name)) < 1:
                 raise ValueError(f"{name} must be >= 1, got {value}")
         if not 0 < self.slo_s < float("inf"):

@@ -59,8 +59,8 @@ class Seat(Generic[T, R]):
         self._batcher.profile.observe(size, seconds)
 
     def close(self, reason: str) -> None:
-        """The runner is gone: what it held goes back to the queue, with age and deadline kept."""
+        """The runner is gone: what it held goes back to the queue, with age and deadline kept, to be tried alone."""
         self._batcher.detach(self)
         held, self.held = self.held, set()
         for entry in sorted(held, key=lambda entry: entry.order):
-            self._batcher.conclude(entry, Again(reason))
+            self._batcher.conclude(entry, Again(reason, lost=True))

@@ -28,6 +28,7 @@ from preprocess import bmff, bmp, gif, jpeg, png, webp
 from preprocess.colour import MAX_PROFILE, to_srgb
 from preprocess.errors import CorruptImage, ImageError, TruncatedImage
 from preprocess.exif import orientation
+from preprocess.frame import Frame
 from preprocess.header import Format, Header, read_header
 from preprocess.limits import Limits
 
@@ -80,6 +81,9 @@ _CODECS: dict[Format, _Codec] = {
     "avif": _Codec(bmff.check, AvifImageFile),
     "heic": _Codec(bmff.check, _open_heic),
 }
+
+# Where the first picture may leave some of its canvas free.
+_FRAMES: dict[Format, Callable[[bytes, Limits], Frame | None]] = {"gif": gif.frame, "webp": webp.frame}
 
 _TURNS: dict[int, Image.Transpose] = {  # by EXIF orientation; 1 is upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -149,8 +153,8 @@ def _picture(raw: bytes, header: Header, target: Size | None, limits: Limits) ->
         raise CorruptImage
     turn = _turn(image)  # again: in a PNG it may follow the pixels
     plain = _averageable(image, png.depth(raw) if header.format == "png" else 8)
-    if header.format == "gif":
-        plain = _on_canvas(plain, gif.frame(raw, limits))
+    if find := _FRAMES.get(header.format):
+        plain = _on_canvas(plain, find(raw, limits))
     if target:
         plain, extent = _shrunk(plain, extent, _as_stored(target, turn))
     profile = image.info.get("icc_profile")
@@ -209,10 +213,12 @@ def _keyed(image: Image.Image, key: int | tuple[int, ...], depth: int) -> Image.
     return image.convert("RGBA" if image.mode == "RGB" else "LA")
 
 
-def _on_canvas(image: Image.Image, frame: gif.Frame) -> Image.Image:
-    """`image` in white where `frame` does not cover it: the canvas of a GIF is clear, and Pillow fills it."""
-    if frame == (0, 0, *image.size):
+def _on_canvas(image: Image.Image, frame: Frame | None) -> Image.Image:
+    """`image` in white where `frame` does not cover it: the canvas is clear there, and Pillow may fill it."""
+    if frame is None or frame == (0, 0, *image.size):
         return image
+    if frame.right > image.width or frame.bottom > image.height:  # cropping to it would make it that large
+        raise CorruptImage
     canvas = Image.new(image.mode, image.size, _WHITE[image.mode])
     canvas.paste(image.crop(frame), frame)
     return canvas

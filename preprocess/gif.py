@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from preprocess.errors import CorruptImage, TruncatedImage
+from preprocess.frame import Frame
 from preprocess.limits import Limits
 
 _read_screen = struct.Struct("<HHB").unpack_from  # width, height, flags
@@ -18,15 +18,6 @@ _SCREEN = 6  # offset
 _FIRST = 13  # offset of what follows the screen's description
 _END, _EXTENSION, _PICTURE = b";!,"
 _BLOCK = 64  # bytes; encoders fill their blocks, of at most 255 bytes, and a file of crumbs only costs time
-
-
-class Frame(NamedTuple):
-    """Where a picture of the file stands on the canvas, in pixels."""
-
-    left: int
-    top: int
-    right: int
-    bottom: int
 
 
 def size(data: bytes | memoryview, limits: Limits) -> tuple[int, int]:

@@ -6,8 +6,10 @@ Names of chunks are those of the WebP container specification; numbers are littl
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 
 from preprocess.errors import CorruptImage, TruncatedImage
+from preprocess.frame import Frame
 from preprocess.limits import Limits
 
 _read_chunk = struct.Struct("<4sI").unpack_from  # name, length of the content
@@ -47,16 +49,36 @@ def check(data: bytes, limits: Limits) -> None:
 
     Raises TruncatedImage, CorruptImage.
     """
+    frames = 0
+    for name, _ in _chunks(data, limits.max_chunks):
+        frames += name == b"ANMF"
+        if frames > limits.max_frames:
+            raise CorruptImage
+
+
+def frame(data: bytes, limits: Limits) -> Frame | None:
+    """Where the first picture of an animation stands; None if it is none. `data` has passed `check`."""
+    for name, start in _chunks(data, limits.max_chunks):
+        if name == b"ANMF":
+            left, top, width, height = (
+                int.from_bytes(data[at : at + 3], "little") for at in range(start, start + 12, 3)
+            )
+            return Frame(2 * left, 2 * top, 2 * left + width + 1, 2 * top + height + 1)
+        if name in (b"VP8 ", b"VP8L"):
+            return None
+    return None
+
+
+def _chunks(data: bytes, most: int) -> Iterator[tuple[bytes, int]]:
+    """Yield (name, offset of the content) of each chunk; raise if the file is cut short, or past `most`."""
     end = _read_length(data, 4)[0] + 8
     if end > len(data):
         raise TruncatedImage
-    at, frames = _FIRST, 0
-    for _ in range(limits.max_chunks):
+    at = _FIRST
+    for _ in range(most):
         if at + 8 > end:
             return
         name, length = _read_chunk(data, at)
-        frames += name == b"ANMF"
-        if frames > limits.max_frames:
-            break
+        yield name, at + 8
         at += 8 + length + length % 2
     raise CorruptImage

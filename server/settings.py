@@ -125,13 +125,9 @@ class Settings(BaseModel):
         8080, ge=0, le=65535, description="TCP port to listen on (0 takes any free one)"
     )
 
-    model: Annotated[Model, Topic.MODEL, _Words(default="the demo model")] = Field(
-        None, description="what answers"
-    )
+    model: Annotated[Model, Topic.MODEL, _Words(default="the demo model")] = Field(None, description="what answers")
     provider: Annotated[Provider, Topic.MODEL] = Field("auto", description="what computes")
-    device: Annotated[Count, Topic.MODEL] = Field(
-        0, ge=0, le=1023, description="index of the GPU, where one computes"
-    )
+    device: Annotated[Count, Topic.MODEL] = Field(0, ge=0, le=1023, description="index of the GPU, where one computes")
     workers: Annotated[Workers, Topic.MODEL, _Words(default="one for each usable CPU, or one on a GPU")] = Field(
         None, ge=1, description="inference processes"
     )
@@ -147,12 +143,8 @@ class Settings(BaseModel):
         "(a client may name a deadline of its own)",
     )
 
-    max_queue: Annotated[Count, Topic.LIMITS] = Field(
-        1024, ge=1, description="images that may wait for a worker"
-    )
-    max_image_bytes: Annotated[Bytes, Topic.LIMITS] = Field(
-        20 * MB, ge=1, description="largest image, encoded"
-    )
+    max_queue: Annotated[Count, Topic.LIMITS] = Field(1024, ge=1, description="images that may wait for a worker")
+    max_image_bytes: Annotated[Bytes, Topic.LIMITS] = Field(20 * MB, ge=1, description="largest image, encoded")
     # CORRECTNESS: after max_image_bytes, since it is checked against it and fields are checked in this order.
     max_queue_bytes: Annotated[Bytes, Topic.LIMITS, _Words(rule="not below max_image_bytes")] = Field(
         256 * MB, ge=1, description="encoded bytes held for all images, each from its admission to its answer"
@@ -377,9 +369,7 @@ def _from_variables(environ: Mapping[str, str]) -> _Layer:
 def _unknown_variable(variable: str, known: Iterable[str]) -> str:
     # Its value is not shown: a misspelt name may hold a secret.
     if variable == PREFIX + "SERVICE_HOST":
-        hint = (
-            "; Kubernetes sets it for a Service named tureen: put enableServiceLinks: false in the pod's spec"
-        )
+        hint = "; Kubernetes sets it for a Service named tureen: put enableServiceLinks: false in the pod's spec"
     else:
         hint = _did_you_mean(variable, known)
     return f"{variable} (environment): no such setting{hint}"
@@ -445,7 +435,5 @@ def _broken_rules(error: ValidationError, layers: Sequence[Mapping[str, _Given]]
         given = next((layer[setting.name] for layer in layers if setting.name in layer), None)
         where = f"{given.value!r} ({given.origin})" if given else f"{setting.default} (default)"
         reason = broken.get("ctx", {}).get("error", "")  # ours; bounds need none, the rule says it
-        problems.append(
-            f"{setting.name} = {where}: must be {setting.rule}" + (f"; {reason}" if reason else "")
-        )
+        problems.append(f"{setting.name} = {where}: must be {setting.rule}" + (f"; {reason}" if reason else ""))
     return problems

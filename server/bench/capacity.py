@@ -10,7 +10,7 @@ from collections.abc import Generator
 from math import sqrt
 
 _GROWTH = 1.5  # while nothing has failed
-_STEP_DOWN = 0.95  # where a confirmation fails
+_STEP_DOWN = 0.9  # where a confirmation fails
 _FLOOR = 1 / 64  # of the first rate: below it there is no capacity worth a name
 
 

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NoReturn
@@ -25,7 +24,7 @@ from server.bench.output import as_json
 from server.bench.pictures import BadInput, expected_labels, own_pictures, pictures_in
 from server.bench.probe import NoServer, probe
 from server.bench.target import request
-from server.bench.view import Ticker, show_trial, show_trials, show_verdict
+from server.bench.view import Ticker, reasons_of, show_trial, show_trials, show_verdict
 from server.cpus import usable_cpus
 from server.units import DURATION
 
@@ -86,8 +85,11 @@ def _material(options: Options, folder: Path, err: Console) -> Material:
 
 def _check_files(options: Options) -> None:
     """What would fail at the end fails at the start. Raises `BadInput`."""
-    if options.report and find_spec("matplotlib") is None:
-        raise BadInput("--report needs matplotlib: pip install 'tureen[report]'")
+    if options.report:
+        try:
+            import matplotlib  # noqa: F401  # looked for, not used here
+        except ImportError:
+            raise BadInput("--report needs matplotlib: pip install 'tureen[report]'") from None
     for flag, file in (("--json", options.json), ("--report", options.report)):
         if file and not file.absolute().parent.is_dir():
             raise BadInput(f"{flag} {file}: there is no folder {file.absolute().parent}")
@@ -105,7 +107,7 @@ def _show(out: Console, options: Options, trials: Sequence[Trial], capacity: flo
         return
     show_trials(out, trials)
     if not options.find_capacity:
-        reasons = [reason for trial in trials for reason in trial.judgement.reasons]
+        reasons = reasons_of(trials)
     elif capacity is None:
         reasons = ["no rate kept the promise"]
     else:

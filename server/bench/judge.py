@@ -31,13 +31,14 @@ class Judgement:
     verdict: Verdict
     reasons: Sequence[str]
     saturated: bool = False  # more client processes might help
+    late: bool = False  # the client had CPU left and was late all the same: it had to wait for its turn
     silent: bool = False  # nothing is wrong but that no image was answered: for a search, a rate far too high
 
 
 def judge(summary: Summary, client_cpu_s: Sequence[float], *, slo_s: float, quantile: float) -> Judgement:
     """Judge a run: the promise is that `quantile` of what is offered is good."""
     busiest = max(client_cpu_s, default=0.0) / summary.window_s
-    flaws, saturated, silent = [], False, False
+    flaws, saturated, late, silent = [], False, False, False
     if not summary.offered:
         flaws.append("nothing was due within the window: a longer --duration or a higher --rate is needed")
     elif not summary.ok:
@@ -55,10 +56,12 @@ def judge(summary: Summary, client_cpu_s: Sequence[float], *, slo_s: float, quan
         flaws.append(f"the client is saturated: a process of it used {busiest:.0%} of a core")
     most_lag = max(_LEAST_LAG_S, slo_s * _LAG_SHARE)
     if summary.lag and summary.lag.p99 > most_lag:
+        late = not saturated
         saturated = True
         flaws.append(f"the client was late: 1 request in 100 went out {summary.lag.p99 * 1000:.0f} ms after it was due")
     if flaws:
-        return Judgement(Verdict.INVALID, flaws, saturated, silent and len(flaws) == 1)
+        alone = len(flaws) == 1
+        return Judgement(Verdict.INVALID, flaws, saturated, late=late and alone, silent=silent and alone)
     if summary.good_share < quantile:
         least, most = f"{quantile:.4%}".rstrip("0%").rstrip("."), f"{slo_s * 1000:g} ms"
         share = f"{summary.good_share:.2%}"

@@ -68,17 +68,22 @@ class Measurer:
         return trial
 
     def capacity(self) -> tuple[float | None, list[Trial]]:
-        """The highest rate that keeps the promise, and all trials. Raises `NotMeasured`."""
+        """The highest rate that keeps the promise, and all trials. Raises `NotMeasured`.
+
+        A rate at which nothing is answered, or at which the client has to wait for a CPU, is not kept: that can
+        only make the capacity smaller than it is.
+        """
         trials: list[Trial] = []
         steps = search(self._options.rates[0] if self._options.rates else self._first_rate())
         rate = next(steps)
         while True:
             trial = self.trial(rate)
-            if trial.judgement.verdict is Verdict.INVALID and not trial.judgement.silent:
+            judgement = trial.judgement
+            if judgement.verdict is Verdict.INVALID and not (judgement.silent or judgement.late):
                 raise NotMeasured(trial)
             trials.append(trial)
             try:
-                rate = steps.send(trial.judgement.verdict is Verdict.KEPT)
+                rate = steps.send(judgement.verdict is Verdict.KEPT)
             except StopIteration as stop:
                 return stop.value, trials
 

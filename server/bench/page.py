@@ -8,7 +8,7 @@ from html import escape
 from server.bench import plots
 from server.bench.judge import Verdict
 from server.bench.measure import Trial
-from server.bench.view import COLUMNS, facts, trial_row
+from server.bench.view import COLUMNS, facts, reasons_of, trial_row
 
 _WORD = {Verdict.KEPT: "Promise kept", Verdict.MISSED: "Promise missed", Verdict.INVALID: "No measurement"}
 
@@ -17,7 +17,7 @@ _STYLE = """
 * { box-sizing: border-box; }
 body { margin: 0 auto; padding: 1.2rem 1rem 3rem; max-width: 72rem; color: #1c2126; background: #fff;
   font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; }
-h1 { font-size: 1.5rem; line-height: 1.25; margin: 0 0 .3rem; overflow-wrap: anywhere; }
+h1 { font-size: clamp(1.05rem, 4.8vw, 1.5rem); line-height: 1.25; margin: 0 0 .3rem; overflow-wrap: anywhere; }
 h2 { font-size: 1.1rem; margin: 2rem 0 .5rem; }
 p { margin: .3rem 0; }
 .meta { color: #5a636c; font-size: .875rem; overflow-wrap: anywhere; }
@@ -52,7 +52,7 @@ th { color: #5a636c; font-weight: 600; }
 def page(meta: Mapping[str, str], trials: Sequence[Trial], capacity: float | None, verdict: Verdict) -> str:
     """The whole page. Runs that are no measurement have no plot and no figure on it."""
     measured = [trial for trial in trials if trial.judgement.verdict is not Verdict.INVALID]
-    reasons = list(dict.fromkeys(reason for trial in trials for reason in trial.judgement.reasons))
+    reasons = reasons_of(trials)
     if capacity is not None:
         reasons = [f"capacity: {capacity:,.4g} images/s"]
     parts = [
@@ -106,7 +106,12 @@ def _few(trials: Sequence[Trial], main: Trial) -> list[Trial]:
 
 
 def _list(trial: Trial) -> str:
-    return "<dl>" + "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in facts(trial)) + "</dl>"
+    return "<dl>" + "".join(f"<dt>{escape(name)}</dt><dd>{_spaced(text)}</dd>" for name, text in facts(trial)) + "</dl>"
+
+
+def _spaced(text: str) -> str:
+    """Two blanks part figures in a terminal; a browser would make one of them."""
+    return " · ".join(escape(part) for part in text.split("  "))
 
 
 def _table(trials: Sequence[Trial]) -> str:

@@ -17,7 +17,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 
 from server.bench.measure import Trial
 from server.bench.stats import curve, timeline
-from server.bench.view import load_title
+from server.bench.view import short_title
 
 _SIZE = (4.7, 3.1)  # inches
 STYLE: dict[Any, Any] = {
@@ -36,6 +36,7 @@ STYLE: dict[Any, Any] = {
 }
 DARK, LIGHT, ALARM = "#0b4f8a", "#57a3d9", "#b3261e"
 _SHADES = ("#0b4f8a", "#57a3d9", "#c2700a", "#4d7c2f", "#7a4aa0", "#555555")
+_DECADE = 10
 _QUANTILES = (0.5, 0.9, 0.99, 0.999)
 _CURVE = [1 - 10 ** (-step / 40) for step in range(13, 161)]  # 0.53 to 0.9999
 
@@ -49,7 +50,9 @@ def latency_over_time(trial: Trial) -> str:
         starts = [one.start for one in bins]
         for name, colour in (("p99", LIGHT), ("p50", DARK)):
             values = [getattr(one, name) for one in bins]
-            axes.plot(starts, [float("nan") if v is None else v * 1000 for v in values], color=colour, label=name)
+            axes.plot(
+                starts, [float("nan") if v is None else v * 1000 for v in values], color=colour, marker=".", label=name
+            )
         axes.axhline(load.slo_s * 1000, color=ALARM, linestyle="--", linewidth=1.2, label="SLO")
         _log_ms(axes)
         axes.set_xlabel("second of the run in which it was due")
@@ -68,7 +71,7 @@ def percentiles(trials: Sequence[Trial]) -> str:
             points = [one for one in _CURVE if count * (1 - one) >= 1] or _CURVE[:1]
             values = curve(trial.run.rows, trial.summary.window_s, points)
             where = [1 / (1 - one) for one in points[: len(values)]]
-            axes.plot(where, [v * 1000 for v in values], color=colour, label=load_title(trial.run.load))
+            axes.plot(where, [v * 1000 for v in values], color=colour, label=short_title(trial.run.load))
         axes.axhline(trials[0].run.load.slo_s * 1000, color=ALARM, linestyle="--", linewidth=1.2)
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(FixedLocator([1 / (1 - one) for one in _QUANTILES]))
@@ -77,7 +80,7 @@ def percentiles(trials: Sequence[Trial]) -> str:
         _log_ms(axes)
         axes.set_xlabel("share of the 200s that were faster")
         axes.set_ylabel("latency, ms")
-        _legend(axes, 1 if len(trials) < 3 else 2)
+        _legend(axes, 4)
 
     return svg(draw, "percentiles")
 
@@ -132,9 +135,12 @@ def svg(draw: Callable[[Axes], None], name: str, size: tuple[float, float] = _SI
 
 
 def _log_ms(axes: Axes) -> None:
+    """Logarithmic, with numbers at 1, 2 and 5, and at every step where the whole is less than a decade."""
     axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    digits = "25" if high / low > _DECADE else "23456789"
     axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:,.4g}"))
-    axes.yaxis.set_minor_formatter(FuncFormatter(lambda y, _: f"{y:,.4g}" if f"{y:e}"[0] in "25" else ""))
+    axes.yaxis.set_minor_formatter(FuncFormatter(lambda y, _: f"{y:,.4g}" if f"{y:e}"[0] in digits else ""))
 
 
 def _legend(axes: Axes, columns: int) -> None:

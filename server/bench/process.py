@@ -33,6 +33,7 @@ from server.bench.response import Response
 from server.bench.target import Target, request
 
 _PROGRESS_S = 0.25
+_NICENESS = -10
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +170,14 @@ def _say(out: BinaryIO, message: dict[str, Any]) -> None:
     out.flush()
 
 
+def _go_first() -> None:
+    """Where that is allowed: a client that waits for a CPU measures how long it waits."""
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, _NICENESS)
+    except OSError:  # it is not; then the judgement says how late we were
+        pass
+
+
 def _raise_file_limit() -> None:
     """Each connection is an open file; the system's soft limit is often 1024."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -189,6 +198,7 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 def main() -> int:
     _raise_file_limit()
+    _go_first()
     out = os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=1 << 16)
     material = load(json.loads(sys.stdin.readline()))
     _say(out, {"ready": True})

@@ -81,7 +81,8 @@ def load_title(load: Load) -> str:
     return f"closed loop, {load.connections} connection{'s' * (load.connections > 1)}"
 
 
-def _short_title(load: Load) -> str:
+def short_title(load: Load) -> str:
+    """The load in one word, beside others of its kind."""
     return f"{load.rate:,.4g}/s" if load.rate else f"{load.connections} at a time"
 
 
@@ -160,18 +161,28 @@ def trial_row(trial: Trial) -> list[str]:
     one, verdict = trial.summary, trial.judgement.verdict
     word = _WORD[verdict].lower()
     if verdict is Verdict.INVALID:
-        return [_short_title(trial.run.load), *[""] * (len(COLUMNS) - 2), word]
+        return [short_title(trial.run.load), *[""] * (len(COLUMNS) - 2), word]
     rates = [f"{value:,.1f}" for value in (one.rate, one.goodput)]
     times = [_ms(one.latency.p50), _ms(one.latency.p99)] if one.latency else ["", ""]
     errors = one.offered - one.ok - one.refused
     return [
-        _short_title(trial.run.load),
+        short_title(trial.run.load),
         *rates,
         f"{one.good_share:.1%}",
         *times,
         f"{one.refused:,}",
         f"{errors:,}",
         word,
+    ]
+
+
+def reasons_of(trials: Sequence[Trial]) -> list[str]:
+    """Why not, each with its run where there are several."""
+    several = len(trials) > 1
+    return [
+        f"{short_title(trial.run.load)}: {reason}" if several else reason
+        for trial in trials
+        for reason in trial.judgement.reasons
     ]
 
 

@@ -15,6 +15,10 @@ class ImageRejected(Exception):
         self.code = code
 
 
+class Quarantined(Exception):
+    """The image brought down its workers lately and is not tried again for a while."""
+
+
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
     """The model that answers."""

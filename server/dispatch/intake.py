@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
-from batcher import Batcher
+from batcher import Batcher, RetriesExhausted
 from preprocess.header import Header
-from server.dispatch.answer import Answer, Reply
+from server.dispatch.answer import Answer, Quarantined, Reply
 from server.dispatch.ids import content_hash, uuid7
 from server.dispatch.pool import Pool
+from server.dispatch.quarantine import Quarantine
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ class Intake:
     def __init__(self, batcher: Batcher[bytes, Reply], pool: Pool) -> None:
         self._batcher = batcher
         self._pool = pool
+        self._quarantine = Quarantine()
         self._arriving_bytes = 0
 
     @property
@@ -75,9 +77,15 @@ class Intake:
     async def submit(self, upload: Upload, deadline: float, urgency: int) -> Answer:
         """The answer to an upload. `deadline` in seconds of CLOCK_MONOTONIC, `urgency` 0 (first) to 7.
 
-        Raises the errors of `batcher`, `ImageRejected` and `ModelFailed`.
+        Raises the errors of `batcher`, `ImageRejected`, `ModelFailed` and `Quarantined`.
         Cancellation: the upload is taken back at whatever stage it is.
         """
         name, digest = uuid7(), content_hash(upload.body)
-        reply = await self._batcher.submit(upload.body, size=len(upload.body), deadline=deadline, urgency=urgency)
+        if digest in self._quarantine:
+            raise Quarantined
+        try:
+            reply = await self._batcher.submit(upload.body, size=len(upload.body), deadline=deadline, urgency=urgency)
+        except RetriesExhausted:
+            self._quarantine.add(digest)
+            raise
         return Answer(name, digest, self._pool.model.result(), reply)

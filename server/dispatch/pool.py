@@ -83,7 +83,8 @@ class Pool:
                 raise PoolFailed(f"{futile} workers in a row died {_when(death)}")
             self.restarts[death.reason] += 1
             pause = min(_FIRST_PAUSE_S * 2**futile, _LONGEST_PAUSE_S)
-            self._batcher.seat_expected = None if futile else time.monotonic() + pause + self._start_s
+            expected = time.monotonic() + pause + self._start_s
+            self._batcher.seat_expected = expected if death.was_ready else None
             await asyncio.sleep(pause)
 
     async def _live(self, number: int) -> Death:

@@ -26,9 +26,11 @@ class Model:
         return describe(self.output, self.warmth.seen)
 
 
-def open_model(located: Located, max_batch: int, provider: Provider = "cpu", device: int = 0) -> Model:
-    """Open a model and warm it up. Raises `ModelError`."""
-    session = Session(located.model_file, located.card, max_batch, provider, device)
+def open_model(
+    located: Located, max_batch: int, provider: Provider = "cpu", device: int = 0, threads: int = 1
+) -> Model:
+    """Open a model and warm it up. `threads` decode beside a GPU. Raises `ModelError`."""
+    session = Session(located.model_file, located.card, max_batch, provider, device, threads=threads)
     warmth = warm_up(session)
     output = resolve(located.card.output, warmth.seen)
     return Model(located.model_file, located.card, session, warmth, output)

@@ -5,8 +5,8 @@
                   └──────────────── free slots ◄────────────────┘
 
 The device runs whatever is filled when it falls free, up to the batch that pays, and waits for nothing more.
-There are twice as many slots as it runs at once, so that the next batch is filled meanwhile. Nothing here has
-a bound of its own: there are as many images under way as slots.
+There are at least twice as many slots as it runs at once, so that the next batch is filled meanwhile. Nothing
+here has a bound of its own: there are as many images under way as slots.
 """
 
 import heapq
@@ -19,6 +19,7 @@ from queue import SimpleQueue
 from threading import Condition
 
 from server.inference.inbox import Inbox
+from server.inference.sizes import slots_beside
 from server.inference.stages import Ended, Filled, Filler, Runner, Send
 
 
@@ -77,7 +78,7 @@ class Pipeline:
         self._inbox = inbox
         self._send = send
         self._threads = threads
-        self._slots = Slots(2 * batch)
+        self._slots = Slots(slots_beside(batch, threads))
         self._ended: SimpleQueue[Ended] = SimpleQueue()
 
     def start(self) -> None:

@@ -20,7 +20,7 @@ from server.inference.signature import (
     image_input,
     recipe_for,
 )
-from server.inference.sizes import buckets, every_size, filled_up
+from server.inference.sizes import buckets, every_size, filled_up, slots_beside
 
 Outputs = tuple[NDArray[Any], ...]  # one array an output, one row an image
 
@@ -41,9 +41,10 @@ class Session:
         device: int = 0,
         *,
         pipelined: bool | None = None,
+        threads: int = 1,
     ) -> None:
-        """`pipelined`: for an engine that decodes while the model runs, with few batch sizes and twice the
-        slots; by default on GPUs.
+        """`pipelined`: for an engine that decodes in `threads` while the model runs, with few batch sizes and
+        more slots; by default on GPUs.
 
         Raises `ModelError` if ONNX Runtime or Tureen cannot serve this model.
         """
@@ -58,7 +59,7 @@ class Session:
         self.fixed = fixed_batch(given)
         self.sizes = self._sizes(max_batch)
         self.max_batch = min(self.sizes[-1], max_batch)
-        self.slots = np.zeros((self.sizes[-1] * (1 + self.pipelined), *self.recipe.shape), self.recipe.dtype)
+        self.slots = np.zeros((self._slots(threads), *self.recipe.shape), self.recipe.dtype)
         self._staged = np.zeros((self.sizes[-1], *self.recipe.shape), self.recipe.dtype)
         self._output_names = [tensor.name for tensor in self.outputs]
 
@@ -90,6 +91,9 @@ class Session:
             return self.slots[first : first + size]
         np.take(self.slots, slots, axis=0, out=self._staged[:count], mode="clip")  # "raise" would copy twice
         return self._staged[:size]
+
+    def _slots(self, threads: int) -> int:
+        return slots_beside(self.sizes[-1], threads) if self.pipelined else self.sizes[-1]
 
     def _sizes(self, max_batch: int) -> tuple[int, ...]:
         if self.fixed:

@@ -18,6 +18,12 @@ def buckets(most: int) -> tuple[int, ...]:
     return (*(size for size in powers if size < most), most)
 
 
+def slots_beside(batch: int, threads: int) -> int:
+    """Slots where decoding runs beside the model: one batch is run while the next is filled, and each thread has
+    one to fill, also where batches are smaller than there are threads."""
+    return batch + max(batch, threads)
+
+
 def filled_up(count: int, sizes: tuple[int, ...]) -> int:
     """The smallest size that holds `count` images. `sizes` rises; `count` is at most its last."""
     return sizes[bisect_left(sizes, count)]

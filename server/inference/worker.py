@@ -26,6 +26,7 @@ from server.inference.inbox import LARGE_PIXELS, Inbox, Job
 from server.inference.model import Model, open_model
 from server.inference.pipeline import Pipeline
 from server.inference.session import digest
+from server.inference.sizes import slots_beside
 from server.inference.stages import Filler, Runner
 
 _NICENESS = 5  # below web, which must stay prompt: it decides, refuses and answers health checks
@@ -58,12 +59,12 @@ def _serve(connection: socket.socket, stream: BinaryIO, load: Load) -> int:
     threading.Thread(target=_read, args=arguments, name="reader", daemon=True).start()
     try:
         located = find_model(Path(load.model))
-        model = open_model(located, load.max_batch, load.provider, load.device)
+        model = open_model(located, load.max_batch, load.provider, load.device, load.threads)
     except ModelError as error:
         outbox.send(frame(LoadFailed(str(error))))
         return 1
     engine = _engine(model, load, limits, inbox, outbox)
-    outbox.send(frame(_ready(model)))
+    outbox.send(frame(_ready(model, load.threads)))
     engine.run_forever()
     return 0
 
@@ -76,14 +77,15 @@ def _engine(model: Model, load: Load, limits: Limits, inbox: Inbox, outbox: "Out
     return Engine(filler, runner, model.warmth.batch, inbox, outbox.send)
 
 
-def _ready(model: Model) -> Ready:
+def _ready(model: Model, threads: int) -> Ready:
+    batch = model.warmth.batch  # twice that is granted: what runs, and what follows at once
     return Ready(
         name=model.card.name,
         version=model.card.version,
         digest=digest(model.file),
         input=str(model.session.input),
         provider=model.session.provider,
-        grant=2 * model.warmth.batch,  # what runs, and what follows at once
+        grant=slots_beside(batch, threads) if model.session.pipelined else 2 * batch,
         batch_seconds=model.warmth.profile.sizes,
         output=model.describe(),
     )

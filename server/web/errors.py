@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 import batcher
 import preprocess.errors as image_errors
-from server.dispatch.answer import ImageRejected, ModelFailed
+from server.dispatch.answer import ImageRejected, ModelFailed, Quarantined
 
 
 class RequestError(Exception):
@@ -55,10 +55,11 @@ _ROWS = (
     Problem(422, "image_truncated", "The image ends early"),
     Problem(422, "image_corrupt", "The image is damaged"),
     Problem(422, "too_many_pixels", "The image has more pixels than this server accepts"),
+    Problem(422, "quarantined", "This image brought down its workers lately and is not tried again for a while"),
     Problem(431, "headers_too_large", "The request's headers are too many or too long"),
     Problem(500, "internal_error", "The server failed; this is its fault"),
     Problem(500, "model_error", "The model failed on this image"),
-    Problem(500, "worker_lost", "Every worker that took this image was lost with it"),
+    Problem(500, "worker_lost", "Two workers were lost with this image"),
     Problem(503, "queue_full", "The queue is full"),
     Problem(503, "would_be_late", "The answer would come after its deadline"),
     Problem(503, "not_ready", "No worker is ready"),
@@ -83,6 +84,7 @@ CODES: dict[type[Exception], str] = {
     image_errors.TruncatedImage: "image_truncated",
     image_errors.CorruptImage: "image_corrupt",
     ModelFailed: "model_error",
+    Quarantined: "quarantined",
 }
 
 _SHUTTING_DOWN_WAIT_S = 5.0  # by then a load balancer sends elsewhere, or a successor is up

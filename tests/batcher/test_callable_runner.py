@@ -68,8 +68,9 @@ async def test_the_profile_learns_from_what_a_batch_took():
     """By its size."""
     model = GatedModel()
     async with new_batcher(model) as batcher:
+        await pass_until(2.0)
         tasks = await started(batcher, "ab")
-        await pass_until(3.0)
+        await pass_until(5.0)
         model.finish(0)
         await asyncio.gather(*tasks)
 

@@ -191,6 +191,21 @@ async def test_bytes_are_held_until_the_answer():
 
 
 @virtual_time
+async def test_an_item_that_names_no_cost_and_no_size_has_none():
+    """It is in time, however soon it is due, and it fits where not a byte is left."""
+    async with new_batcher(max_queue_bytes=6) as batcher:
+        GatedRunner(batcher)
+        tickets = [batcher.enqueue_nowait("a", size=6), batcher.enqueue_nowait("b", deadline=0.25)]
+        task = asyncio.create_task(batcher.submit("c", deadline=0.25))
+        await all_blocked()
+        batcher.check_open()
+
+        assert (3, 6) == (batcher.stats().waiting, batcher.stats().held_bytes)
+        task.cancel()
+        take_back(tickets)
+
+
+@virtual_time
 async def test_an_item_that_would_be_late_is_refused():
     """At 2 s an item, with one running and one waiting before it, it ends at 6 s and not at 5."""
     async with new_batcher() as batcher:

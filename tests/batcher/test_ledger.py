@@ -54,7 +54,7 @@ async def test_a_second_outcome_is_dropped():
     entry = opened(ledger, "a", size=7)
     ledger.settle(entry, Result("A"))
 
-    assert not ledger.settle(entry, Failed(ValueError()))
+    assert False is ledger.settle(entry, Failed(ValueError()))
     assert (1, 0, 0) == (ledger.answered, ledger.failed, ledger.held_bytes)
 
 
@@ -142,7 +142,7 @@ async def test_an_entry_cannot_leave_twice():
     entry = opened(ledger, "a")
     ledger.cancel(entry)
 
-    assert not ledger.cancel(entry)
+    assert False is ledger.cancel(entry)
     assert ({"waiting": 1}, [entry]) == (ledger.cancelled, left)
 
 

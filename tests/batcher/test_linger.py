@@ -68,6 +68,24 @@ async def test_it_ends_when_nothing_is_on_its_way_any_more():
 
 
 @virtual_time
+async def test_each_item_on_its_way_counts_for_itself():
+    """One of two that is broken off leaves the other to wait for."""
+    async with lingering_batcher() as batcher:
+        runner = GatedRunner(batcher, room=16)
+        ticket = batcher.enqueue_nowait("a")
+        with batcher.arriving():
+            with pytest.raises(ConnectionError):
+                await broken_upload(batcher, 1.0)
+            await pass_until(2.0)
+            before = list(runner.batches)
+        await all_blocked()
+
+        assert ([], [["a"]]) == (before, runner.batches)
+        runner.answer("a")
+        await ticket.wait()
+
+
+@virtual_time
 async def test_nothing_on_its_way_is_no_wait():
     """An item alone is sent at once."""
     async with lingering_batcher() as batcher:

@@ -13,7 +13,7 @@ from batcher import Policy
         ({"max_batch": 0}, "max_batch must be >= 1, got 0"),
         ({"max_queue": 0}, "max_queue must be >= 1, got 0"),
         ({"max_queue_bytes": -5}, "max_queue_bytes must be >= 1, got -5"),
-        ({"max_attempts": 0}, "max_attempts must be >= 1, got 0"),
+        ({"max_losses": 0}, "max_losses must be >= 1, got 0"),
         ({"slo_s": 0.0}, "slo_s must be > 0 seconds and finite, got 0.0"),
         ({"slo_s": -1.0}, "slo_s must be > 0 seconds and finite, got -1.0"),
         ({"slo_s": float("inf")}, "slo_s must be > 0 seconds and finite, got inf"),
@@ -28,7 +28,7 @@ def test_a_limit_that_makes_no_sense_is_refused(limit, text):
 
 def test_the_smallest_limits_are_fine():
     """One of each, and any time above 0, can be served."""
-    policy = Policy(max_batch=1, slo_s=1e-9, max_queue=1, max_queue_bytes=1, max_attempts=1)
+    policy = Policy(max_batch=1, slo_s=1e-9, max_queue=1, max_queue_bytes=1, max_losses=1)
 
     assert 1 == policy.max_batch
 

@@ -25,7 +25,7 @@ from batcher import (
 )
 from tests.fakes import all_blocked, new_batcher, now, virtual_time
 
-POLICY = {"max_batch": 4, "max_queue": 4, "max_queue_bytes": 30, "max_attempts": 2}
+POLICY = {"max_batch": 4, "max_queue": 4, "max_queue_bytes": 30, "max_losses": 2}
 PROFILES = [{}, {1: 1.0, 4: 4.0}, {1: 1.25, 4: 2.0}, {1: 3.0, 2: 3.5, 4: 4.5}]
 
 
@@ -44,7 +44,8 @@ class Client:
         self.leaving = False
         self.beaten = False
         self.holders = []
-        self.attempts = 0
+        self.losses = 0
+        self.on_trial = False
         self.endings = []
         self.task = asyncio.create_task(self.run(story))
 
@@ -96,12 +97,25 @@ class CheckedRunner:
             assert entry.deadline > now(), "sent after its deadline"
             assert entry.item.waits, "sent to two runners at once, or after its end"
             entry.item.holders.append(self)
-            entry.item.attempts += 1
+        suspects = self.check_suspects(clients)
         orders = [client.order for client in clients]
-        left = [client.order for client in self.story.accepted if client.waits and client.deadline > now()]
+        left = [
+            client.order
+            for client in self.story.accepted
+            if client.waits and client.deadline > now() and bool(client.losses) == suspects
+        ]
         assert orders == sorted(orders)
         assert all(max(orders) < order for order in left), "sent before somebody who comes first"
         self.entries += entries
+
+    def check_suspects(self, clients):
+        """Who has lost a runner is tried alone; whether these have."""
+        assert not any(entry.item.on_trial for entry in self.entries), "sent beside a suspect"
+        suspects = any(client.losses for client in clients)
+        if suspects:
+            assert (1, 0) == (len(clients), len(self.entries)), "a suspect that is not alone"
+            clients[0].on_trial = True
+        return suspects
 
     def drop(self, entry):
         assert entry in self.entries
@@ -111,11 +125,14 @@ class CheckedRunner:
     def finish(self, entry, outcome):
         self.entries.remove(entry)
         entry.item.holders.remove(self)
+        entry.item.on_trial = False
         self.seat.finish(entry, outcome)
 
     def die(self):
         for entry in self.entries:
             entry.item.holders.remove(self)
+            entry.item.on_trial = False
+            entry.item.losses += 1
         self.entries = []
         self.seat.close("killed")
 
@@ -197,9 +214,9 @@ class Story:
         self.check_sums(stats, live, waiting)
         self.check_endings(stats)
         assert all(client.deadline > now() for client in live), "nobody is live past its deadline"
-        assert all(client.attempts <= POLICY["max_attempts"] for client in self.clients)
-        if any(runner.seat.room for runner in self.runners):
-            self.check_wait(waiting)
+        assert all(client.losses <= POLICY["max_losses"] for client in self.clients)
+        self.check_wait([client for client in waiting if not client.losses])
+        self.check_trial([client for client in waiting if client.losses])
 
     def check_sums(self, stats, live, waiting):
         ended = stats.answered + stats.failed + sum(stats.expired.values()) + sum(stats.cancelled.values())
@@ -232,11 +249,17 @@ class Story:
 
     def check_wait(self, waiting):
         """Nobody waits while a seat has room, but for items on their way, and that no longer than the fixed cost."""
-        for client in waiting:
+        room = max(map(self.batcher._isolation.room, self.batcher._seats), default=0)
+        for client in waiting if room else ():
             assert self.uploads, "waits for nothing"
-            assert len(waiting) < max(runner.seat.room for runner in self.runners), "waits without room for more"
+            assert len(waiting) < room, "waits without room for more"
             assert now() < client.arrived + self.batcher.profile.fixed_s, "waits too long"
             assert now() < client.deadline - self.batcher.profile.seconds(len(waiting) + 1), "waits too late"
+
+    def check_trial(self, suspects):
+        """A suspect waits for nothing but the seat that is set aside."""
+        if suspects and any(runner.seat.granted for runner in self.runners):
+            assert self.batcher._isolation.seat.held, "a suspect waits while its seat is empty"
 
 
 def pick(candidates, number):
@@ -267,7 +290,7 @@ ACTION = st.one_of(
 STEP = st.tuples(st.lists(ACTION, max_size=5), st.sampled_from([0.0, 0.0, 0.125, 0.5, 2.0]))
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=200)
 @given(st.lists(STEP, min_size=10, max_size=40), st.sampled_from(PROFILES), st.booleans())
 def test_whatever_happens(steps, seconds, orderly):
     """After each step everything adds up, and in the end nobody waits and nothing is held."""

@@ -168,7 +168,7 @@ async def test_an_item_is_moved_forward(forward):
         runner.seat.grant(1)
         await all_blocked()
 
-        assert [["b"]] == runner.batches
+        assert ([["b"]], 1) == (runner.batches, batcher.stats().waiting)
         second.cancel()
         first.cancel()
 

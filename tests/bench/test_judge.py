@@ -58,6 +58,13 @@ def test_a_saturated_client_measures_itself():
     assert [(Verdict.INVALID, True)] * 2 == [(one.verdict, one.saturated) for one in (busy, late)]
 
 
+def test_a_client_that_had_to_wait_is_told_from_one_that_had_no_cpu_left():
+    """The first may only have shared its machine with the server."""
+    late = (0, 0.3, 200, {"lag": 0.2})
+
+    assert [True, False, False] == [one.late for one in (judged(late), judged(late, cpu_s=(0.95,)), judged(GOOD))]
+
+
 def test_nothing_answered_is_no_measurement():
     """But a search may take it for a rate far too high."""
     silent, wrong, nothing = judged(REFUSED), judged((0, 0.1, 404)), judged()

@@ -12,6 +12,7 @@ import pytest
 
 from preprocess import CorruptImage, ImageError, Limits, Recipe, TooManyPixels
 from preprocess.tensor import prepare
+from tests.preprocess.mutations import peak_bytes
 from tests.preprocess.pictures import chunk, gif, photo, pixels, png
 
 RECIPE = Recipe(width=32, height=32)
@@ -142,6 +143,17 @@ def test_an_animation_is_no_bomb(make):
 
     assert raised is None
     assert seconds < 0.1
+
+
+def test_a_frame_may_not_be_larger_than_its_canvas():
+    """The size of a WebP's canvas is held against the limits, so nothing may be made by the size of a frame."""
+    data = bytearray(animated_webp(2))
+    at = data.index(b"ANMF") + 8
+    data[at + 6 : at + 12] = b"\x7f\xff\xff\xff\0\0"  # 16,777,088 x 256
+    before = peak_bytes()
+
+    assert run(bytes(data))[1] is CorruptImage
+    assert peak_bytes() - before < 5e6
 
 
 def test_pixels_nobody_asked_for_are_not_unpacked():

@@ -1,4 +1,4 @@
-"""Every kind of pixel that JPEG and PNG know becomes opaque 8-bit RGB or grey."""
+"""Every kind of pixel becomes opaque 8-bit RGB or grey. (Whole tensors of more kinds: test_golden.py.)"""
 
 import numpy as np
 import pytest
@@ -11,6 +11,7 @@ from tests.preprocess.pictures import (
     decoded,
     distance,
     encode,
+    gif,
     photo,
     pixels,
     plain_picture,
@@ -129,3 +130,51 @@ def test_first_picture_of_a_multi_picture_jpeg():
     data = encode(photo(), "MPO", save_all=True, append_images=[Image.new("RGB", (60, 40), "red")])
 
     assert decoded(data).size == (120, 80)
+
+
+@pytest.mark.parametrize(
+    ("canvas", "frame"),
+    [((9, 7), (0, 0, 9, 7)), ((9, 7), (2, 3, 4, 2)), ((2, 2), (1, 1, 5, 6)), ((0, 0), (0, 0, 3, 3))],
+)
+@pytest.mark.parametrize("clear", [False, True])
+def test_the_canvas_of_a_gif_is_white(canvas, frame, clear):
+    """Around a picture that is smaller than its canvas there is nothing, which shows white, and so does a colour
+    that stands for "transparent"."""
+    left, top, width, height = frame
+    control = b"!\xf9\x04\x01\0\0\x01\0" if clear else b""  # the second colour, red, is the clear one
+    expected = np.full((max(canvas[1], top + height), max(canvas[0], left + width), 3), 255)
+    if not clear:
+        expected[top : top + height, left : left + width] = [255, 0, 0]
+
+    picture = decoded(gif(canvas, frame, 1, extensions=control))
+
+    assert distance(picture, expected) == (0, 0)
+
+
+@pytest.mark.parametrize("format", ["WEBP", "AVIF"])
+def test_first_picture_of_other_animations(format):
+    """Of an animation the first picture counts, whatever follows."""
+    others = [Image.new("RGB", (120, 80), colour) for colour in ("red", "blue")]
+    data = encode(photo(), format, save_all=True, append_images=others, quality=95)
+
+    assert distance(decoded(data), photo())[0] < 2
+
+
+def test_a_webp_picture_smaller_than_its_canvas():
+    """What an animation's first picture leaves free is white."""
+    frames = [Image.new("RGBA", (40, 30), (0, 0, 0, 0)) for _ in range(2)]
+    frames[0].paste((0, 0, 255, 255), (10, 10, 20, 20))
+    frames[1].paste((255, 0, 0, 255), (0, 0, 5, 5))
+    data = encode(frames[0], "WEBP", save_all=True, append_images=frames[1:], lossless=True)
+    expected = np.full((30, 40, 3), 255)
+    expected[10:20, 10:20] = [0, 0, 255]
+
+    assert distance(decoded(data), expected) == (0, 0)
+
+
+def test_heic_shows_its_primary_picture():
+    """Of several pictures in one file, the one that the file puts first counts."""
+    red = Image.new("RGB", (64, 48), "red")
+    data = encode(red, "HEIF", save_all=True, append_images=[photo()], primary_index=1)
+
+    assert distance(decoded(data), photo())[0] < 3

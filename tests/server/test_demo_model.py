@@ -83,9 +83,7 @@ def test_a_batch_of_any_size_is_answered_row_by_row(session):
     together = answers(session, *pictures)
 
     assert together.shape == (len(KINDS), len(LEVELS))
-    np.testing.assert_allclose(
-        together, np.concatenate([answers(session, one) for one in pictures]), atol=1e-5
-    )
+    np.testing.assert_allclose(together, np.concatenate([answers(session, one) for one in pictures]), atol=1e-5)
     np.testing.assert_allclose(together.sum(axis=1), 1, atol=1e-5)
 
 

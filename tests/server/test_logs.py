@@ -15,7 +15,10 @@ from server.logs import FloodGate, escape
 
 def logged(code):
     """What a process that runs `code` writes on standard error."""
-    script = f"from server import logs\nlogs.configure()\nimport logging, os, structlog, sys\nlog = structlog.stdlib.get_logger('t')\n{code}"
+    script = (
+        "from server import logs\nlogs.configure()\nimport logging, os, structlog, sys\n"
+        f"log = structlog.stdlib.get_logger('t')\n{code}"
+    )
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True)
     return ran.stderr.splitlines()
 

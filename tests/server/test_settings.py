@@ -1,6 +1,5 @@
 """Settings: who wins, what is refused, and what a refusal says."""
 
-
 import pytest
 from pydantic import ValidationError
 

@@ -58,9 +58,7 @@ def test_a_count_has_no_unit():
         COUNT.read("3images")
 
 
-@pytest.mark.parametrize(
-    ("kind", "given"), [(COUNT, "1.5"), (SIZE, "0.5B"), (SIZE, "1.0001kB"), (COUNT, 1.5)]
-)
+@pytest.mark.parametrize(("kind", "given"), [(COUNT, "1.5"), (SIZE, "0.5B"), (SIZE, "1.0001kB"), (COUNT, 1.5)])
 def test_what_has_to_be_whole_is(kind, given):
     """Half a byte is a slip, not something to round."""
     with pytest.raises(ValueError, match="whole"):

@@ -172,7 +172,7 @@ def test_image_that_outlives_every_worker_is_given_up():
     """A retry is worth something only so often: then its own waiter hears of it."""
 
     async def test():
-        async with connected(Policy(max_attempts=1)) as (batcher, worker, far):
+        async with connected(Policy(max_losses=1)) as (batcher, worker, far):
             await ready(far, worker)
             waiting = asyncio.ensure_future(batcher.submit(b"poison"))
             await far.next()

@@ -25,7 +25,7 @@ class PipelineBench(Bench):
     """A pipeline, warmed; driven step by step, or started."""
 
     def __init__(self, model, batch=None, threads=1, max_batch=8, output=None, **session):
-        super().__init__(model, max_batch, output=output, **{"pipelined": True, **session})
+        super().__init__(model, max_batch, output=output, pipelined=True, threads=threads, **session)
         self.warmth = warm_up(self.session)
         self.pipeline = Pipeline(self.filler, self.runner, batch or max_batch, self.inbox, self.sent, threads=threads)
 

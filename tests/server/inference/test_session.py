@@ -159,6 +159,13 @@ def test_there_are_slots_for_the_next_batch_where_decoding_runs_beside(tmp_path)
     assert [4, 8] == [len(opened(model, pipelined=pipelined).slots) for pipelined in (False, True)]
 
 
+def test_every_thread_has_a_slot_to_fill(tmp_path):
+    """Also where one image at a time is run."""
+    model = models.dense(tmp_path / "m.onnx", batch=1)
+
+    assert 1 + 16 == len(opened(model, pipelined=True, threads=16).slots)
+
+
 def test_digest_is_of_the_files_bytes(tmp_path):
     """The same file has the same digest wherever it lies."""
     first, second = models.dense(tmp_path / "a.onnx"), models.dense(tmp_path / "b.onnx")
