@@ -7,8 +7,9 @@ writes the stories and, where one ends badly, shortens it. Times are multiples o
 import asyncio
 from collections import Counter
 from contextlib import ExitStack
-from itertools import count
+from itertools import chain, count
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -289,9 +290,15 @@ ACTION = st.one_of(
 )
 STEP = st.tuples(st.lists(ACTION, max_size=5), st.sampled_from([0.0, 0.0, 0.125, 0.5, 2.0]))
 
+CHAPTER = st.lists(STEP, max_size=10)
+STORY = st.tuples(CHAPTER, CHAPTER, CHAPTER, CHAPTER).map(
+    lambda chapters: [*chain(*chapters)]
+)  # long, and shrinks well
 
+
+@pytest.mark.timeout(300)  # where it fails, it takes its time to shorten the story
 @settings(deadline=None, max_examples=200)
-@given(st.lists(STEP, min_size=10, max_size=40), st.sampled_from(PROFILES), st.booleans())
+@given(STORY, st.sampled_from(PROFILES), st.booleans())
 def test_whatever_happens(steps, seconds, orderly):
     """After each step everything adds up, and in the end nobody waits and nothing is held."""
     play(steps, seconds, orderly)
