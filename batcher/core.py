@@ -1,8 +1,9 @@
 """The batcher: one owner of the queue and of who holds what.
 
 Everything here runs on one event loop, and between reading state and acting on it there is no `await`; so
-there is no lock. The whole mutable state: `_queue` (what waits), `_isolation` (what waits to be tried alone), `_seats` (each with what its runner holds),
-`_ledger` (what is accepted and not yet settled), `_arriving`, `_pace_s`, `_closing`, two counters, `profile`.
+there is no lock. The whole mutable state: `_queue` (what waits), `_isolation` (what waits to be tried alone),
+`_seats` (each with what its runner holds), `_ledger` (what is accepted and not yet settled), `_arriving`,
+`_pace_s`, `_closing`, two counters, `profile`.
 """
 
 import asyncio

@@ -52,12 +52,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(argv)
     defaults = _QUICK if given.quick else _FULL
     seconds, rounds = given.seconds or defaults["seconds"], given.rounds or defaults["rounds"]
+    factors = given.factors or list(defaults["factors"])
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that all is put away
     began = time.monotonic()
     whole: dict[str, Any] = {
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": facts(),
-        "method": {"seconds": seconds, "rounds": rounds, "factors": list(defaults["factors"]), "quick": given.quick},
+        "method": {"seconds": seconds, "rounds": rounds, "factors": factors, "quick": given.quick},
         "rest": at_rest(2.0),
         "works": {},
     }
@@ -65,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     order = random.Random(given.seed)
     for name in given.work:
         work = WORKS[name]
-        plan = Plan(seconds, defaults["factors"], given.seed)
+        plan = Plan(seconds, factors, given.seed)
         rounds_done = compare(work, plan, rounds, order)
         size = sum(path.stat().st_size for path in work.pictures()) // len(work.pictures())
         whole["works"][name] = {
@@ -140,6 +141,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--work", nargs="+", choices=WORKS, default=COMPARED, metavar="NAME", help="which")
     parser.add_argument("--seconds", type=float, metavar="NUMBER", help="of each window")
     parser.add_argument("--rounds", type=int, metavar="NUMBER", help="of each work")
+    parser.add_argument("--factors", type=float, nargs="+", metavar="NUMBER", help="of the open loops, times capacity")
     parser.add_argument("--seed", type=int, default=1, help="of order and arrivals (default: 1)")
     parser.add_argument("--json", type=Path, default=RESULTS / "compare.json", metavar="FILE", help="the raw figures")
     parser.add_argument("--docs", type=Path, default=_PAGE, metavar="DIR", help="where performance.md goes")

@@ -19,6 +19,7 @@ CONNECTIONS, _MOST = 32, 1000
 FACTORS = (0.7, 1.0, 2.0, 5.0, 10.0)  # of the rate at 32 connections
 _PATIENCE_S = 10.0  # in a closed loop
 _WARM_UP_S = 0.3
+_LEAST_ARRIVALS, _LONGEST_S = 50, 10.0  # a window is as long as the first take, up to the second
 _GIVE_UP_S = 1.0  # nobody waits shorter; an answer after the SLO is no good, but it is an answer
 _PATIENT = (("X-Request-Timeout-Ms", "10000"),)  # a closed loop asks for capacity, not for a promise
 
@@ -76,7 +77,7 @@ def _open(fleet: Fleet, served: Served, work: Work, rate: float, plan: Plan) -> 
     load = Load(
         rate=rate,
         connections=_MOST,
-        duration_s=plan.seconds,
+        duration_s=max(plan.seconds, min(_LEAST_ARRIVALS / rate, _LONGEST_S)),
         warmup_s=max(_WARM_UP_S, work.slo_s),  # for a queue to fill as far as it will
         timeout_s=max(_GIVE_UP_S, 2 * work.slo_s),
         slo_s=work.slo_s,

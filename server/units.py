@@ -113,6 +113,4 @@ SIZE = Number(
     "SIZE", "a size", "20MB, 20MiB, 1kB or plain bytes",
     _units(B=1, kB=10**3, MB=10**6, GB=10**9, KiB=2**10, MiB=2**20, GiB=2**30),
 )  # fmt: skip
-PIXELS = Number(
-    "PIXELS", "a number of pixels", "50M, 50Mpx or plain pixels", _units(px=1, M=10**6, Mpx=10**6)
-)
+PIXELS = Number("PIXELS", "a number of pixels", "50M, 50Mpx or plain pixels", _units(px=1, M=10**6, Mpx=10**6))

@@ -186,10 +186,7 @@ def test_the_modules_the_rules_are_about_exist():
 )
 def test_a_forbidden_import_is_seen(source, expected):
     """However it is written, and only then."""
-    assert (
-        breaches(Rule(("server.dispatch",), never=("server.web",)), source, "server.dispatch.intake")
-        == expected
-    )
+    assert breaches(Rule(("server.dispatch",), never=("server.web",)), source, "server.dispatch.intake") == expected
 
 
 def test_in_a_package_itself_a_dot_is_the_package():
