@@ -271,3 +271,17 @@ def _flat(path: Path, kind: int, shape: list[int | str], classes: int, last: str
         helper.make_node("Cast", ["activated"], ["scores"], to=out),
     ]
     return save(path, nodes, weights, [("image", kind, shape)], [("scores", out, [shape[0], classes])])
+
+
+def picky(path: Path) -> Path:
+    """Scores looked up in a table of 200 rows by the image's mean grey: raises on a brighter one, and with it the
+    batch it is in. Input 0 to 255."""
+    rng = np.random.default_rng(2)
+    table = {"table": rng.random((200, 3), dtype=np.float32)}
+    nodes = [
+        helper.make_node("ReduceMean", ["image"], ["mean"], axes=[1, 2, 3], keepdims=0),
+        helper.make_node("Cast", ["mean"], ["level"], to=TensorProto.INT64),
+        helper.make_node("Gather", ["table", "level"], ["scores"]),
+    ]
+    image = ("image", TensorProto.FLOAT, ["N", 3, 8, 8])
+    return save(path, nodes, table, [image], [("scores", TensorProto.FLOAT, ["N", 3])])

@@ -37,4 +37,4 @@ class Engine:
 
     def run(self, filled: list[Filled]) -> bytes:
         """Run the filled slots; the frames that answer them."""
-        return self._runner.answer(self._runner.run(filled))
+        return b"".join(map(self._runner.answer, self._runner.run(filled)))

@@ -79,7 +79,7 @@ class Pipeline:
         self._send = send
         self._threads = threads
         self._slots = Slots(slots_beside(batch, threads))
-        self._ended: SimpleQueue[Ended] = SimpleQueue()
+        self._ended: SimpleQueue[list[Ended]] = SimpleQueue()
 
     def start(self) -> None:
         """Start its threads, which end with the process."""
@@ -106,13 +106,14 @@ class Pipeline:
 
     def run_one(self) -> None:
         """Run what is filled."""
-        ended = self._runner.run(self._slots.take_filled(self._batch))
-        self._slots.give_back(*(one.slot for one in ended.batch))
+        batch = self._slots.take_filled(self._batch)
+        ended = self._runner.run(batch)
+        self._slots.give_back(*(one.slot for one in batch))
         self._ended.put(ended)
 
     def answer_one(self) -> None:
         """Answer a batch, while the next one runs."""
-        self._send(self._runner.answer(self._ended.get()))
+        self._send(b"".join(map(self._runner.answer, self._ended.get())))
 
 
 def _start(name: str, step: Callable[[], None]) -> None:

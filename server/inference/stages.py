@@ -13,6 +13,7 @@ from preprocess.limits import Limits
 from preprocess.tensor import prepare
 from server.dispatch.wire import Broken, Done, Ran, Rejected, Skipped, frame
 from server.inference.answer import Answerer
+from server.inference.errors import OutputError
 from server.inference.inbox import Job
 from server.inference.served import MAX_RAW_VALUES
 from server.inference.session import Outputs, Session
@@ -71,14 +72,20 @@ class Runner:
         self._session = session
         self._answerer = answerer
 
-    def run(self, batch: Sequence[Filled]) -> Ended:
-        """Run the model on the filled slots."""
+    def run(self, batch: Sequence[Filled]) -> list[Ended]:
+        """Run the model on the filled slots, in order. If it raises, it is run on each half, and so on, until the
+        image at fault is alone; what is wrong with the number of rows is no image's fault, and fails them all."""
         started = time.monotonic()
         try:
             outputs = self._session.run([one.slot for one in batch])
+        except OutputError as error:
+            return [Ended(batch, time.monotonic() - started, (), str(error))]
         except Exception as error:  # noqa: BLE001 - whatever the model raises, this batch has no answer
-            return Ended(batch, time.monotonic() - started, (), str(error))
-        return Ended(batch, time.monotonic() - started, outputs)
+            if len(batch) == 1:
+                return [Ended(batch, time.monotonic() - started, (), str(error))]
+            middle = len(batch) // 2
+            return self.run(batch[:middle]) + self.run(batch[middle:])
+        return [Ended(batch, time.monotonic() - started, outputs)]
 
     def answer(self, ended: Ended) -> bytes:
         """The frames that answer a batch, in its order."""

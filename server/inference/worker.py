@@ -108,6 +108,8 @@ def _read(stream: BinaryIO, inbox: Inbox, outbox: Outbox, limits: Limits) -> Non
     try:
         while (received := read_frame(stream)) is not None:
             _receive(*received, inbox, outbox, limits)
+    except ConnectionError:
+        pass  # the other end closed while frames of ours were still on their way to it
     except Exception:  # noqa: BLE001 - nothing can be answered any more: say why, and end
         traceback.print_exc()
         os._exit(1)

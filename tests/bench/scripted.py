@@ -123,6 +123,28 @@ def stall(seconds):
     return stalled
 
 
+class Paced:
+    """A script that answers `count` requests every `seconds`, whatever the machine can do."""
+
+    def __init__(self, count, seconds):
+        self._count, self._seconds = count, seconds
+        self._first = self._answered = None
+
+    def __call__(self, number):
+        return self._in_turn
+
+    async def _in_turn(self, reader, writer, length):
+        await reader.readexactly(length)
+        now = asyncio.get_running_loop().time()
+        if self._first is None or now > self._first + (self._answered // self._count + 20) * self._seconds:
+            self._first, self._answered = now, 0  # the first, or the first after a rest
+        self._answered += 1
+        turn = self._first + self._answered // self._count * self._seconds
+        await asyncio.sleep(max(0.0, turn - now))
+        writer.write(OK)
+        return True
+
+
 @contextmanager
 def scripted(script):
     """A `Scripted`, serving."""

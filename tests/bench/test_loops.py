@@ -183,13 +183,13 @@ def test_a_client_that_dies_is_reported(tmp_path):
 
 
 def test_the_closed_loop_agrees_with_wrk(picture, tmp_path):
-    """Loosely, where others use the machine; a check by hand has to come within a twentieth."""
+    """On what a server does that answers by its own clock, 500 a second; loosely, where others use the machine."""
     lua = tmp_path / "post.lua"
     lua.write_text('wrk.method = "POST"\nwrk.body = string.rep("x", 3002)\n')
-    with scripted(OK) as server:
-        command = [shutil.which("wrk") or "wrk", "-t1", "-c8", "-d2s", "-s", str(lua), f"{server.url}/v1/images"]
+    with scripted(script.Paced(5, 0.01)) as server:
+        command = [shutil.which("wrk") or "wrk", "-t1", "-c20", "-d2s", "-s", str(lua), f"{server.url}/v1/images"]
         theirs = subprocess.run(command, capture_output=True, text=True, check=True, timeout=HANG_GUARD_S).stdout
-        ours = summarize(run(server, picture, rate=0.0, connections=8, duration_s=2.0).rows, 2.0, 1.0)
+        ours = summarize(run(server, picture, rate=0.0, duration_s=2.0).rows, 2.0, 1.0)
 
     rate = float(re.search(r"Requests/sec: +([\d.]+)", theirs)[1])
-    assert 0.2 < ours.rate / rate < 5
+    assert 0.7 < ours.rate / rate < 1.4

@@ -13,7 +13,7 @@ from server.inference.engine import Engine
 from server.inference.errors import OutputError
 from server.inference.inbox import Job
 from server.inference.output import Output
-from tests.models import dense, fussy, takes
+from tests.models import dense, fussy, picky, takes
 from tests.photos import photo
 from tests.server.inference.bench import FAR, Bench, grey, kinds, members
 
@@ -109,9 +109,23 @@ def test_more_raw_values_than_are_answered_fail_alone(tmp_path):
     bench.put(photo(1))
     filled = bench.filler.fill(bench.inbox.take(), 0)
 
-    (message, _), *_ = reversed([*FrameReader().feed(bench.runner.answer(bench.runner.run([filled])))])
+    (message, _), *_ = reversed([*FrameReader().feed(bench.runner.answer(*bench.runner.run([filled])))])
 
     assert Broken(0, "the model's output has 65712 values for this image") == message
+
+
+def test_image_on_which_the_model_raises_is_found_and_the_others_are_answered(tmp_path):
+    """Its batch is run again in halves, until it is alone; each of the others gets what it gets alone."""
+    located = find_model(picky(tmp_path / "picky.onnx"))
+    bench = SerialBench(located.model_file, 8, replace(located.card, recipe=Recipe(width=8, height=8)))
+    alone = [bench.turn(grey(level))[1][1] for level in (10, 20, 30, 40)]
+
+    frames = bench.turn(grey(10), grey(20), grey(250), grey(30), grey(40))
+
+    answered = [(message.seq, payload) for message, payload in frames if isinstance(message, Done)]
+    assert [2] == [message.seq for message, _ in frames if isinstance(message, Broken)]
+    assert [0, 1, 3, 4] == [seq for seq, _ in answered]
+    assert alone == [payload for _, payload in answered]
 
 
 def test_session_says_what_is_wrong_with_the_rows(fussy_bench):

@@ -144,7 +144,7 @@ def test_every_image_gets_its_own_answer_whichever_thread_decoded_it(tmp_path):
 
 def expected(bench, image):
     filled = bench.filler.fill(Job(0, FAR, image), 0)
-    ended = bench.runner.run([filled])
+    (ended,) = bench.runner.run([filled])
     (_, payload) = next(pair for pair in frames_of(bench.runner.answer(ended)) if isinstance(pair[0], Done))
     return scores(members(payload))
 
