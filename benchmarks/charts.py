@@ -8,6 +8,7 @@ from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from benchmarks.contenders import CONTENDERS
 from benchmarks.figures import efficiency, figure, good_of_capacity
@@ -19,7 +20,7 @@ _MARKERS = {"tureen": "o", "usual": "s", "tuned": "^"}
 
 def goodput(whole: Mapping[str, Any], path: Path) -> None:
     """Goodput over capacity, against the offered rate over capacity: a panel a work."""
-    works, factors = list(whole["works"].values()), whole["method"]["factors"]
+    works, factors = whole["works"], whole["method"]["factors"]
     columns = min(2, len(works))
     with matplotlib.rc_context(STYLE):
         rows = -(-len(works) // columns)
@@ -27,23 +28,25 @@ def goodput(whole: Mapping[str, Any], path: Path) -> None:
         panels = sheet.subplots(rows, columns, squeeze=False, sharey=True)
         for axes in panels.flat[len(works) :]:
             axes.set_visible(False)
-        for axes, work in zip(panels.flat, works, strict=False):
-            axes.set_title(f"{work['title']}, SLO {work['slo_s'] * 1000:g} ms", fontsize=9, loc="left")
+        for axes, (title, work) in zip(panels.flat, works.items(), strict=False):
+            axes.set_title(f"{title}, SLO {work['slo_s'] * 1000:g} ms", fontsize=9, loc="left")
             axes.plot([min(factors), 1, max(factors)], [min(factors), 1, 1], ":", color="#8a929b", linewidth=1.2)
             for name in CONTENDERS:
                 found = [(factor, figure(work["rounds"], good_of_capacity(f"x{factor:g}"), name)) for factor in factors]
                 known = [(factor, one.median) for factor, one in found if one]
                 if known:
-                    axes.plot(*zip(*known, strict=True), marker=_MARKERS[name], markersize=5, color=_COLOURS[name],
-                              label=CONTENDERS[name].title)  # fmt: skip
+                    axes.plot(*zip(*known, strict=True), marker=_MARKERS[name], markersize=5, color=_COLOURS[name])
             axes.set_xscale("log")
             axes.set_xticks(factors, [f"{factor:g}x" for factor in factors])
             axes.minorticks_off()
             axes.set_ylim(-0.03, 1.2)
         sheet.supxlabel("offered, of what it serves at 32 connections", fontsize=9)
         sheet.supylabel("good, of the same", fontsize=9)
-        handles, labels = panels.flat[0].get_legend_handles_labels()
-        sheet.legend(handles, labels, loc="outside upper left", ncols=3)
+        handles = [
+            Line2D([], [], marker=_MARKERS[name], markersize=5, color=_COLOURS[name], label=one.title)
+            for name, one in CONTENDERS.items()
+        ]
+        sheet.legend(handles=handles, loc="outside upper left", ncols=len(handles))
         _save(sheet, path)
 
 
@@ -65,7 +68,7 @@ def efficiencies(whole: Mapping[str, Any], path: Path) -> None:
         for at, work in enumerate(works):
             if work["least_efficiency"]:
                 axes.plot([at - 0.45, at + 0.45], [work["least_efficiency"]] * 2, "--", color="#b3261e", linewidth=1.2)
-        axes.set_xticks(range(len(works)), [work["title"] for work in works], fontsize=8)
+        axes.set_xticks(range(len(works)), list(whole["works"]))
         axes.grid(visible=False, axis="x")
         axes.set_ylabel("served, of the roof")
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderaxespad=0.1)

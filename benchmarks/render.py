@@ -64,8 +64,7 @@ def _conditions(whole: Mapping[str, Any]) -> str:
     text = "\n".join(lines) + "\n"
     if method["quick"]:
         text += "\nA quick run: one short round. Take its figures as a first look.\n"
-    worst = max((figures.others(work["rounds"]) for work in whole["works"].values()), default=0.0)
-    if worst > DISTURBED:
+    if (worst := _disturbance(whole)) > DISTURBED:
         text += (
             f"\n**Disturbed**: others used up to {worst:.0%} of the machine meanwhile. Ratios within a round bear some"
             " of that, absolute figures do not.\n"
@@ -73,8 +72,14 @@ def _conditions(whole: Mapping[str, Any]) -> str:
     return text
 
 
+def _disturbance(whole: Mapping[str, Any]) -> float:
+    """The largest share of the machine that anyone else used."""
+    return max((figures.others(work["rounds"]) for work in whole["works"].values()), default=0.0)
+
+
 def _budgets(whole: Mapping[str, Any]) -> str:
-    words = {True: "met", False: "**missed**", None: "**no figure**"}
+    doubt = ", disturbed" if _disturbance(whole) > DISTURBED else ""
+    words = {True: f"met{doubt}", False: f"**missed**{doubt}", None: "**no figure**"}
     rows = [["figure", "budget", "measured", ""]]
     rows += [[one.name, one.limit, one.measured, words[one.kept]] for one in figures.budgets(whole)]
     return _table(rows)

@@ -10,6 +10,7 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI
 
+_PATIENCE_S = 60  # with a process that loads its model, or is overloaded: it must not be replaced for that
 _MODEL, _ADDRESS = "BASELINE_MODEL", "BASELINE_ADDRESS"
 
 
@@ -18,7 +19,16 @@ def serve(app: str, model: str, workers: int) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         host, port = free.getsockname()
     os.environ |= {_MODEL: model, _ADDRESS: f"http://{host}:{port}"}
-    uvicorn.run(app, factory=True, host=host, port=port, workers=workers, access_log=False, log_level="warning")
+    uvicorn.run(
+        app,
+        factory=True,
+        host=host,
+        port=port,
+        workers=workers,
+        access_log=False,
+        log_level="warning",
+        timeout_worker_healthcheck=_PATIENCE_S,
+    )
 
 
 def model_path() -> Path:

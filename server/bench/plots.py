@@ -91,7 +91,7 @@ def against_offered(trials: Sequence[Trial]) -> str:
 
     def draw(axes: Axes) -> None:
         offered = [one.summary.offered_rate for one in ordered]
-        rates = [one.summary.ok / one.summary.window_s for one in ordered]
+        rates = [one.summary.rate for one in ordered]
         good = [one.summary.goodput for one in ordered]
         axes.plot([0, max(offered)], [0, max(offered)], color="#8a929b", linestyle=":", linewidth=1.2, label="offered")
         axes.plot(offered, rates, marker="s", markersize=5, color=LIGHT, label="answered 200")
