@@ -19,6 +19,7 @@ from server.dispatch.worker import CannotLoad, WorkerLost, model_info
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 5.0
 _GIVE_UP_AFTER = 5  # futile lives in a row
 _SHORT_LIFE_S = 30.0
+_LONGEST_START_S = 300.0  # large models take long to load; none takes that long
 
 log = structlog.stdlib.get_logger("tureen.pool")
 
@@ -93,7 +94,9 @@ class Pool:
         running = await WorkerProcess.start(self._batcher, self._load)
         worker = running.worker
         try:
-            self._welcome(model_info(await worker.ready), time.monotonic() - started)
+            async with asyncio.timeout(_LONGEST_START_S):
+                ready = await worker.ready
+            self._welcome(model_info(ready), time.monotonic() - started)
             log.info("worker_ready", worker=number, pid=running.pid, seconds=round(self._start_s, 3))
             reason = await self._watched(running)
             return Death(True, worker.held_at_end, time.monotonic() - started, reason)
@@ -101,6 +104,9 @@ class Pool:
             raise PoolFailed(str(error)) from error
         except WorkerLost:
             return Death(False, 0, time.monotonic() - started, "crash")
+        except TimeoutError:
+            running.kill()
+            return Death(False, 0, time.monotonic() - started, "hang")
         finally:
             await running.end()
             log.info("worker_ended", worker=number, pid=running.pid, exit=running.exit)

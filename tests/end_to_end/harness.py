@@ -85,6 +85,11 @@ class Server:
                 await client.close()
             self._clients.clear()
 
+    async def all_ready(self) -> None:
+        """Wait until every worker is ready; the start-up block comes with the first."""
+        while (now := await self.metrics())["tureen_workers_ready"] < now["tureen_workers"]:
+            pass
+
     async def metrics(self) -> dict[str, float]:
         """Every sample of /metrics, by its name with labels."""
         client = await self.connect()
@@ -158,6 +163,7 @@ def serving(
         server = None
         try:
             server = Server(process, _address(process, log), log)
+            server.run(server.all_ready())
             yield server
         finally:
             _end(process)
