@@ -116,9 +116,9 @@ class Batcher(Generic[T, R]):
         self.wake()
         return Ticket(self, entry)
 
-    def check_open(self, size: int = 0) -> None:
-        """Raise what would refuse `size` more bytes whatever their deadline: to be asked before an upload."""
-        self._admit(self._clock(), (LEAST_URGENT, float("inf"), 0), 0.0, size)
+    def check_open(self, size: int = 0, *, deadline: float = float("inf"), urgency: int = LEAST_URGENT) -> None:
+        """Raise what would refuse an item now, so that nothing is done for it in vain; counted as refused."""
+        self._admit(self._clock(), (urgency, deadline, 0), 0.0, size)
 
     @contextmanager
     def arriving(self) -> Iterator[None]:

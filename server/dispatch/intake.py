@@ -74,6 +74,10 @@ class Intake:
             self._batcher.check_open(self._arriving_bytes + size)
         self._arriving_bytes += size
 
+    def check(self, deadline: float, urgency: int) -> None:
+        """Raise what `submit` would refuse such an upload with, before anything is done for it."""
+        self._batcher.check_open(deadline=deadline, urgency=urgency)
+
     async def submit(self, upload: Upload, deadline: float, urgency: int) -> Answer:
         """The answer to an upload. `deadline` in seconds of CLOCK_MONOTONIC, `urgency` 0 (first) to 7.
 

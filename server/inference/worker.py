@@ -29,7 +29,7 @@ from server.inference.session import digest
 from server.inference.sizes import slots_beside
 from server.inference.stages import Filler, Runner
 
-_NICENESS = 5  # below web, which must stay prompt: it decides, refuses and answers health checks
+_NICENESS = 10  # below web, which must stay prompt: it decides, refuses and answers health checks
 
 _READ_BUFFER_BYTES = 1 << 18
 

@@ -47,10 +47,11 @@ class Images:
         with self._runtime.intake.reserve(declared) as reservation:
             body = await _read(request, reservation)
             uploaded = self._runtime.now()
-            upload = Upload(body, read_header(body, self._runtime.promise.limits))
             deadline = uploaded + self._runtime.promise.slo_s
             if terms.timeout_s is not None:
                 deadline = received + terms.timeout_s
+            self._runtime.intake.check(deadline, terms.urgency)  # a refusal must be cheap: nothing else comes before
+            upload = Upload(body, read_header(body, self._runtime.promise.limits))
             reservation.release()  # CORRECTNESS: no await before submit has queued the bytes
             answer = await unless_gone(request.receive, self._runtime.intake.submit(upload, deadline, terms.urgency))
         return self._respond(answer, Times(received, uploaded, self._runtime.now()))

@@ -6,6 +6,7 @@ supervisor.
 """
 
 import asyncio
+import gc
 import signal
 import sys
 from functools import partial
@@ -93,7 +94,15 @@ async def _run(settings: Settings, listener: int) -> None:
 
 async def _announce(pool: Pool, settings: Settings, place: Placement, listener: int) -> None:
     model: ModelInfo = await asyncio.shield(pool.model)
+    _spare_the_collector()
     print(banner(model, settings, listener, pool.size, place.why), flush=True)
+
+
+def _spare_the_collector() -> None:
+    """What is here now stays: it need not be looked at again, nor what comes and goes so often as by default."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 def _innermost(error: BaseException) -> BaseException:
