@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from batcher import Batcher, RetriesExhausted
+from preprocess.cost import decode_seconds
 from preprocess.header import Header
 from server.dispatch.answer import Answer, Quarantined, Reply
 from server.dispatch.ids import content_hash, uuid7
@@ -88,7 +89,13 @@ class Intake:
         if digest in self._quarantine:
             raise Quarantined
         try:
-            reply = await self._batcher.submit(upload.body, size=len(upload.body), deadline=deadline, urgency=urgency)
+            reply = await self._batcher.submit(
+                upload.body,
+                cost=decode_seconds(upload.header),
+                size=len(upload.body),
+                deadline=deadline,
+                urgency=urgency,
+            )
         except RetriesExhausted:
             self._quarantine.add(digest)
             raise
