@@ -1,6 +1,6 @@
 """Damaged files of every format over HTTP: each gets an honest status, and no worker minds.
 
-By hand, for more of them: TUREEN_TEST_MUTATIONS=20000 make test ARGS="tests/faults/test_mutations.py -s"
+By hand, for more of them: TEST_MUTATIONS=20000 make test ARGS="tests/faults/test_mutations.py -s"
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from tests.preprocess.mutations import good_files, mutations
 
 pytestmark = pytest.mark.timeout(1800)
 
-COUNT = int(os.environ.get("TUREEN_TEST_MUTATIONS", "1000"))
+COUNT = int(os.environ.get("TEST_MUTATIONS", "1000"))
 SEED = 7
 CONNECTIONS = 8
 

@@ -22,7 +22,7 @@ from tests.reference import Reference
 pytestmark = pytest.mark.timeout(600)
 
 CONFIG = Path(__file__).parents[2] / "deploy/nginx/nginx.conf"
-ROUNDS = int(os.environ.get("TUREEN_TEST_RESTARTS", "2"))  # restarts of each replica
+ROUNDS = int(os.environ.get("TEST_RESTARTS", "2"))  # restarts of each replica
 FLAGS = ("--workers", "1", "--slo", "10s", "--drain-delay", "1s")
 
 
