@@ -2,7 +2,7 @@
 
 import pytest
 
-from batcher import Again, RetriesExhausted
+from batcher import RetriesExhausted
 from tests.fakes import GatedRunner, all_blocked, new_batcher, virtual_time
 
 
@@ -70,21 +70,6 @@ async def test_poison_is_found_and_the_others_are_answered():
         with pytest.raises(RetriesExhausted, match="2 runners were lost with it, the last: killed again"):
             await tickets[0].wait()
         assert ["A", "B"] == [await ticket.wait() for ticket in tickets[1:]]
-
-
-@virtual_time
-async def test_item_given_back_is_no_suspect():
-    """A runner that lives and gives an item back accuses nobody."""
-    async with new_batcher() as batcher:
-        runner = GatedRunner(batcher, room=2)
-        tickets = [batcher.enqueue_nowait(item) for item in "ab"]
-        await all_blocked()
-        runner.finish("a", Again("no memory"))
-        await all_blocked()
-
-        assert [["a", "b"], ["a"]] == runner.batches
-        for ticket in tickets:
-            ticket.cancel()
 
 
 @virtual_time
