@@ -17,7 +17,7 @@ from typing import BinaryIO, cast
 from preprocess.errors import ImageError
 from preprocess.header import read_header
 from preprocess.limits import Limits
-from server.dispatch.wire import AnyMessage, Drop, Item, Load, LoadFailed, Ready, Skipped, frame, read_frame
+from server.dispatch.wire import AnyMessage, Drop, Frame, Item, Load, LoadFailed, Ready, Skipped, frame, read_frame
 from server.inference.answer import answerer
 from server.inference.card import find_model
 from server.inference.engine import Engine
@@ -44,10 +44,17 @@ def main(argv: list[str]) -> int:
         connection.makefile("rb", buffering=_READ_BUFFER_BYTES) as file,
     ):
         stream = cast(BinaryIO, file)
-        match read_frame(stream):
+        match _first_frame(stream):
             case (Load() as load, _):
                 return _serve(connection, stream, load)
     return 0
+
+
+def _first_frame(stream: BinaryIO) -> Frame | None:
+    try:
+        return read_frame(stream)
+    except ConnectionError:  # closed before it was said what to load: the server was stopped while it started
+        return None
 
 
 def _serve(connection: socket.socket, stream: BinaryIO, load: Load) -> int:
@@ -99,8 +106,12 @@ class Outbox:
         self._lock = threading.Lock()
 
     def send(self, frames: bytes) -> None:
-        with self._lock:
-            self._connection.sendall(frames)
+        """Send whole frames. If the other end has gone, so does this process."""
+        try:
+            with self._lock:
+                self._connection.sendall(frames)
+        except ConnectionError:
+            os._exit(0)
 
 
 def _read(stream: BinaryIO, inbox: Inbox, outbox: Outbox, limits: Limits) -> None:
