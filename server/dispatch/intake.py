@@ -22,9 +22,10 @@ class Upload:
 class Reservation:
     """Room for the bytes of one upload while they arrive. A context manager; made by `Intake.reserve`."""
 
-    def __init__(self, intake: "Intake") -> None:
+    def __init__(self, intake: "Intake", size: int) -> None:
+        """`size`: bytes that the intake holds for it already."""
         self._intake = intake
-        self._bytes = 0
+        self._bytes = size
 
     def grow_to(self, size: int) -> None:
         """Hold `size` bytes in all. Raises as `Intake.reserve`."""
@@ -64,10 +65,8 @@ class Intake:
         Raises what would refuse it if it were here already, so that nobody uploads in vain: `QueueFull`,
         `NoRunner` or `BatcherClosed`.
         """
-        reservation = Reservation(self)
-        self.hold(0)
-        reservation.grow_to(size)
-        return reservation
+        self.hold(size)
+        return Reservation(self, size)
 
     def hold(self, size: int) -> None:
         """Count bytes of uploads under way; negative to give back. Raises as `reserve`."""
