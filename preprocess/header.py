@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Literal, NamedTuple
 
@@ -23,8 +22,7 @@ Format = Literal["jpeg", "png", "webp", "gif", "bmp", "avif", "heic"]
 Signature = tuple[tuple[int, bytes], ...]  # (offset, the bytes that stand there), all of which must match
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(NamedTuple):
     """What the header promises; `width` and `height` in pixels as stored, before any EXIF orientation."""
 
     format: Format

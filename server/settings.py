@@ -16,6 +16,7 @@ import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, TypeAlias
 
@@ -52,6 +53,7 @@ class SettingsError(Exception):
 HOST = Kind("HOST", "an IP address or a host name", "127.0.0.1, 0.0.0.0 or ::")
 MODEL = Kind("PATH", "an .onnx file or a model folder, which must exist")
 PROVIDER = Kind("NAME", "auto, cpu or cuda")
+HTTP_SERVER = Kind("NAME", "hypercorn, or uvicorn where its extra is installed (pip install 'tureen[uvicorn]')")
 
 
 def _read_host(given: object) -> str:
@@ -75,6 +77,12 @@ def _read_model(given: object) -> str | None:
     return str(path)  # pydantic makes the Path, and refuses one where it reads JSON
 
 
+def _read_http_server(given: object) -> object:
+    if given == "uvicorn" and not (find_spec("uvicorn") and find_spec("httptools")):
+        raise ValueError("it is not installed")
+    return given
+
+
 def _read_workers(given: object) -> float | None:
     return None if given is None else COUNT.read(given)
 
@@ -87,6 +95,7 @@ OnOff: TypeAlias = Annotated[bool, BeforeValidator(SWITCH.read), SWITCH]
 Host: TypeAlias = Annotated[str, BeforeValidator(_read_host), HOST]
 Model: TypeAlias = Annotated[Path | None, BeforeValidator(_read_model), MODEL]
 Provider: TypeAlias = Annotated[Literal["auto", "cpu", "cuda"], PROVIDER]
+HttpServer: TypeAlias = Annotated[Literal["hypercorn", "uvicorn"], BeforeValidator(_read_http_server), HTTP_SERVER]
 Workers: TypeAlias = Annotated[int | None, BeforeValidator(_read_workers), COUNT]
 
 
@@ -123,6 +132,9 @@ class Settings(BaseModel):
     host: Annotated[Host, Topic.ADDRESS] = Field("127.0.0.1", description="address to listen on")
     port: Annotated[Count, Topic.ADDRESS] = Field(
         8080, ge=0, le=65535, description="TCP port to listen on (0 takes any free one)"
+    )
+    http_server: Annotated[HttpServer, Topic.ADDRESS] = Field(
+        "hypercorn", description="what speaks HTTP (uvicorn costs less a request, which tells on cheap models)"
     )
 
     model: Annotated[Model, Topic.MODEL, _Words(default="the demo model")] = Field(None, description="what answers")

@@ -1,6 +1,7 @@
 """What comes of an upload: the answer every front end renders in its own way."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
 class ModelFailed(Exception):
@@ -34,8 +35,7 @@ class ModelInfo:
     """What is made of its output, readable."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """What a worker answered for one image. Times in seconds; `begun` on CLOCK_MONOTONIC."""
 
     members: bytes
@@ -46,8 +46,7 @@ class Reply:
     batch: int
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """A reply, and what identifies it."""
 
     id: str

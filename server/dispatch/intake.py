@@ -1,6 +1,6 @@
 """The one door every front end knocks at. Knows no HTTP."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from batcher import Batcher, RetriesExhausted
 from preprocess.cost import decode_seconds
@@ -11,8 +11,7 @@ from server.dispatch.pool import Pool
 from server.dispatch.quarantine import Quarantine
 
 
-@dataclass(frozen=True, slots=True)
-class Upload:
+class Upload(NamedTuple):
     """An image as it came in, its header checked."""
 
     body: bytes

@@ -1,4 +1,4 @@
-"""The body guard, outermost of all: no body is too large or too slow, and no early answer leaks a connection.
+"""The body of a request, under guard: no body is too large or too slow, and no early answer leaks a connection.
 
 Two facts about hypercorn shape it. It hands body events to a queue of ten: when an application answers
 without reading them, its own `send` of the last event waits behind that queue for good. And it closes a
@@ -10,25 +10,18 @@ it goes on reading.
 """
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Send
 
-from server.web.errors import RequestError
+from server.web.errors import ClientGone, RequestError
+from server.web.interrupt import Interruptible
 
 _GRACE_S = 5.0
 _DRAIN_S = 5.0
 _LONGEST_LENGTH = 20  # digits
-_LAST: Message = {"type": "http.response.body", "body": b"", "more_body": False}
-
-
-def declared_length(headers: Headers) -> int:
-    """The Content-Length in bytes, 0 where there is none. Raises `RequestError` bad_content_length."""
-    declared = headers.get("content-length", "0")
-    if not (declared.isascii() and declared.isdecimal() and len(declared) < _LONGEST_LENGTH):
-        raise RequestError("bad_content_length", {"Connection": "close"})
-    return int(declared)
+_CLOSE = {"Connection": "close"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,95 +35,114 @@ class BodyLimits:
     """Bytes a second that it must bring on average, once its first few seconds are over."""
 
 
-class BodyGuard:
-    """Pure ASGI middleware around an application."""
+class Body:
+    """One request's body: `read` it piece by piece, or answer without it."""
 
-    def __init__(self, app: ASGIApp, limits: BodyLimits) -> None:
-        self._app = app
-        self._limits = limits
+    __slots__ = (
+        "_alarm", "_headers", "_interruptible", "_limits", "_loop", "_receive", "_seen", "_started", "ended",
+    )  # fmt: skip
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        body = GuardedBody(scope, receive, send, self._limits)
-        await self._app(scope, body.receive, body.send)
-
-
-class GuardedBody:
-    """One request's body and answer, under guard."""
-
-    def __init__(self, scope: Scope, receive: Receive, send: Send, limits: BodyLimits) -> None:
+    def __init__(
+        self,
+        headers: Mapping[bytes, bytes],
+        receive: Receive,
+        limits: BodyLimits,
+        interruptible: Interruptible,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self.ended = not (b"content-length" in headers or b"transfer-encoding" in headers)
+        """Nothing more of it will come."""
+        self._headers = headers
         self._receive = receive
-        self._send = send
         self._limits = limits
-        self._started = asyncio.get_running_loop().time()
-        self._headers = Headers(scope=scope)
+        self._interruptible = interruptible
         self._seen = 0
-        self._ended = not ({"content-length", "transfer-encoding"} & set(self._headers))
+        self._alarm: asyncio.TimerHandle | None = None
+        self._loop = loop
+        self._started = loop.time()
 
-    async def receive(self) -> Message:
-        """The next event. Raises `RequestError`: body_too_large, upload_timeout, bad_content_length."""
-        if self._ended:
-            return await self._receive()
-        if not self._seen:
-            self._check_declared_length()
-        try:
-            async with asyncio.timeout_at(self._next_due()):
-                message = await self._receive()
-        except TimeoutError:
-            raise RequestError("upload_timeout", {"Connection": "close"}) from None
+    @property
+    def declared_bytes(self) -> int:
+        """Its Content-Length, 0 where there is none. Raises `RequestError`: bad_content_length."""
+        declared = self._headers.get(b"content-length", b"0")
+        if not (declared.isdigit() and len(declared) < _LONGEST_LENGTH):
+            raise RequestError("bad_content_length", _CLOSE)
+        return int(declared)
+
+    async def read(self) -> bytes | None:
+        """The next piece; None at the end.
+
+        Raises `RequestError`: body_too_large, upload_timeout, bad_content_length; `ClientGone`.
+        """
+        if self.ended:
+            return None
+        if self._alarm is None:
+            if self.declared_bytes > self._limits.max_bytes:
+                raise RequestError("body_too_large")
+            self._alarm = self._loop.call_at(self._next_due(), self._on_alarm)
+        message = await self._receive()
         self._note(message)
+        if message["type"] == "http.disconnect":
+            raise ClientGone
         if self._seen > self._limits.max_bytes:
             raise RequestError("body_too_large")
-        return message
+        piece: bytes = message["body"]
+        return piece
 
-    async def send(self, message: Message) -> None:
-        last = message["type"] == "http.response.body" and not message.get("more_body", False)
-        if self._ended or not last:
-            await self._send(message)
+    async def answer(self, send: Send, last: Message) -> None:
+        """Send the last event of a response, though the body may not have ended."""
+        if self.ended:
+            await send(last)
             return
-        await self._send({**message, "more_body": True})
+        self._stop_alarm()
+        await send({**last, "more_body": True})
         await self._drain()
-        await self._finish()
+        await self._finish(send)
 
     def _next_due(self) -> float:
         """When more must have come: what is here has bought time at the minimum rate, up to the whole body's."""
         bought_s = _GRACE_S + self._seen / self._limits.min_rate
         return self._started + min(bought_s, self._limits.timeout_s)
 
-    def _check_declared_length(self) -> None:
-        if declared_length(self._headers) > self._limits.max_bytes:
-            raise RequestError("body_too_large")
+    def _on_alarm(self) -> None:
+        due = self._next_due()
+        if self._loop.time() < due:
+            self._alarm = self._loop.call_at(due, self._on_alarm)
+        else:
+            self._interruptible.interrupt(RequestError("upload_timeout", _CLOSE))
+
+    def _stop_alarm(self) -> None:
+        if self._alarm:
+            self._alarm.cancel()
 
     def _note(self, message: Message) -> None:
-        if message["type"] == "http.disconnect":
-            self._ended = True
-        elif message["type"] == "http.request":
-            self._seen += len(message.get("body", b""))
-            self._ended = not message.get("more_body", False)
+        self._seen += len(message.get("body", b""))
+        if not message.get("more_body", False):
+            self.ended = True
+            self._stop_alarm()
 
     async def _drain(self) -> None:
         """Read the rest of the body and throw it away: at most twice the byte limit, for a few seconds."""
         budget = self._seen + 2 * self._limits.max_bytes
         try:
             async with asyncio.timeout(_DRAIN_S):
-                while not self._ended and self._seen < budget:
+                while not self.ended and self._seen < budget:
                     self._note(await self._receive())
         except TimeoutError:
             pass
 
-    async def _finish(self) -> None:
+    async def _finish(self, send: Send) -> None:
         """The last event. CORRECTNESS: with somebody reading beside it, or it waits behind a full queue."""
-        if self._ended:
-            await self._send(_LAST)
+        last: Message = {"type": "http.response.body", "body": b"", "more_body": False}
+        if self.ended:
+            await send(last)
             return
         reading = asyncio.ensure_future(self._read_on())
         try:
-            await self._send(_LAST)
+            await send(last)
         finally:
             reading.cancel()
 
     async def _read_on(self) -> None:
-        while not self._ended:
+        while not self.ended:
             self._note(await self._receive())

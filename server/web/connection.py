@@ -10,17 +10,24 @@ from typing import Any
 
 import h11
 import hypercorn.asyncio.run as hypercorn_run
+import hypercorn.protocol as hypercorn_protocol
 from hypercorn.asyncio.tcp_server import MAX_RECV, TCPServer
+from hypercorn.asyncio.worker_context import EventWrapper
 from hypercorn.config import Config
 from hypercorn.events import Closed, Event, RawData, Updated
-from hypercorn.protocol.h11 import H11Protocol
+from hypercorn.protocol.events import Request
+from hypercorn.protocol.h11 import STREAM_ID, H11Protocol
+from hypercorn.protocol.http_stream import HTTPStream
+from hypercorn.typing import H11SendableEvent
 
-_HEADER_BYTES = 16 * 1024
-_HEADER_S = 10.0  # from the first byte of a request's head to its last
-_BACKLOG = 2048
+from server.web.presence import STATE, Presence
+
+HEAD_BYTES = 16 * 1024  # of one request
+HEAD_S = 10.0  # from the first byte of a request's head to its last
+BACKLOG = 2048
 _NO_CAP = 1 << 62
 _OTHER_FILES = 64  # descriptors kept for everything that is not a client's connection
-_TURNED_AWAY = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+TURNED_AWAY = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
 def hypercorn_config(listener: int, keep_alive_s: float, graceful_s: float) -> Config:
@@ -28,8 +35,8 @@ def hypercorn_config(listener: int, keep_alive_s: float, graceful_s: float) -> C
     config = Config()
     config.bind = [f"fd://{listener}"]
     config.alpn_protocols = ["http/1.1"]
-    config.backlog = _BACKLOG
-    config.h11_max_incomplete_size = _HEADER_BYTES
+    config.backlog = BACKLOG
+    config.h11_max_incomplete_size = HEAD_BYTES
     config.keep_alive_timeout = keep_alive_s  # longer than the load balancer's, or it meets closed connections
     config.keep_alive_max_requests = _NO_CAP  # a closed connection now and then is a lost request now and then
     config.graceful_timeout = graceful_s
@@ -47,39 +54,105 @@ class Connections:
         self.open = 0
         self.turned_away = 0
         self.slow_heads = 0
+        self._idle: set[_Connection] = set()
+        self._ending: asyncio.Task[None] | None = None
 
     def guard(self) -> None:
-        """Put the rules around every connection that hypercorn makes in this process.
-
-        No upgrade to h2c and no HTTP/2 preface on a plain port: both smuggle requests past a proxy.
-        """
-        H11Protocol._check_protocol = _only_http1  # type: ignore[method-assign]
+        """Put the rules around every connection that hypercorn makes in this process."""
+        hypercorn_protocol.H11Protocol = _Http1  # type: ignore[assignment, attr-defined]
         hypercorn_run.TCPServer = partial(_Connection, self)  # type: ignore[assignment, attr-defined]
+
+    def mark_idle(self, connection: "_Connection", idle: bool) -> None:
+        """Whether a connection has nothing under way."""
+        if idle:
+            self._idle.add(connection)
+        else:
+            self._idle.discard(connection)
+
+    def end_idle_when(self, terminated: EventWrapper) -> None:
+        """Once this is set, what is idle is closed."""
+        if self._ending is None:
+            self._ending = asyncio.ensure_future(self._end_idle(terminated))
+
+    async def _end_idle(self, terminated: EventWrapper) -> None:
+        await terminated.wait()
+        for connection in list(self._idle):
+            connection.end_idle()
+
+
+class _Http1(H11Protocol):
+    """HTTP/1.1 and nothing else: no upgrade to h2c, no HTTP/2 preface on a plain port (both smuggle requests past a
+    proxy), no websockets. A response's head goes out with what follows it, in one write."""
+
+    def __init__(self, *args: Any) -> None:  # noqa: ANN401 - hypercorn's own
+        super().__init__(*args)
+        self._head = b""
+
+    async def _check_protocol(self, event: h11.Request) -> None:
+        return None
+
+    async def _create_stream(self, request: h11.Request) -> None:
+        self.stream = HTTPStream(
+            *(self.app, self.config, self.context, self.task_group, self.ssl, self.client, self.server),
+            self.stream_send,
+            STREAM_ID,
+        )
+        await self.stream.handle(
+            Request(
+                stream_id=STREAM_ID,
+                headers=list(request.headers),
+                http_version=request.http_version.decode(),
+                method=request.method.decode("ascii").upper(),
+                raw_path=request.target,
+                state=self.connection_state,
+            )
+        )
+
+    async def _send_h11_event(self, event: H11SendableEvent) -> None:
+        try:
+            data = self.connection.send(event)
+        except h11.LocalProtocolError:
+            if self.connection.their_state != h11.ERROR:
+                raise
+            return
+        if isinstance(event, h11.Response):
+            self._head = data
+        else:
+            head, self._head = self._head, b""
+            await self.send(RawData(data=head + data))
 
 
 class _Connection(TCPServer):
-    """One connection. Beyond hypercorn: counted and capped, and its requests' heads have a deadline."""
+    """One connection. Beyond hypercorn: counted and capped, its requests' heads have a deadline, and whoever works
+    for its client is told when that leaves. Idle ones cost no task."""
 
     def __init__(self, connections: Connections, *args: Any) -> None:  # noqa: ANN401 - hypercorn's own
         super().__init__(*args)
         self._connections = connections
+        self._presence = Presence()
+        self.state = {**self.state, STATE: self._presence}
+        self.idle_task = _NoTask()  # type: ignore[assignment]
         self._head_due: asyncio.TimerHandle | None = None
-        self._client_left = False
+        self._idle_due: asyncio.TimerHandle | None = None
 
     async def run(self) -> None:
-        if self._connections.open >= self._connections.limit:
-            self._connections.turned_away += 1
-            self.writer.write(_TURNED_AWAY)
+        connections = self._connections
+        if connections.open >= connections.limit:
+            connections.turned_away += 1
+            self.writer.write(TURNED_AWAY)
             await self._close()
             return
-        self._connections.open += 1
+        connections.open += 1
+        connections.end_idle_when(self.context.terminated)  # type: ignore[arg-type]
         try:
             await super().run()
         finally:
-            self._connections.open -= 1
+            connections.open -= 1
             self._watch_head(waiting=False)
+            self._watch_idle(idle=False)
 
     async def _read_data(self) -> None:
+        self._watch_idle(idle=True)
         while not self.reader.at_eof():
             try:
                 data = await self.reader.read(MAX_RECV)
@@ -87,15 +160,40 @@ class _Connection(TCPServer):
                 break
             await self.protocol.handle(RawData(data))
             self._watch_head(waiting=self._is_inside_head())
-        # Hypercorn keeps a connection whose client has left for the whole keep-alive time: its idle timer runs in
-        # the task group that the connection waits for.
-        self._client_left = True
-        await self.idle_task.stop()
+        self._watch_idle(idle=False)
+        self._presence.left()
         await self.protocol.handle(Closed())
 
     async def protocol_send(self, event: Event) -> None:
-        if not (self._client_left and isinstance(event, Updated)):  # nor may a late answer start it again
+        if isinstance(event, RawData):
+            await self._write(event.data)
+        elif isinstance(event, Updated):
+            self._watch_idle(event.idle)
+        else:
             await super().protocol_send(event)
+
+    async def _write(self, data: bytes) -> None:
+        if not data:
+            return
+        try:
+            self.writer.write(data)
+            if self.writer.transport.get_write_buffer_size():
+                await self.writer.drain()
+        except (ConnectionError, RuntimeError):
+            await self.protocol.handle(Closed())
+
+    def _watch_idle(self, idle: bool) -> None:
+        """A timer, since hypercorn's task would be made anew for each request, and keep the connection from ending."""
+        if self._idle_due:
+            self._idle_due.cancel()
+            self._idle_due = None
+        if idle:
+            self._idle_due = self.loop.call_later(self.config.keep_alive_timeout, self.end_idle)
+        self._connections.mark_idle(self, idle)
+
+    def end_idle(self) -> None:
+        """Close it: nothing is under way."""
+        self.writer.close()  # its reading ends, and with it everything else
 
     def _is_inside_head(self) -> bool:
         """Whether the client has begun a request whose head is not complete."""
@@ -105,7 +203,7 @@ class _Connection(TCPServer):
     def _watch_head(self, waiting: bool) -> None:
         """The deadline is the head's, not the last byte's: it is set once, and stands until the head is whole."""
         if waiting and not self._head_due:
-            self._head_due = self.loop.call_later(_HEADER_S, self._head_is_late)
+            self._head_due = self.loop.call_later(HEAD_S, self._head_is_late)
         elif not waiting and self._head_due:
             self._head_due.cancel()
             self._head_due = None
@@ -115,8 +213,12 @@ class _Connection(TCPServer):
         self.writer.transport.abort()
 
 
-async def _only_http1(self: H11Protocol, event: Any) -> None:  # noqa: ANN401 - h11's event
-    return None
+class _NoTask:
+    """In the place of hypercorn's task for each idle connection, which a timer here does the work of."""
+
+    async def restart(self, *_: object) -> None: ...
+
+    async def stop(self) -> None: ...
 
 
 def _open_files() -> int:

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 import msgspec
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
 
 import batcher
 import preprocess.errors as image_errors
 from server.dispatch.answer import ImageRejected, ModelFailed, Quarantined
+from server.web.response import RawResponse
 
 
 class RequestError(Exception):
@@ -100,7 +100,7 @@ def code_of(error: Exception) -> str:
     return CODES.get(type(error), "internal_error")
 
 
-def problem_response(error: Exception, request_id: str) -> Response:
+def problem_response(error: Exception, request_id: str) -> RawResponse:
     """The problem document for an error, with `Retry-After` where trying again may help."""
     problem = PROBLEMS[code_of(error)]
     document: dict[str, object] = {
@@ -110,13 +110,14 @@ def problem_response(error: Exception, request_id: str) -> Response:
         "code": problem.code,
         "request_id": request_id,
     }
-    headers: dict[str, str] = dict(getattr(error, "headers", None) or {})
+    given: dict[str, str] = getattr(error, "headers", None) or {}
+    headers = [(name.lower().encode(), value.encode()) for name, value in given.items()]
     if problem.status in (429, 503):
         wait_s = _wait_s(error)
         document["retry_after_ms"] = math.ceil(wait_s * 1000)
-        headers["Retry-After"] = str(max(1, math.ceil(wait_s)))
-    body = msgspec.json.encode(document)
-    return Response(body, problem.status, headers, "application/problem+json")
+        headers.append((b"retry-after", b"%d" % max(1, math.ceil(wait_s))))
+    headers.append((b"content-type", b"application/problem+json"))
+    return RawResponse(problem.status, headers, msgspec.json.encode(document))
 
 
 def _wait_s(error: Exception) -> float:

@@ -1,74 +1,83 @@
 """Around every request: an id, a problem document for whatever goes wrong, and its outcome counted once."""
 
-import re
+import asyncio
+from collections.abc import Awaitable, Callable
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
-from server.dispatch.ids import uuid7
+from server.web.body import BodyLimits
 from server.web.errors import ClientGone, code_of, problem_response
 from server.web.head import check_head
 from server.web.metrics import Metrics
+from server.web.presence import STATE, Presence
+from server.web.request import Request
 from server.web.runtime import Runtime
 
-_SANE_ID = re.compile(r"[A-Za-z0-9._~:+/=@-]{1,128}")
+Handler = Callable[[Request], Awaitable[Response]]
+"""What answers a request. It raises what `server.web.errors` has a row for."""
 
 log = structlog.stdlib.get_logger("tureen.web")
 
 
 class Exchange:
-    """Pure ASGI middleware. Puts `request_id` (str) and `received` (seconds) into the scope's state."""
+    """The ASGI application: each request to `handler`, and its response to the client."""
 
-    def __init__(self, app: ASGIApp, runtime: Runtime, metrics: Metrics, access_log: bool) -> None:
-        self._app = app
-        self._access_log = access_log
+    def __init__(
+        self, handler: Handler, runtime: Runtime, metrics: Metrics, limits: BodyLimits, access_log: bool
+    ) -> None:
+        self._handler = handler
         self._runtime = runtime
         self._metrics = metrics
+        self._limits = limits
+        self._access_log = access_log
+        self._loop = asyncio.get_running_loop()  # asking for it costs more than one thinks
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await _refuse(scope, receive, send)
             return
-        request_id = _request_id(Headers(scope=scope))
-        scope["state"] = {"request_id": request_id, "received": self._runtime.now()}
-        scope["app"] = self  # tells the router to raise what goes wrong, not to answer it
-
-        async def send_with_id(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-ID"] = request_id
-                if self._runtime.draining:
-                    headers["Connection"] = "close"
-            await send(message)
-
-        outcome = await self._outcome(scope, receive, send_with_id)
+        request = Request(scope, receive, self._limits, self._runtime.now(), self._loop)
+        outcome, response = await self._outcome(request)
+        if response:
+            await self._deliver(request, response, send)
         resource = self._metrics.count(scope["path"], outcome)
         if self._access_log:
-            seconds = self._runtime.now() - scope["state"]["received"]
-            log.info("request", request_id=request_id, resource=resource, outcome=outcome, ms=round(seconds * 1e3, 3))
+            seconds = self._runtime.now() - request.received
+            log.info("request", request_id=request.id, resource=resource, outcome=outcome, ms=round(seconds * 1e3, 3))
 
-    async def _outcome(self, scope: Scope, receive: Receive, send: Send) -> str:
-        request_id = scope["state"]["request_id"]
+    async def _outcome(self, request: Request) -> tuple[str, Response | None]:
+        """What comes of a request, and what to say about it: nothing to a client that has left."""
         try:
-            check_head(scope)
-            await self._app(scope, receive, send)
+            check_head(request.scope, request.headers)
+            return "ok", await self._handled(request)
         except ClientGone:
-            return "client_gone"
+            return "client_gone", None
         except Exception as error:
             code = code_of(error)
             if code in ("internal_error", "model_error"):
-                log.error("request_failed", request_id=request_id, code=code, exc_info=error)
+                log.error("request_failed", request_id=request.id, code=code, exc_info=error)
             elif code == "deadline_exceeded":
-                log.warning("deadline_exceeded", request_id=request_id)
-            await problem_response(error, request_id)(scope, receive, send)
-            return code
-        return "ok"
+                log.warning("deadline_exceeded", request_id=request.id)
+            return code, problem_response(error, request.id)
 
+    async def _handled(self, request: Request) -> Response:
+        """The handler's response. Raises what it raises, or `ClientGone` as soon as the client has left."""
+        presence: Presence = request.scope["state"][STATE]
+        with request.interruptible:
+            presence.watch(lambda: request.interruptible.interrupt(ClientGone()))
+            try:
+                return await self._handler(request)
+            finally:
+                presence.unwatch()
 
-def _request_id(headers: Headers) -> str:
-    given = headers.get("x-request-id", "")
-    return given if _SANE_ID.fullmatch(given) else uuid7()
+    async def _deliver(self, request: Request, response: Response, send: Send) -> None:
+        headers = [*response.raw_headers, (b"x-request-id", request.id.encode())]
+        if self._runtime.draining:
+            headers.append((b"connection", b"close"))
+        await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+        await request.body.answer(send, {"type": "http.response.body", "body": bytes(response.body)})
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,25 +1,22 @@
 """POST /v1/images: an image in, its answer out."""
 
-from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 import msgspec
-from starlette.requests import Request
-from starlette.responses import Response
 
 from preprocess.header import read_header
-from server.dispatch.answer import Answer
+from server.dispatch.answer import Answer, ModelInfo
 from server.dispatch.intake import Reservation, Upload
-from server.web.body import declared_length
-from server.web.disconnect import unless_gone
-from server.web.errors import ClientGone
 from server.web.metrics import Metrics
 from server.web.multipart import image_in
+from server.web.request import Request
+from server.web.response import RawResponse
 from server.web.runtime import Runtime
 from server.web.terms import read_terms
 
 
-@dataclass(frozen=True, slots=True)
-class Times:
+class Times(NamedTuple):
     """Of one request, in seconds on the monotonic clock: its head, its last byte, its answer."""
 
     received: float
@@ -35,63 +32,57 @@ class Images:
         self._metrics = metrics
         self._max_image_bytes = max_image_bytes
 
-    async def post(self, request: Request) -> Response:
+    async def post(self, request: Request) -> RawResponse:
         """Answer one image: the raw body, or the `image` or `file` part of a form.
 
-        Raises what `server.web.errors` has a row for.
+        Raises what `server.web.errors` has a row for. Cancellation: takes the image back at whatever stage it is.
         """
-        received: float = request.state.received
+        runtime = self._runtime
         terms = read_terms(request.headers)
         # What is declared past the limit is refused for its size when it is read, not for want of room.
-        declared = min(declared_length(request.headers), self._max_image_bytes)
-        with self._runtime.intake.reserve(declared) as reservation:
-            body = await _read(request, reservation)
-            uploaded = self._runtime.now()
-            deadline = uploaded + self._runtime.promise.slo_s
+        with runtime.intake.reserve(min(request.body.declared_bytes, self._max_image_bytes)) as reservation:
+            image = await _read(request, reservation)
+            uploaded = runtime.now()
+            deadline = uploaded + runtime.promise.slo_s
             if terms.timeout_s is not None:
-                deadline = received + terms.timeout_s
-            self._runtime.intake.check(deadline, terms.urgency)  # a refusal must be cheap: nothing else comes before
-            upload = Upload(body, read_header(body, self._runtime.promise.limits))
+                deadline = request.received + terms.timeout_s
+            runtime.intake.check(deadline, terms.urgency)  # a refusal must be cheap: nothing else comes before
+            upload = Upload(image, read_header(image, runtime.promise.limits))
             reservation.release()  # CORRECTNESS: no await before submit has queued the bytes
-            answer = await unless_gone(request.receive, self._runtime.intake.submit(upload, deadline, terms.urgency))
-        return self._respond(answer, Times(received, uploaded, self._runtime.now()))
+            answer = await runtime.intake.submit(upload, deadline, terms.urgency)
+        return self._respond(answer, Times(request.received, uploaded, runtime.now()))
 
-    def _respond(self, answer: Answer, times: Times) -> Response:
-        queue_s = answer.reply.begun - times.uploaded
-        self._metrics.observe(answer, queue_s, times.answered - times.received)
-        timing = {
-            "upload": _ms(times.uploaded - times.received),
-            "queue": _ms(queue_s),
-            "decode": _ms(answer.reply.decode_s),
-            "infer": _ms(answer.reply.infer_s),
-            "total": _ms(times.answered - times.received),
-        }
-        server_timing = ", ".join(f"{name};dur={value}" for name, value in timing.items())
-        return Response(_body(answer, timing), 200, {"Server-Timing": server_timing}, "application/json")
+    def _respond(self, answer: Answer, times: Times) -> RawResponse:
+        reply = answer.reply
+        queue_s, total_s = reply.begun - times.uploaded, times.answered - times.received
+        self._metrics.observe(answer, queue_s, total_s)
+        upload, queue, total = (times.uploaded - times.received) * 1e3, queue_s * 1e3, total_s * 1e3
+        decode, infer = reply.decode_s * 1e3, reply.infer_s * 1e3
+        head = f'{{"id":"{answer.id}","hash":"{answer.hash}","model":{_model(answer.model)},'
+        tail = (
+            f',"timing":{{"upload":{upload:.3f},"queue":{queue:.3f},"decode":{decode:.3f},"infer":{infer:.3f},'
+            f'"total":{total:.3f}}},"batch":{reply.batch}}}'
+        )
+        timing = (
+            f"upload;dur={upload:.3f}, queue;dur={queue:.3f}, decode;dur={decode:.3f}, infer;dur={infer:.3f}, "
+            f"total;dur={total:.3f}"
+        )
+        headers = [(b"content-type", b"application/json"), (b"server-timing", timing.encode())]
+        # The model's members come as JSON from the worker and are spliced in.
+        return RawResponse(200, headers, b"%b%b%b" % (head.encode(), reply.members, tail.encode()))
 
 
 async def _read(request: Request, reservation: Reservation) -> bytes:
     """The image, its bytes counted against the reservation as they come. Raises `ClientGone`, `RequestError`."""
-    image = image_in(request.headers.get("content-type", ""))
+    image = image_in(request.headers.get(b"content-type", b"").decode("latin1"))
     size = 0
-    while True:
-        message = await request.receive()
-        if message["type"] == "http.disconnect":
-            raise ClientGone
-        size += len(message["body"])
+    while (piece := await request.body.read()) is not None:
+        size += len(piece)
         reservation.grow_to(size)
-        image.feed(message["body"])
-        if not message["more_body"]:
-            return image.finish()
+        image.feed(piece)
+    return image.finish()
 
 
-def _body(answer: Answer, timing: dict[str, float]) -> bytes:
-    """The response object; the model's members come as JSON from the worker and are spliced in."""
-    model = {"name": answer.model.name, "version": answer.model.version}
-    head = msgspec.json.encode({"id": answer.id, "hash": answer.hash, "model": model})
-    tail = msgspec.json.encode({"timing": timing, "batch": answer.reply.batch})
-    return b"%b,%b,%b" % (head[:-1], answer.reply.members, tail[1:])
-
-
-def _ms(seconds: float) -> float:
-    return round(seconds * 1000, 3)
+@lru_cache(maxsize=16)
+def _model(model: ModelInfo) -> str:
+    return msgspec.json.encode({"name": model.name, "version": model.version}).decode()

@@ -51,6 +51,7 @@ class Metrics:
             "tureen_requests", "Requests by resource and outcome: ok, a problem code, or client_gone",
             ["resource", "outcome"], registry=registry,
         )  # fmt: skip
+        self._counters: dict[tuple[str, str], Counter] = {}  # its children: finding one costs more than counting
         self.loop_lag = Histogram(
             "tureen_event_loop_lag_seconds", "How late the event loop runs a timer", buckets=_LAG_S,
             registry=registry,
@@ -59,7 +60,10 @@ class Metrics:
     def count(self, path: str, outcome: str) -> str:
         """One request has ended. `outcome` comes from a fixed set; so does what `path` becomes, which is returned."""
         resource = _RESOURCES.get(path, "other")
-        self._requests.labels(resource, outcome).inc()
+        counter = self._counters.get((resource, outcome))
+        if counter is None:
+            counter = self._counters[resource, outcome] = self._requests.labels(resource, outcome)
+        counter.inc()
         return resource
 
     def observe(self, answer: Answer, queue_s: float, total_s: float) -> None:

@@ -13,7 +13,6 @@ from functools import partial
 
 import structlog
 import uvloop
-from hypercorn.asyncio import serve
 
 from batcher import Batcher, Policy
 from preprocess.limits import Limits
@@ -26,8 +25,9 @@ from server.settings import Settings
 from server.web.app import build_app
 from server.web.banner import banner
 from server.web.body import BodyLimits
-from server.web.connection import Connections, hypercorn_config
+from server.web.connection import Connections
 from server.web.control import Control, read_first_line
+from server.web.front import serve
 from server.web.lag import watch_lag
 from server.web.metrics import Metrics
 from server.web.runtime import Promise, Runtime
@@ -74,7 +74,6 @@ async def _run(settings: Settings, listener: int) -> None:
         threads=place.threads(workers),
     )
     connections = Connections(settings.max_connections)
-    connections.guard()
     batcher: Batcher[bytes, Reply]
     async with Batcher(policy=policy) as batcher, Pool(batcher, load, workers, settings.max_worker_growth) as pool:
         promise = Promise(settings.slo, Limits(max_pixels=settings.max_pixels))
@@ -85,8 +84,7 @@ async def _run(settings: Settings, listener: int) -> None:
         async with asyncio.TaskGroup() as tasks:
             lag = tasks.create_task(watch_lag(metrics.loop_lag.observe))
             hello = tasks.create_task(_announce(pool, settings, place, listener))
-            config = hypercorn_config(listener, settings.keep_alive, settings.shutdown_timeout)
-            await serve(app, config, shutdown_trigger=partial(control.wait_stop, runtime.drain), mode="asgi")  # type: ignore[arg-type]
+            await serve(app, settings, listener, connections, partial(control.wait_stop, runtime.drain))
             lag.cancel()
             hello.cancel()
         await batcher.drain()

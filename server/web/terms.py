@@ -1,8 +1,7 @@
 """What a client asks for in its request's head: by when, and how urgently."""
 
-from dataclasses import dataclass
-
-from starlette.datastructures import Headers
+from collections.abc import Mapping
+from typing import NamedTuple
 
 from batcher.policy import DEFAULT_URGENCY, LEAST_URGENT, MOST_URGENT
 from server.web.errors import RequestError
@@ -10,30 +9,30 @@ from server.web.errors import RequestError
 _LONGEST_MS = 600_000
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(NamedTuple):
     """`timeout_s`: seconds from the request's head; None where the server's SLO holds."""
 
     timeout_s: float | None
     urgency: int
 
 
-def read_terms(headers: Headers) -> Terms:
+def read_terms(headers: Mapping[bytes, bytes]) -> Terms:
     """Raises `RequestError` bad_timeout. A Priority that makes no sense is ignored, as RFC 9218 asks."""
-    return Terms(_timeout_s(headers.get("x-request-timeout-ms")), _urgency(headers.get("priority", "")))
+    priority = headers.get(b"priority")
+    return Terms(_timeout_s(headers.get(b"x-request-timeout-ms")), _urgency(priority) if priority else DEFAULT_URGENCY)
 
 
-def _timeout_s(value: str | None) -> float | None:
+def _timeout_s(value: bytes | None) -> float | None:
     if value is None:
         return None
-    if not (value.isascii() and value.isdecimal() and len(value) <= 6 and 1 <= int(value) <= _LONGEST_MS):
+    if not (value.isdigit() and len(value) <= 6 and 1 <= int(value) <= _LONGEST_MS):
         raise RequestError("bad_timeout")
     return int(value) / 1000
 
 
-def _urgency(priority: str) -> int:
-    for parameter in priority.split(","):
-        name, _, value = parameter.strip(" \t").partition("=")
-        if name == "u" and value.isascii() and value.isdecimal() and len(value) == 1:
+def _urgency(priority: bytes) -> int:
+    for parameter in priority.split(b","):
+        name, _, value = parameter.strip(b" \t").partition(b"=")
+        if name == b"u" and value.isdigit() and len(value) == 1:
             return int(value) if MOST_URGENT <= int(value) <= LEAST_URGENT else DEFAULT_URGENCY
     return DEFAULT_URGENCY

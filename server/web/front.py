@@ -1,0 +1,26 @@
+"""The HTTP server under the application: hypercorn, or uvicorn where the operator asks for it."""
+
+from collections.abc import Awaitable, Callable
+
+from hypercorn.asyncio import serve as hypercorn_serve
+from starlette.types import ASGIApp
+
+from server.settings import Settings
+from server.web.connection import Connections, hypercorn_config
+
+
+async def serve(
+    app: ASGIApp, settings: Settings, listener: int, connections: Connections, stop: Callable[[], Awaitable[None]]
+) -> None:
+    """Serve on an inherited listening socket until `stop` returns, then answer what is under way.
+
+    Cancellation: what is under way is left.
+    """
+    if settings.http_server == "uvicorn":
+        from server.web import uvicorn_front  # an extra, and nobody else should pay for loading it
+
+        await uvicorn_front.serve(app, listener, connections, settings.keep_alive, settings.shutdown_timeout, stop)
+        return
+    connections.guard()
+    config = hypercorn_config(listener, settings.keep_alive, settings.shutdown_timeout)
+    await hypercorn_serve(app, config, shutdown_trigger=stop, mode="asgi")  # type: ignore[arg-type]

@@ -1,0 +1,38 @@
+"""One request as everything behind the connection sees it."""
+
+import asyncio
+import re
+from collections.abc import Mapping
+
+from starlette.types import Receive, Scope
+
+from server.dispatch.ids import uuid7
+from server.web.body import Body, BodyLimits
+from server.web.interrupt import Interruptible
+
+_SANE_ID = re.compile(rb"[A-Za-z0-9._~:+/=@-]{1,128}")
+
+
+class Request:
+    """The head of a request, its body still to be read, and what may end it early.
+
+    `headers`: names in lower case; of one that is repeated, the last. `id`: the client's own if it is sane, else a
+    UUIDv7. `received`: seconds on the monotonic clock, when its head was complete.
+    """
+
+    __slots__ = ("body", "headers", "id", "interruptible", "received", "scope")
+
+    def __init__(
+        self, scope: Scope, receive: Receive, limits: BodyLimits, received: float, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self.scope = scope
+        self.received = received
+        self.headers: Mapping[bytes, bytes] = dict(scope["headers"])
+        self.id = _request_id(self.headers)
+        self.interruptible = Interruptible(loop)
+        self.body = Body(self.headers, receive, limits, self.interruptible, loop)
+
+
+def _request_id(headers: Mapping[bytes, bytes]) -> str:
+    given = headers.get(b"x-request-id")
+    return given.decode() if given is not None and _SANE_ID.fullmatch(given) else uuid7()
