@@ -13,12 +13,15 @@ from server.web.metrics import Metrics
 from server.web.request import Request
 from server.web.response import RawResponse
 from server.web.runtime import Runtime
+from server.web.turnstile import Turnstile
 
 
 def build_app(runtime: Runtime, metrics: Metrics, body: BodyLimits, access_log: bool) -> ASGIApp:
     """One application for one runtime."""
     resources = Resources(Images(runtime, metrics, body.max_bytes), Health(runtime, metrics))
-    return Exchange(resources, runtime, metrics, body, access_log)
+    turnstile = Turnstile(runtime, metrics, body.max_bytes, access_log)
+    runtime.connections.turnstile = turnstile.refusal
+    return Exchange(resources, runtime, metrics, body, turnstile.arm, access_log)
 
 
 class Resources:

@@ -5,6 +5,7 @@ pyproject.toml pins hypercorn exactly; a test fails when what is reached into ha
 
 import asyncio
 import resource
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -20,6 +21,7 @@ from hypercorn.protocol.h11 import STREAM_ID, H11Protocol
 from hypercorn.protocol.http_stream import HTTPStream
 from hypercorn.typing import H11SendableEvent
 
+from server.web.plain import Refusal
 from server.web.presence import STATE, Presence
 
 HEAD_BYTES = 16 * 1024  # of one request
@@ -54,6 +56,8 @@ class Connections:
         self.open = 0
         self.turned_away = 0
         self.slow_heads = 0
+        self.turnstile: Callable[[bytes], Refusal | None] = lambda _: None
+        """Says what to answer to the first bytes of a request in the place of its parser, if anything."""
         self._idle: set[_Connection] = set()
         self._ending: asyncio.Task[None] | None = None
 
@@ -134,6 +138,7 @@ class _Connection(TCPServer):
         self.idle_task = _NoTask()  # type: ignore[assignment]
         self._head_due: asyncio.TimerHandle | None = None
         self._idle_due: asyncio.TimerHandle | None = None
+        self._unwanted = 0
 
     async def run(self) -> None:
         connections = self._connections
@@ -158,11 +163,37 @@ class _Connection(TCPServer):
                 data = await self.reader.read(MAX_RECV)
             except OSError:
                 break
-            await self.protocol.handle(RawData(data))
-            self._watch_head(waiting=self._is_inside_head())
+            if data := await self._turned_away(data):
+                await self.protocol.handle(RawData(data))
+            self._watch_head(waiting=self._unwanted > 0 or self._is_inside_head())
         self._watch_idle(idle=False)
         self._presence.left()
         await self.protocol.handle(Closed())
+
+    async def _turned_away(self, data: bytes) -> bytes:
+        """What the parser has to see of `data`: not an upload that the turnstile refuses, nor the rest of its body."""
+        data = self._without_rest(data)
+        refusal = self._connections.turnstile(data) if data and self._is_between_requests() else None
+        if refusal is None:
+            return data
+        self._unwanted = refusal.rest
+        await self._write(refusal.response)
+        self._watch_idle(idle=True)
+        return b""
+
+    def _without_rest(self, data: bytes) -> bytes:
+        unwanted = min(self._unwanted, len(data))
+        self._unwanted -= unwanted
+        return data[unwanted:]
+
+    def _is_between_requests(self) -> bool:
+        http = getattr(self.protocol.protocol, "connection", None)
+        return (
+            isinstance(http, h11.Connection)
+            and http.their_state is h11.IDLE
+            and http.our_state is h11.IDLE
+            and not http.trailing_data[0]
+        )
 
     async def protocol_send(self, event: Event) -> None:
         if isinstance(event, RawData):

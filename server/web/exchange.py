@@ -7,6 +7,7 @@ import structlog
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from batcher import Refused
 from server.web.body import BodyLimits
 from server.web.errors import ClientGone, code_of, problem_response
 from server.web.head import check_head
@@ -25,12 +26,20 @@ class Exchange:
     """The ASGI application: each request to `handler`, and its response to the client."""
 
     def __init__(
-        self, handler: Handler, runtime: Runtime, metrics: Metrics, limits: BodyLimits, access_log: bool
+        self,
+        handler: Handler,
+        runtime: Runtime,
+        metrics: Metrics,
+        limits: BodyLimits,
+        on_refusal: Callable[[], None],
+        access_log: bool,
     ) -> None:
+        """`on_refusal` is called when the batcher has refused an upload."""
         self._handler = handler
         self._runtime = runtime
         self._metrics = metrics
         self._limits = limits
+        self._on_refusal = on_refusal
         self._access_log = access_log
         self._loop = asyncio.get_running_loop()  # asking for it costs more than one thinks
 
@@ -56,6 +65,8 @@ class Exchange:
             return "client_gone", None
         except Exception as error:
             code = code_of(error)
+            if isinstance(error, Refused):
+                self._on_refusal()
             if code in ("internal_error", "model_error"):
                 log.error("request_failed", request_id=request.id, code=code, exc_info=error)
             elif code == "deadline_exceeded":

@@ -28,11 +28,11 @@ class Request:
         self.scope = scope
         self.received = received
         self.headers: Mapping[bytes, bytes] = dict(scope["headers"])
-        self.id = _request_id(self.headers)
+        self.id = request_id(self.headers.get(b"x-request-id"))
         self.interruptible = Interruptible(loop)
         self.body = Body(self.headers, receive, limits, self.interruptible, loop)
 
 
-def _request_id(headers: Mapping[bytes, bytes]) -> str:
-    given = headers.get(b"x-request-id")
+def request_id(given: bytes | None) -> str:
+    """What a client calls its request, if that is sane; else a UUIDv7."""
     return given.decode() if given is not None and _SANE_ID.fullmatch(given) else uuid7()

@@ -4,7 +4,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from batcher import Batcher, Stats
+from batcher import Batcher, Refused, Stats
+from batcher.policy import DEFAULT_URGENCY
 from preprocess.limits import Limits
 from server.dispatch.answer import Reply
 from server.dispatch.intake import Intake
@@ -39,6 +40,15 @@ class Runtime:
     def drain(self) -> None:
         """Say from now on that requests should go elsewhere; those that come are served all the same."""
         self.draining = True
+
+    def would_refuse(self) -> Refused | None:
+        """What an upload that is here now and asks for nothing special is refused with, counted as refused; None if it
+        would be accepted."""
+        try:
+            self.intake.check(self.now() + self.promise.slo_s, DEFAULT_URGENCY)
+        except Refused as refused:
+            return refused
+        return None
 
     def stats(self) -> Stats:
         return self._batcher.stats()

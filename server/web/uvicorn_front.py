@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from starlette.types import ASGIApp
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from server.web.connection import BACKLOG, HEAD_BYTES, HEAD_S, TURNED_AWAY, Connections
@@ -90,6 +90,7 @@ class _Connection(HttpToolsProtocol):
         self._head_bytes = 0
         self._in_head = False
         self._head_due: asyncio.TimerHandle | None = None
+        self._unwanted = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         if self._limits.open >= self._limits.limit:
@@ -114,13 +115,38 @@ class _Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if not self._counted:
             return
+        if data := self._turned_away(data):
+            self._parse(data)
+        self._watch_head(self._in_head or self._unwanted > 0)
+
+    def _parse(self, data: bytes) -> None:
         super().data_received(data)
         if self._in_head:
             self._head_bytes += len(data)
             if self._head_bytes > HEAD_BYTES and not self.transport.is_closing():
                 self.transport.write(_TOO_LARGE)
                 self.transport.close()
-        self._watch_head(self._in_head)
+
+    def _turned_away(self, data: bytes) -> bytes:
+        """What the parser has to see of `data`: not an upload that the turnstile refuses, nor the rest of its body."""
+        data = self._without_rest(data)
+        refusal = self._limits.turnstile(data) if data and self._is_between_requests() else None
+        if refusal is None:
+            return data
+        self._unwanted = refusal.rest
+        cast(_Corked, self.transport).write_through(refusal.response)
+        self._unset_keepalive_if_required()
+        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+        return b""
+
+    def _without_rest(self, data: bytes) -> bytes:
+        unwanted = min(self._unwanted, len(data))
+        self._unwanted -= unwanted
+        return data[unwanted:]
+
+    def _is_between_requests(self) -> bool:
+        cycle: RequestResponseCycle | None = self.cycle
+        return not self._in_head and not self.pipeline and (cycle is None or cycle.response_complete)
 
     def on_message_begin(self) -> None:
         self._in_head, self._head_bytes = True, 0
@@ -167,6 +193,10 @@ class _Corked:
             return
         head, self._head = self._head, b""
         self._transport.write(head + data)
+
+    def write_through(self, data: bytes) -> None:
+        """Write what is whole already."""
+        self._transport.write(data)
 
     def flush(self) -> None:
         """Write what is held back, if anything."""

@@ -1,0 +1,57 @@
+"""Refusing uploads before they are parsed, while there is no room for them.
+
+Under overload most requests are refused, and what a refusal costs is taken from those that are served: parsing HTTP in
+Python costs more than an image does on a cheap model. So while refusals are the order of the day, the head of an
+upload in its plainest form is recognised by one pattern and answered at once. Whatever is not plain, in any way, is
+left to the parser: this file never decides what a request means, only that a plain one has no chance now.
+"""
+
+from http import HTTPStatus
+
+import structlog
+
+from batcher import Refused
+from server.web.errors import code_of, problem_response
+from server.web.metrics import Metrics
+from server.web.plain import Refusal, plain_upload
+from server.web.runtime import Runtime
+
+_ARMED_S = 1.0  # after a refusal
+
+log = structlog.stdlib.get_logger("tureen.web")
+
+
+class Turnstile:
+    """Stands before the parser of every connection. Its only state: until when it looks at all."""
+
+    def __init__(self, runtime: Runtime, metrics: Metrics, max_bytes: int, access_log: bool) -> None:
+        self._runtime = runtime
+        self._metrics = metrics
+        self._max_bytes = max_bytes
+        self._access_log = access_log
+        self._armed_until = 0.0
+
+    def arm(self) -> None:
+        """An upload has been refused: look at those that come next."""
+        self._armed_until = self._runtime.now() + _ARMED_S
+
+    def refusal(self, data: bytes) -> Refusal | None:
+        """What to answer to `data`, the first bytes of a request on a connection with nothing under way; None to let
+        it through. What is let through has not been counted."""
+        if self._armed_until <= self._runtime.now() or self._runtime.draining:
+            return None
+        upload = plain_upload(data, self._max_bytes)
+        if upload is None or (error := self._runtime.would_refuse()) is None:
+            return None
+        self.arm()
+        return Refusal(self._respond(error, upload.id), upload.rest)
+
+    def _respond(self, error: Refused, name: str) -> bytes:
+        resource = self._metrics.count("/v1/images", code_of(error))
+        if self._access_log:
+            log.info("request", request_id=name, resource=resource, outcome=code_of(error), ms=0.0)
+        response = problem_response(error, name)
+        status = HTTPStatus(response.status_code)
+        lines = [b"HTTP/1.1 %d %b" % (status, status.phrase.encode())]
+        lines += (b"%b: %b" % header for header in response.raw_headers)
+        return b"\r\n".join((*lines, b"x-request-id: %b" % name.encode(), b"", bytes(response.body)))
