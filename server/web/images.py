@@ -43,9 +43,10 @@ class Images:
         with runtime.intake.reserve(min(request.body.declared_bytes, self._max_image_bytes)) as reservation:
             image = await _read(request, reservation)
             uploaded = runtime.now()
-            deadline = uploaded + runtime.promise.slo_s
-            if terms.timeout_s is not None:
-                deadline = request.received + terms.timeout_s
+            if terms.timeout_s is None:
+                deadline = runtime.deadline(uploaded, runtime.promise.slo_s)
+            else:
+                deadline = runtime.deadline(request.received, terms.timeout_s)
             runtime.intake.check(deadline, terms.urgency)  # a refusal must be cheap: nothing else comes before
             upload = Upload(image, read_header(image, runtime.promise.limits))
             reservation.release()  # CORRECTNESS: no await before submit has queued the bytes

@@ -28,7 +28,7 @@ from server.web.body import BodyLimits
 from server.web.connection import Connections
 from server.web.control import Control, read_first_line
 from server.web.front import serve
-from server.web.lag import watch_lag
+from server.web.lag import LoopLag
 from server.web.metrics import Metrics
 from server.web.runtime import Promise, Runtime
 
@@ -77,12 +77,12 @@ async def _run(settings: Settings, listener: int) -> None:
     batcher: Batcher[bytes, Reply]
     async with Batcher(policy=policy) as batcher, Pool(batcher, load, workers, settings.max_worker_growth) as pool:
         promise = Promise(settings.slo, Limits(max_pixels=settings.max_pixels))
-        runtime = Runtime(promise, batcher, pool, connections)
+        runtime = Runtime(promise, batcher, pool, connections, LoopLag())
         metrics = Metrics(runtime)
         body = BodyLimits(settings.max_image_bytes, settings.upload_timeout, settings.min_upload_rate)
         app = build_app(runtime, metrics, body, settings.access_log)
         async with asyncio.TaskGroup() as tasks:
-            lag = tasks.create_task(watch_lag(metrics.loop_lag.observe))
+            lag = tasks.create_task(runtime.lag.watch(metrics.loop_lag.observe))
             hello = tasks.create_task(_announce(pool, settings, place, listener))
             await serve(app, settings, listener, connections, partial(control.wait_stop, runtime.drain))
             lag.cancel()

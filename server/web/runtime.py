@@ -11,6 +11,7 @@ from server.dispatch.answer import Reply
 from server.dispatch.intake import Intake
 from server.dispatch.pool import Pool
 from server.web.connection import Connections
+from server.web.lag import LoopLag
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +25,16 @@ class Promise:
 class Runtime:
     """One web process. `draining` is its only state: once set, it is not ready and closes connections."""
 
-    def __init__(self, promise: Promise, batcher: Batcher[bytes, Reply], pool: Pool, connections: Connections) -> None:
+    def __init__(
+        self,
+        promise: Promise,
+        batcher: Batcher[bytes, Reply],
+        pool: Pool,
+        connections: Connections,
+        lag: LoopLag,
+    ) -> None:
         self.promise = promise
+        self.lag = lag
         self.connections = connections
         self.intake = Intake(batcher, pool)
         self.pool = pool
@@ -41,11 +50,19 @@ class Runtime:
         """Say from now on that requests should go elsewhere; those that come are served all the same."""
         self.draining = True
 
+    def deadline(self, start: float, within_s: float) -> float:
+        """When an answer must be ready that a client is to have `within_s` seconds after `start`, as the loop read it.
+
+        What the loop's lag adds to either end is taken off, up to half of the time: a loop that stalls for longer
+        breaks promises, and refusing everybody would not mend it.
+        """
+        return start + within_s - min(self.lag.allowance_s, within_s / 2)
+
     def would_refuse(self) -> Refused | None:
         """What an upload that is here now and asks for nothing special is refused with, counted as refused; None if it
         would be accepted."""
         try:
-            self.intake.check(self.now() + self.promise.slo_s, DEFAULT_URGENCY)
+            self.intake.check(self.deadline(self.now(), self.promise.slo_s), DEFAULT_URGENCY)
         except Refused as refused:
             return refused
         return None
