@@ -138,7 +138,7 @@ class FrameReader:
     def __init__(self) -> None:
         self._buffer = bytearray()
 
-    def feed(self, data: bytes) -> Iterator[Frame]:
+    def feed(self, data: bytes | memoryview) -> Iterator[Frame]:
         """Take what arrived; yield every frame that is complete now. Raises `WireError`."""
         self._buffer += data
         while (parsed := self._next()) is not None:
@@ -152,8 +152,9 @@ class FrameReader:
         end = start + payload_length
         if len(self._buffer) < end:
             return None
-        message = _message(self._buffer[_PREFIX.size : start])
-        payload = bytes(self._buffer[start:end])
+        with memoryview(self._buffer) as view:
+            message = _message(view[_PREFIX.size : start])
+            payload = bytes(view[start:end])
         del self._buffer[:end]
         return message, payload
 
@@ -181,7 +182,7 @@ def _lengths(prefix: bytes | bytearray) -> tuple[int, int]:
     return header_length, payload_length
 
 
-def _message(header: bytes | bytearray) -> AnyMessage:
+def _message(header: bytes | memoryview) -> AnyMessage:
     try:
         return _decoder.decode(header)
     except msgspec.MsgspecError as error:

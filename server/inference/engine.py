@@ -5,13 +5,14 @@ when it is as large as pays, or nothing more is there.
 """
 
 from server.inference.inbox import Inbox
+from server.inference.link import PolledInbox
 from server.inference.stages import Filled, Filler, Runner, Send
 
 
 class Engine:
     """One thread does it all. Owns the session's slots."""
 
-    def __init__(self, filler: Filler, runner: Runner, batch: int, inbox: Inbox, send: Send) -> None:
+    def __init__(self, filler: Filler, runner: Runner, batch: int, inbox: Inbox | PolledInbox, send: Send) -> None:
         self._filler = filler
         self._runner = runner
         self._batch = batch

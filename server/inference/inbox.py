@@ -54,6 +54,11 @@ class Inbox:
                 self._changed.wait()
             return job
 
+    def has_job(self) -> bool:
+        """Whether `take` would give a job."""
+        with self._changed:
+            return self._next_queue() is not None
+
     def wait(self) -> None:
         """Block until there is a job."""
         with self._changed:

@@ -10,19 +10,17 @@ import signal
 import socket
 import sys
 import threading
-import traceback
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from preprocess.errors import ImageError
-from preprocess.header import read_header
 from preprocess.limits import Limits
-from server.dispatch.wire import AnyMessage, Drop, Frame, Item, Load, LoadFailed, Ready, Skipped, frame, read_frame
+from server.dispatch.wire import Frame, Load, LoadFailed, Ready, frame, read_frame
 from server.inference.answer import answerer
 from server.inference.card import find_model
 from server.inference.engine import Engine
 from server.inference.errors import ModelError
-from server.inference.inbox import LARGE_PIXELS, Inbox, Job
+from server.inference.inbox import Inbox
+from server.inference.link import Outbox, PolledInbox, Source, end_with, read_forever, receiver
 from server.inference.model import Model, open_model
 from server.inference.pipeline import Pipeline
 from server.inference.session import digest
@@ -31,57 +29,52 @@ from server.inference.stages import Filler, Runner
 
 _NICENESS = 10  # below web, which must stay prompt: it decides, refuses and answers health checks
 
-_READ_BUFFER_BYTES = 1 << 18
-
 
 def main(argv: list[str]) -> int:
     """Serve the socket given by its descriptor until it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.nice(_NICENESS)
-    with (
-        socket.socket(fileno=int(argv[0])) as connection,
-        connection.makefile("rb", buffering=_READ_BUFFER_BYTES) as file,
-    ):
-        stream = cast(BinaryIO, file)
-        match _first_frame(stream):
+    with socket.socket(fileno=int(argv[0])) as connection:
+        match _first_frame(connection):
             case (Load() as load, _):
-                return _serve(connection, stream, load)
+                return _serve(connection, load)
     return 0
 
 
-def _first_frame(stream: BinaryIO) -> Frame | None:
+def _first_frame(connection: socket.socket) -> Frame | None:
     try:
-        return read_frame(stream)
+        with connection.makefile("rb") as stream:  # reads ahead, but nothing follows before this worker is ready
+            return read_frame(cast(BinaryIO, stream))
     except ConnectionError:  # closed before it was said what to load: the server was stopped while it started
         return None
 
 
-def _serve(connection: socket.socket, stream: BinaryIO, load: Load) -> int:
+def _serve(connection: socket.socket, load: Load) -> int:
+    end_with(connection)
     outbox = Outbox(connection)
-    inbox = Inbox()
-    limits = Limits(max_pixels=load.max_pixels)
-    # Before the model is loaded: a parent that dies meanwhile must not leave a worker behind.
-    arguments = (stream, inbox, outbox, limits)
-    threading.Thread(target=_read, args=arguments, name="reader", daemon=True).start()
     try:
         located = find_model(Path(load.model))
         model = open_model(located, load.max_batch, load.provider, load.device, load.threads)
     except ModelError as error:
         outbox.send(frame(LoadFailed(str(error))))
         return 1
-    engine = _engine(model, load, limits, inbox, outbox)
+    engine = _engine(model, load, connection, outbox)
     outbox.send(frame(_ready(model, load.threads)))
     engine.run_forever()
     return 0
 
 
-def _engine(model: Model, load: Load, limits: Limits, inbox: Inbox, outbox: "Outbox") -> Engine | Pipeline:
+def _engine(model: Model, load: Load, connection: socket.socket, outbox: Outbox) -> Engine | Pipeline:
+    limits = Limits(max_pixels=load.max_pixels)
     filler = Filler(model.session, limits, outbox.send)
     runner = Runner(model.session, answerer(model.output))
+    inbox = Inbox()
+    source = Source(connection, receiver(inbox, outbox, limits))
     if model.session.pipelined:  # pragma: no cover - on GPUs; tests/server/inference/test_pipeline.py
+        threading.Thread(target=read_forever, args=(source,), name="reader", daemon=True).start()
         return Pipeline(filler, runner, model.warmth.batch, inbox, outbox.send, threads=load.threads)
-    return Engine(filler, runner, model.warmth.batch, inbox, outbox.send)
+    return Engine(filler, runner, model.warmth.batch, PolledInbox(inbox, source), outbox.send)
 
 
 def _ready(model: Model, threads: int) -> Ready:
@@ -96,51 +89,6 @@ def _ready(model: Model, threads: int) -> Ready:
         batch_seconds=model.warmth.profile.sizes,
         output=model.describe(),
     )
-
-
-class Outbox:
-    """The sending half of the socket, shared by the engine's thread and the reader's."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        self._connection = connection
-        self._lock = threading.Lock()
-
-    def send(self, frames: bytes) -> None:
-        """Send whole frames. If the other end has gone, so does this process."""
-        try:
-            with self._lock:
-                self._connection.sendall(frames)
-        except ConnectionError:
-            os._exit(0)
-
-
-def _read(stream: BinaryIO, inbox: Inbox, outbox: Outbox, limits: Limits) -> None:
-    """The reader's thread: jobs go to the inbox; the end of the socket ends the process, whatever it does."""
-    try:
-        while (received := read_frame(stream)) is not None:
-            _receive(*received, inbox, outbox, limits)
-    except ConnectionError:
-        pass  # the other end closed while frames of ours were still on their way to it
-    except Exception:  # noqa: BLE001 - nothing can be answered any more: say why, and end
-        traceback.print_exc()
-        os._exit(1)
-    os._exit(0)
-
-
-def _receive(message: AnyMessage, payload: bytes, inbox: Inbox, outbox: Outbox, limits: Limits) -> None:
-    match message:
-        case Item(seq, deadline):
-            inbox.put(Job(seq, deadline, payload, _is_large(payload, limits)))
-        case Drop(seq):
-            if inbox.remove(seq):
-                outbox.send(frame(Skipped(seq)))
-
-
-def _is_large(payload: bytes, limits: Limits) -> bool:
-    try:
-        return read_header(payload, limits).pixels > LARGE_PIXELS
-    except ImageError:  # it will be found out again, and answered, where it is decoded
-        return False
 
 
 if __name__ == "__main__":
