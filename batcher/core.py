@@ -105,7 +105,8 @@ class Batcher(Generic[T, R]):
         """Queue an item, or refuse it at once.
 
         `cost`: seconds this item is expected to take beside its share of a batch. `size`: bytes it holds in
-        memory. `deadline`: seconds on the batcher's clock (default: `slo_s` from now). `urgency`: 0 (first) to 7 (RFC 9218).
+        memory. `deadline`: seconds on the batcher's clock (default: `slo_s` from now). `urgency`: 0 (first) to 7
+        (RFC 9218).
 
         Raises `QueueFull`, `WouldBeLate` or `NoRunner`, each with `retry_after_s`; `BatcherClosed`.
         """
