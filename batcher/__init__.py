@@ -19,6 +19,7 @@ from batcher.errors import (
     RetriesExhausted,
     WouldBeLate,
 )
+from batcher.margins import Errors
 from batcher.oneshot import Again, Failed, Oneshot, Result
 from batcher.policy import Policy
 from batcher.profile import Profile
@@ -40,6 +41,7 @@ __all__ = [
     "Oneshot",
     "Profile",
     "Stats",
+    "Errors",
     "BatcherError",
     "Refused",
     "QueueFull",

@@ -5,54 +5,42 @@ from dataclasses import dataclass
 from batcher.errors import NoRunner, QueueFull, Refused, WouldBeLate
 from batcher.policy import Policy
 
-_UNKNOWN_WAIT_S = 1.0  # when nobody has said when a runner will be ready
+_UNKNOWN_WAIT_S = 1.0  # where nothing was measured, or nobody has said when a runner will be ready
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What the batcher holds when somebody asks to come in."""
+    """What the batcher holds, and predicts, when somebody asks to come in. Times in seconds from now."""
 
-    waiting: int
+    waiting: int = 0
     """Items in the queue."""
-    held_bytes: int
+    held_bytes: int = 0
     """Bytes of all items not yet answered."""
-    ahead: int
-    """Items that would be served before this one: those before its place in the queue, and those running."""
-    seats: int
+    seats: int = 1
     """Runners that are ready."""
-    seat_expected: float | None
-    """When a runner should be ready if none is; None if nobody knows."""
-    pace_s: float | None
-    """Measured seconds of one runner an item; None before the first answer."""
+    runner_expected: bool = False
+    """Whether anybody has said when a runner will be ready."""
+    finish_s: float = 0.0
+    """Until the item would be answered, from its place in the queue; 0 if nothing was measured."""
+    margin_s: float = 0.0
+    """By which such predictions have been too early."""
+    broken_s: float = 0.0
+    """By which it would make somebody late who was accepted before, and is as urgent."""
+    drain_s: float = 0.0
+    """Until what waits has been served; 0 if nothing was measured."""
 
 
-def admit(now: float, load: Load, size: int, cost_s: float, deadline: float, policy: Policy) -> Refused | None:
+def admit(now: float, load: Load, size: int, deadline: float, policy: Policy) -> Refused | None:
     """None to accept, or the refusal with the predicted wait after which the item would have fitted."""
-    if not load.seats and load.seat_expected is None:
+    if not load.seats and not load.runner_expected:
         return NoRunner("no runner is ready", _UNKNOWN_WAIT_S)
     if load.waiting >= policy.max_queue:
-        return QueueFull(f"{load.waiting} items wait already", drain_s(now, load))
+        return QueueFull(f"{load.waiting} items wait already", load.drain_s or _UNKNOWN_WAIT_S)
     if load.held_bytes + size > policy.max_queue_bytes:
-        return QueueFull(f"{load.held_bytes} bytes are held already", drain_s(now, load))
-    late_s = now + predicted_s(now, load, cost_s) - deadline
+        return QueueFull(f"{load.held_bytes} bytes are held already", load.drain_s or _UNKNOWN_WAIT_S)
+    late_s = now + load.finish_s + load.margin_s - deadline
     if late_s > 0:
         return WouldBeLate(f"the answer would be {late_s:.3f} s late", late_s)
+    if load.broken_s > 0:
+        return WouldBeLate(f"one accepted before would be {load.broken_s:.3f} s late", load.broken_s)
     return None
-
-
-def predicted_s(now: float, load: Load, cost_s: float) -> float:
-    """Seconds until an item is answered: until a runner is there, what stands before it at the measured pace,
-    then its own work. Before anything was measured that is 0: there is no ground to refuse on."""
-    pace = load.pace_s or 0.0
-    return _runner_s(now, load) + load.ahead * pace / max(1, load.seats) + max(pace, cost_s)
-
-
-def drain_s(now: float, load: Load) -> float:
-    """Seconds until what waits now has been served."""
-    return _runner_s(now, load) + load.waiting * (load.pace_s or 0.0) / max(1, load.seats)
-
-
-def _runner_s(now: float, load: Load) -> float:
-    if load.seats or load.seat_expected is None:
-        return 0.0
-    return max(0.0, load.seat_expected - now)

@@ -2,8 +2,8 @@
 
 Everything here runs on one event loop, and between reading state and acting on it there is no `await`; so
 there is no lock. The whole mutable state: `_queue` (what waits), `_isolation` (what waits to be tried alone),
-`_seats` (each with what its runner holds), `_ledger` (what is accepted and not yet settled), `_arriving`,
-`_pace_s`, `_closing`, two counters, `profile`.
+`_seats` (each with what its runner holds), `_ledger` (what is accepted and not yet settled), `estimator` and
+`_outlook` (what was measured, and how wrong predictions were), `_arriving`, `_closing`, two counters.
 """
 
 import asyncio
@@ -18,14 +18,16 @@ from typing import Generic, Self, TypeVar
 from batcher.admission import Load, admit
 from batcher.callable_runner import CallableRunner, RunBatch
 from batcher.entry import Entry, Order, Stage
-from batcher.errors import BatcherClosed, RetriesExhausted
+from batcher.errors import BatcherClosed, RetriesExhausted, WouldBeLate
+from batcher.estimator import Estimator
 from batcher.isolation import Isolation, is_suspect
 from batcher.ledger import Ledger
 from batcher.oneshot import Again, Failed, Oneshot, Result
+from batcher.outlook import Outlook
 from batcher.policy import DEFAULT_URGENCY, LEAST_URGENT, Policy
-from batcher.profile import Profile, blend
+from batcher.profile import Profile
 from batcher.queue import WaitingQueue
-from batcher.scheduler import Dispatch, Idle, Room, WakeAt, decide
+from batcher.scheduler import Dispatch, Drop, Idle, Room, WakeAt, decide
 from batcher.seat import Runner, Seat
 from batcher.stats import Stats
 from batcher.ticket import Ticket
@@ -52,6 +54,7 @@ class Batcher(Generic[T, R]):
     ) -> None:
         self.policy = policy or Policy()
         self.profile = Profile()
+        self.estimator = Estimator(self.profile, self.policy.max_batch)
         self.seat_expected: float | None = None
         """When a runner should be ready, on the batcher's clock, while none is; whoever starts runners says."""
         self._run_batch = run_batch
@@ -60,8 +63,8 @@ class Batcher(Generic[T, R]):
         self._isolation: Isolation[T, R] = Isolation()
         self._seats: list[Seat[T, R]] = []
         self._ledger: Ledger[T, R] = Ledger(clock, self._on_leave)
+        self._outlook: Outlook[T, R] = Outlook(self._queue, self._isolation, self._seats, self.estimator)
         self._arriving = 0
-        self._pace_s: float | None = None
         self._closing = False
         self._retried = 0
         self._refused: Counter[str] = Counter()
@@ -101,18 +104,22 @@ class Batcher(Generic[T, R]):
     ) -> Ticket[T, R]:
         """Queue an item, or refuse it at once.
 
-        `cost`: seconds this item alone is expected to take. `size`: bytes it holds in memory. `deadline`:
-        seconds on the batcher's clock (default: `slo_s` from now). `urgency`: 0 (first) to 7 (RFC 9218).
+        `cost`: seconds this item is expected to take beside its share of a batch. `size`: bytes it holds in
+        memory. `deadline`: seconds on the batcher's clock (default: `slo_s` from now). `urgency`: 0 (first) to 7
+        (RFC 9218).
 
         Raises `QueueFull`, `WouldBeLate` or `NoRunner`, each with `retry_after_s`; `BatcherClosed`.
         """
         now = self._clock()
         due = now + self.policy.slo_s if deadline is None else deadline
         order = (urgency, due, next(self._sequence))
-        self._admit(now, order, cost, size)
+        predicted_s = self._admit(now, order, cost, size)
         entry: Entry[T, R] = Entry(item, Oneshot(), now, due, urgency, cost, size, order)
+        if self.estimator.measured:
+            entry.predicted_s = predicted_s
         self._ledger.open(entry)
         self._queue.add(entry)
+        self._outlook.pushed(order)
         self.wake()
         return Ticket(self, entry)
 
@@ -146,6 +153,7 @@ class Batcher(Generic[T, R]):
 
     def stats(self) -> Stats:
         """A snapshot of the state and the counters."""
+        self._outlook.learn()
         arrivals = (self._queue.oldest_arrival(), self._isolation.suspects.oldest_arrival())
         oldest = min((arrival for arrival in arrivals if arrival is not None), default=None)
         return Stats(
@@ -155,7 +163,7 @@ class Batcher(Generic[T, R]):
             seats=len(self._seats),
             room=sum(seat.room for seat in self._seats),
             oldest_s=0.0 if oldest is None else self._clock() - oldest,
-            pace_s=self._pace_s,
+            pace_s=self.estimator.pace_s,
             accepted=self._ledger.accepted,
             answered=self._ledger.answered,
             failed=self._ledger.failed,
@@ -163,9 +171,17 @@ class Batcher(Generic[T, R]):
             expired=dict(self._ledger.expired),
             cancelled=dict(self._ledger.cancelled),
             refused=dict(self._refused),
+            dropped=dict(self._ledger.dropped),
+            slowness=self.estimator.slowness,
+            cost_factor=self.estimator.cost_factor,
+            prediction_errors=self._outlook.errors,
         )
 
     # -- for seats and tickets ---------------------------------------------------------------------
+
+    def now(self) -> float:
+        """Seconds on the batcher's clock."""
+        return self._clock()
 
     def wake(self) -> None:
         """Something changed: decide again before long."""
@@ -176,7 +192,8 @@ class Batcher(Generic[T, R]):
         if isinstance(outcome, Again):
             self._again(entry, outcome)
         else:
-            self._pace_s = blend(self._pace_s, (self._clock() - entry.sent) / entry.alongside)
+            if isinstance(outcome, Result):
+                self._outlook.ended(entry, self._clock())
             self._ledger.settle(entry, outcome)
         self.wake()
 
@@ -204,26 +221,37 @@ class Batcher(Generic[T, R]):
     def _waiting(self) -> int:
         return len(self._queue) + len(self._isolation.suspects)
 
-    def _admit(self, now: float, order: Order, cost: float, size: int) -> None:
+    def _admit(self, now: float, order: Order, cost: float, size: int) -> float:
+        """Raise what refuses an item; else the predicted seconds to its answer."""
         if self._closing:
             self._refused["closed"] += 1
             raise BatcherClosed("the batcher is closing")
-        load = Load(
-            waiting=self._waiting,
-            held_bytes=self._ledger.held_bytes,
-            ahead=self._queue.position(order)
-            + len(self._isolation.suspects)
-            + sum(len(seat.held) for seat in self._seats),
-            seats=len(self._seats),
-            seat_expected=self.seat_expected,
-            pace_s=self._pace_s,
-        )
-        if refusal := admit(now, load, size, cost, order[1], self.policy):
+        self._outlook.learn()
+        load = self._load(now, order, cost)
+        if refusal := admit(now, load, size, order[1], self.policy):
             self._refused[refusal.reason] += 1
             raise refusal
+        return load.finish_s
+
+    def _load(self, now: float, order: Order, cost: float) -> Load:
+        outlook, expected = self._outlook, self.seat_expected
+        timely = order[1] < float("inf")  # who has no deadline is never late: nothing needs to be predicted
+        finish_s = outlook.finish_s(now, order, cost, expected) if timely else 0.0
+        return Load(
+            waiting=self._waiting,
+            held_bytes=self._ledger.held_bytes,
+            seats=len(self._seats),
+            runner_expected=expected is not None,
+            finish_s=finish_s,
+            margin_s=outlook.margin_s(order[0], finish_s) if timely else 0.0,
+            broken_s=outlook.broken_s(now, order, cost) if timely else 0.0,
+            drain_s=outlook.drain_s(now, expected),
+        )
 
     def _again(self, entry: Entry[T, R], outcome: Again) -> None:
         if entry.done:
+            if entry.deadline <= (now := self._clock()):
+                self._outlook.ended(entry, now)  # not run in time, and not for want of time in hand
             return
         entry.losses += outcome.lost
         if entry.losses >= self.policy.max_losses:
@@ -240,6 +268,8 @@ class Batcher(Generic[T, R]):
 
     def _on_leave(self, entry: Entry[T, R]) -> None:
         if entry.stage is Stage.WAITING:
+            if entry.deadline <= (now := self._clock()):
+                self._outlook.ended(entry, now)  # it would have come later still
             self._line(entry).remove(entry)
         for seat in self._seats:
             if entry in seat.held:
@@ -264,18 +294,54 @@ class Batcher(Generic[T, R]):
 
     def _dispatch(self) -> WakeAt | Idle:
         """Send whatever can be sent now."""
+        self._outlook.learn()
         self._try_suspects()
-        room_of = self._isolation.room
+        self._refuse_overtaken()
         while True:
             now = self._clock()
-            seat = max(self._seats, key=room_of, default=None)
-            room = room_of(seat) if seat else 0
-            self._discard_dead(self._queue, now, room)
-            seats = sum(room_of(other) == room for other in self._seats)
-            action = decide(now, self._queue.view(room), Room(room, seats), self._arriving, self.policy, self.profile)
-            if not isinstance(action, Dispatch) or seat is None:
-                return action  # type: ignore[return-value]  # no seat, no room, no Dispatch
-            self._send(now, seat, self._queue.take(action.count))
+            seat, room = self._roomiest(now)
+            self._discard_dead(self._queue, now, room.items)
+            view = self._queue.view(room.items, self.estimator.cost_factor)
+            match decide(now, view, room, self._arriving, self.policy, self.profile, self._outlook.pace):
+                case Dispatch(count) if seat:
+                    self._send(now, seat, self._queue.take(count))
+                case Drop(count):
+                    self._refuse_hopeless(now, count)
+                case WakeAt() | Idle() as rest:
+                    return rest
+
+    def _roomiest(self, now: float) -> tuple[Seat[T, R] | None, Room]:
+        """The seat that is sent to next: that with most room, of several that which is done first."""
+        room_of, residual_s = self._isolation.room, self._outlook.residual_s
+        most = max(map(room_of, self._seats), default=0)
+        if not most:
+            return None, Room(0, 0)
+        seats = [seat for seat in self._seats if room_of(seat) == most]
+        seat = min(seats, key=lambda one: residual_s(now, one)) if len(seats) > 1 else seats[0]
+        pace = self._outlook.pace
+        return seat, Room(most, len(seats), residual_s(now, seat) * pace.fastest / pace.slowness)
+
+    def _refuse_overtaken(self) -> None:
+        """Tell those at once who have been pushed past their deadlines."""
+        now = self._clock()
+        for entry, finish_s in self._outlook.overdue(now):
+            late_s = now + finish_s - entry.deadline
+            self._outlook.ended(entry, now + finish_s)
+            self._drop(entry, "overtaken", f"others have come before it: it would be {late_s:.3f} s late", late_s)
+
+    def _refuse_hopeless(self, now: float, count: int) -> None:
+        """Refuse the first ones, whom it is no use to run."""
+        for entry in self._queue.first(count):
+            self._outlook.ended(entry, max(now, entry.deadline))
+            self._drop(
+                entry, "hopeless", "it can no longer be answered in time", self.estimator.alone_s(entry.cost_s, 1)
+            )
+
+    def _drop(self, entry: Entry[T, R], reason: str, message: str, wait_s: float) -> None:
+        if entry.done:
+            self._ledger.cancel(entry)
+        else:
+            self._ledger.drop(entry, WouldBeLate(message, wait_s), reason)
 
     def _try_suspects(self) -> None:
         """Send the first suspect, alone, if its seat is empty."""
@@ -295,11 +361,9 @@ class Batcher(Generic[T, R]):
                     self._ledger.expire(entry)
 
     def _send(self, now: float, seat: Seat[T, R], entries: list[Entry[T, R]]) -> None:
-        seat.held.update(entries)
+        seat.take(entries, now)
         for entry in entries:
             entry.stage = Stage.RUNNING
-            entry.sent = now
-            entry.alongside = len(seat.held)
         seat.runner.send(entries)
 
     async def _wait_changed_or(self, when: float) -> None:

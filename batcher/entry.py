@@ -34,8 +34,8 @@ class Entry(Generic[T, R]):
     order: Order
     stage: Stage = Stage.WAITING
     losses: int = 0
-    sent: float = 0.0
-    alongside: int = 1
+    predicted_s: float | None = None
+    """Seconds from its arrival to its answer, as predicted then; None where there was nothing to predict from."""
 
     @property
     def done(self) -> bool:

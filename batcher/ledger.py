@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from batcher.entry import Entry, Stage
-from batcher.errors import BatcherClosed, DeadlineExceeded
+from batcher.errors import BatcherClosed, DeadlineExceeded, Refused
 from batcher.oneshot import Failed, Result
 
 T = TypeVar("T")
@@ -16,7 +16,7 @@ R = TypeVar("R")
 class Ledger(Generic[T, R]):
     """Opens, counts and settles entries, and expires them by timers of their own.
 
-    `on_leave(entry)` is called when an entry ends before its outcome came: expired, cancelled or aborted.
+    `on_leave(entry)` is called when an entry ends before its outcome came: expired, dropped, cancelled or aborted.
     Its stage still says where it stood.
     """
 
@@ -32,6 +32,7 @@ class Ledger(Generic[T, R]):
         self.failed = 0
         self.expired: Counter[str] = Counter()
         self.cancelled: Counter[str] = Counter()
+        self.dropped: Counter[str] = Counter()
 
     @property
     def live(self) -> int:
@@ -64,6 +65,12 @@ class Ledger(Generic[T, R]):
         """The deadline has passed."""
         if entry.oneshot.settle(Failed(DeadlineExceeded(entry.stage.value))):
             self.expired[entry.stage.value] += 1
+            self._leave(entry)
+
+    def drop(self, entry: Entry[T, R], refusal: Refused, reason: str) -> None:
+        """An entry was accepted, and is refused after all, before it was run."""
+        if entry.oneshot.settle(Failed(refusal)):
+            self.dropped[reason] += 1
             self._leave(entry)
 
     def cancel(self, entry: Entry[T, R]) -> bool:

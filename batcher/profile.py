@@ -20,10 +20,16 @@ class Profile:
     def __init__(self) -> None:
         self._seconds: dict[int, float] = {}
         self._sizes: list[int] = []
+        self._best: dict[int, int] = {}  # by limit, until something new is learned
 
     def __repr__(self) -> str:
         rows = ", ".join(f"{size}: {self._seconds[size] * 1e3:.2f} ms" for size in self._sizes)
         return f"Profile({rows})"
+
+    @property
+    def known(self) -> bool:
+        """Whether anything was measured."""
+        return bool(self._sizes)
 
     @property
     def sizes(self) -> dict[int, float]:
@@ -35,6 +41,7 @@ class Profile:
         if size not in self._seconds:
             insort(self._sizes, size)
         self._seconds[size] = blend(self._seconds.get(size), seconds)
+        self._best.clear()
 
     def seconds(self, size: int) -> float | None:
         """The predicted seconds of a batch; None before anything was measured."""
@@ -57,15 +64,19 @@ class Profile:
         """The smallest size up to `limit` within 5 % of the best seconds an image; None while unknown."""
         if len(self._sizes) < 2:
             return None
-        sizes = [size for size in self._sizes if size < limit]
-        each = {size: self._each(size) for size in (*sizes, limit)}
-        best = min(each.values())
-        return next(size for size, seconds in each.items() if seconds <= best * _SLACK)
+        if limit not in self._best:
+            self._best[limit] = self._best_of([size for size in self._sizes if size < limit] + [limit])
+        return self._best[limit]
 
     def cheaper_if_larger(self, size: int, limit: int) -> bool:
         """Whether a batch larger than `size`, up to `limit`, costs less an image, by more than 5 %."""
         best = self.best_size(limit)
         return best is not None and best > size
+
+    def _best_of(self, sizes: list[int]) -> int:
+        each = {size: self._each(size) for size in sizes}
+        best = min(each.values())
+        return next(size for size, seconds in each.items() if seconds <= best * _SLACK)
 
     def _each(self, size: int) -> float:
         seconds = self.seconds(size)

@@ -35,6 +35,11 @@ class Seat(Generic[T, R]):
         self.runner = runner
         self.granted = 0
         self.held: set[Entry[T, R]] = set()
+        self.held_cost_s = 0.0
+        """Own costs of what it holds, as named by those who brought it."""
+        self.since = 0.0
+        """When it last answered something, or got something to do after it had nothing."""
+        self._done: list[tuple[float, float]] = []  # when, own cost; since the last `take_done`
 
     def __repr__(self) -> str:
         return f"Seat(held={len(self.held)}, room={self.room})"
@@ -49,10 +54,33 @@ class Seat(Generic[T, R]):
         self.granted = items
         self._batcher.wake()
 
-    def finish(self, entry: Entry[T, R], outcome: Result[R] | Failed | Again) -> None:
-        """The outcome of one entry this seat holds. Late ones, whose waiter has gone, are dropped."""
+    def finish(self, entry: Entry[T, R], outcome: Result[R] | Failed | Again, cost_s: float | None = None) -> None:
+        """The outcome of one entry this seat holds, and what its own cost was, if it was measured. Late ones, whose
+        waiter has gone, are dropped, but teach as much as others."""
         self.held.remove(entry)
+        self.held_cost_s = self.held_cost_s - entry.cost_s if self.held else 0.0
+        if isinstance(outcome, Result):  # what failed fast says nothing of how fast the others are
+            self._done.append((self._batcher.now(), entry.cost_s))
+        if cost_s is not None:
+            self._batcher.estimator.observe_cost(entry.cost_s, cost_s)
         self._batcher.conclude(entry, outcome)
+
+    def take(self, entries: Sequence[Entry[T, R]], now: float) -> None:
+        """For the batcher: this seat is about to be sent these."""
+        if not self.held:
+            self.since = now
+        self.held.update(entries)
+        self.held_cost_s += sum(entry.cost_s for entry in entries)
+
+    def take_done(self) -> tuple[float, float, int] | None:
+        """For the batcher: seconds it was busy since the last time, own costs and number of what it answered."""
+        if not self._done:
+            return None
+        until = self._done[-1][0]
+        done = (until - self.since, sum(cost_s for _, cost_s in self._done), len(self._done))
+        self.since = until
+        self._done.clear()
+        return done
 
     def observe(self, size: int, seconds: float) -> None:
         """A batch of `size` ran for `seconds`: the profile learns from it."""

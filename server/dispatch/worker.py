@@ -126,7 +126,7 @@ class Worker(asyncio.Protocol):
     def _receive(self, message: AnyMessage, payload: bytes) -> None:
         match message:
             case Done(seq, begun, decode_s, infer_s, batch):
-                self._finish(seq, Result(Reply(payload, begun, decode_s, infer_s, batch)))
+                self._finish(seq, Result(Reply(payload, begun, decode_s, infer_s, batch)), decode_s)
             case Ran(size, seconds):
                 self._batcher.profile.observe(size, seconds)
             case Rejected(seq, code):
@@ -142,12 +142,12 @@ class Worker(asyncio.Protocol):
             case _:
                 raise WireError(f"a worker does not send {type(message).__name__}")
 
-    def _finish(self, seq: int, outcome: Result[Reply] | Failed | Again) -> None:
+    def _finish(self, seq: int, outcome: Result[Reply] | Failed | Again, decode_s: float | None = None) -> None:
         entry = self._entries.pop(seq, None)
         if entry is None or self._seat is None:
             raise WireError(f"item {seq} is not with this worker")
         del self._seqs[entry]
-        self._seat.finish(entry, outcome)
+        self._seat.finish(entry, outcome, decode_s)
         self._hang_up_if_retired()
 
     def _hang_up_if_retired(self) -> None:
@@ -157,6 +157,8 @@ class Worker(asyncio.Protocol):
     def _sit_down(self, ready: Ready) -> None:
         for size, seconds in ready.batch_seconds.items():
             self._batcher.profile.observe(size, seconds)
+        if self._load.provider == "cuda":  # it decodes beside the device
+            self._batcher.estimator.beside = self._load.threads
         self._seat = self._batcher.attach(self)
         self._seat.grant(ready.grant)
         self.ready.set_result(ready)

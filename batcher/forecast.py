@@ -1,0 +1,72 @@
+"""When an item will be answered: a pure function of what stands before it and of when seats fall free."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from batcher.estimator import Estimator
+
+
+class Ahead(NamedTuple):
+    """What stands before a place in the queue."""
+
+    items: int
+    cost_s: float
+    """Own costs of all of them, as named by those who brought them."""
+
+
+def finish_s(free_s: Sequence[float], ahead: Ahead, cost_s: float, work: Estimator) -> float:
+    """Predicted seconds from now to the answer of an item of `cost_s`. `free_s`: when each seat has done what it
+    holds; at least one."""
+    batch = work.batch
+    units = ahead.items // batch
+    if units:
+        full = work.work_s(ahead.cost_s, units * batch) / units
+        return start_s(free_s, units, full) + work.alone_s(cost_s, batch)
+    mates_s = ahead.cost_s / max(1, work.beside, len(free_s))
+    return min(free_s) + work.alone_s(cost_s + mates_s, ahead.items + 1)
+
+
+def start_s(free_s: Sequence[float], units: int, unit_s: float) -> float:
+    """When a seat takes what stands behind `units` pieces of work of `unit_s` each.
+
+    Seats busy for longer than that take no part. Where the others fall free within one piece of work of each other
+    they simply take turns; else the work is taken for a fluid, less the half piece by which that is too late.
+    """
+    free = sorted(free_s)
+    count, total, work_s = len(free), sum(free), units * unit_s
+    while count > 1 and free[count - 1] * count > work_s + total:
+        count -= 1
+        total -= free[count]
+    if free[count - 1] - free[0] <= unit_s:
+        return free[units % count] + units // count * unit_s
+    return max(free[0], (work_s + total) / count - unit_s * (count - 1) / (2 * count))
+
+
+class Place(NamedTuple):
+    """One that waits, as `late` sees it."""
+
+    cost_s: float
+    due_s: float
+    """Seconds to its deadline."""
+
+
+def late(free_s: Sequence[float], places: Iterable[Place], work: Estimator) -> Iterator[tuple[int, float]]:
+    """The waiting that will be late if nothing changes, each by its number and predicted finish in seconds. Who is
+    late is taken to leave: it delays nobody. All work is a fluid here, since this looks at every one of them."""
+    free = sorted(free_s)
+    seats, total, ahead_s = 1, free[0], 0.0
+    batch = work.batch
+    each_s = work.run_s(batch) / batch
+    run_s = work.alone_s(0.0, batch)
+    slowness, factor, beside = work.slowness, work.cost_factor, work.beside
+    alone = max(1.0, slowness) * factor
+    for number, (cost_s, due_s) in enumerate(places):
+        while seats < len(free) and free[seats] * seats < ahead_s + total:
+            total += free[seats]
+            seats += 1
+        finish = (ahead_s + total) / seats + cost_s * alone + run_s
+        if finish > due_s:
+            yield number, finish
+            continue
+        own_s = cost_s * factor
+        ahead_s += slowness * (max(own_s / beside, each_s) if beside else own_s + each_s)

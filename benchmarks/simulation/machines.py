@@ -1,0 +1,87 @@
+"""Simulated machines: what decoding and batches cost on them, and what goes wrong when."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Seats that decode images and run them in batches of `alpha_s + beta_s * n`. `threads`: images each decodes at a
+    time beside its batches, as with a GPU; 0: one after the other, then the batch, as on a CPU."""
+
+    name: str
+    alpha_s: float
+    beta_s: float
+    decode_s: float
+    slo_s: float
+    max_batch: int = 32
+    seats: int = 2
+    threads: int = 0
+
+    def run_s(self, count: int) -> float:
+        return self.alpha_s + self.beta_s * count
+
+    @property
+    def batch(self) -> int:
+        """The smallest power of two within 5 % of the best seconds an image, as the server's warm-up finds it."""
+        sizes = [1 << power for power in range(self.max_batch.bit_length())]
+        best = min(self.run_s(size) / size for size in sizes)
+        return next(size for size in sizes if self.run_s(size) / size <= best * 1.05)
+
+    @property
+    def grant(self) -> int:
+        """As a worker of the server grants."""
+        return self.batch + max(self.batch, self.threads) if self.threads else 2 * self.batch
+
+    def work_s(self, decode_s: float) -> float:
+        """The least seconds of a seat for one image."""
+        each = self.run_s(self.batch) / self.batch
+        return max(decode_s / self.threads, each) if self.threads else decode_s + each
+
+
+MACHINES = {
+    machine.name: machine
+    for machine in (
+        Machine("resnet", 0.0, 0.040, 0.003, 1.0),
+        Machine("heavy", 0.0, 0.075, 0.003, 0.5),
+        Machine("mobilenet", 0.0, 0.008, 0.003, 0.25),
+        Machine("tiny", 0.0, 0.0003, 0.0007, 0.1),
+        Machine("gpu", 0.001, 0.00004, 0.0007, 0.1, max_batch=64, threads=8),
+        Machine("big-alpha", 0.020, 0.002, 0.0007, 0.5),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What goes wrong. Times are shares of the run's length."""
+
+    name: str
+    half_speed: tuple[float, float] = (2.0, 2.0)
+    stalls: float = 0.0
+    """The share of runs that take a fifth of the SLO longer."""
+    deaths: tuple[float, ...] = ()
+    """When the first seat's runner dies; it is replaced after a twentieth of the run, a second at most."""
+
+
+TROUBLES = {
+    trouble.name: trouble
+    for trouble in (
+        Trouble("none"),
+        Trouble("half-speed", half_speed=(0.4, 0.7)),
+        Trouble("stalls", stalls=0.003),
+        Trouble("death", deaths=(0.5,)),
+    )
+}
+
+RUN_NOISE = 0.05
+DECODE_NOISE = 0.2
+DECODE_BIAS = 1.3
+"""By what factor decoding takes longer than the header lets expect."""
+
+
+def noisy(random: Random, seconds: float, noise: float) -> float:
+    """Multiply by a log-normal factor of median 1."""
+    return seconds * random.lognormvariate(0.0, noise)

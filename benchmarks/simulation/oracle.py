@@ -1,0 +1,125 @@
+"""What could have been done by somebody who knows the future.
+
+Two measures, both on the side of the accused:
+
+* `most_in_time`, an upper bound for any scheduler. The seats are taken for one machine as fast as all of them together
+  that may interrupt and resume at no cost, whose batches are all as large as pays, and that never stalls. It runs the
+  earliest deadline first and knows what each image will cost; where not all can be in time it gives up the one with
+  most work left (Moore and Hodgson). Where deadlines come in the order of arrival, that is the largest number possible.
+  With mixed deadlines it is a strong scheduler that knows all costs, and no proof; urgency means nothing to it.
+* `would_have_fitted`, refusals that were wrong. An image was refused, or dropped, although a seat of the schedule that
+  really ran stood idle between its arrival and its deadline for as long as it needs. Each idle second is given once.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right, insort
+from collections.abc import Sequence
+
+from benchmarks.simulation.play import Run
+from benchmarks.simulation.traffic import Job
+
+
+def most_in_time(run: Run) -> int:
+    """How many of the run's images could be in time at most, as above."""
+    clock = _Capacity(run)
+    waiting: list[list[float]] = []  # [due, work left], earliest due first, in seconds of work
+    now, given_up = 0.0, 0
+    for job in run.jobs:
+        arrival = clock.work_until(job.arrival)
+        _serve(waiting, arrival - now)
+        now = arrival
+        insort(waiting, [clock.work_until(job.deadline), run.machine.work_s(job.decode_s)])
+        given_up += _give_up(waiting, now)
+    return len(run.jobs) - given_up
+
+
+def _serve(waiting: list[list[float]], work_s: float) -> None:
+    done = 0
+    for one in waiting:
+        if one[1] > work_s:
+            one[1] -= work_s
+            break
+        work_s -= one[1]
+        done += 1
+    del waiting[:done]
+
+
+def _give_up(waiting: list[list[float]], now: float) -> int:
+    """Give up one at most: with what came before, all were in time."""
+    end = now
+    for number, (due, left) in enumerate(waiting):
+        end += left
+        if end > due + 1e-9:
+            worst = max(range(number + 1), key=lambda place: waiting[place][1])
+            del waiting[worst]
+            return 1
+    return 0
+
+
+class _Capacity:
+    """Seconds of work the seats could do until a moment: a line whose slope falls with speed and with seats lost."""
+
+    def __init__(self, run: Run) -> None:
+        world, seats = run.world, run.machine.seats
+        turns = {0.0, *world.slow, *(when for pair in run.down for when in pair)}
+        self._starts = sorted(turns)
+        self._slopes = [
+            (seats - sum(dies <= start < back for dies, back in run.down)) / world.speed(start) for start in self._starts
+        ]
+        self._sums = [0.0]
+        for number, slope in enumerate(self._slopes[:-1]):
+            self._sums.append(self._sums[-1] + slope * (self._starts[number + 1] - self._starts[number]))
+
+    def work_until(self, when: float) -> float:
+        number = bisect_right(self._starts, when) - 1
+        return self._sums[number] + self._slopes[number] * (when - self._starts[number])
+
+
+def would_have_fitted(run: Run) -> int:
+    """How many of those turned away could have been served in idle seconds of the schedule that ran."""
+    idle = [_idle(busy, run) for busy in run.world.busy]
+    turned_away = [job for job in run.jobs if job.outcome in ("refused", "dropped")]
+    return sum(any(_fill(stretches, job, _alone_s(run, job)) for stretches in idle) for job in turned_away)
+
+
+def _alone_s(run: Run, job: Job) -> float:
+    return run.world.speed(job.arrival) * (
+        run.machine.work_s(job.decode_s) if run.machine.batch > 1 else job.decode_s + run.machine.run_s(1)
+    )
+
+
+def _idle(busy: Sequence[tuple[float, float]], run: Run) -> list[list[float]]:
+    """What is left between the stretches of work, and while the runner was there."""
+    taken = sorted([*busy, *(run.down if busy is run.world.busy[0] else ())])
+    stretches, now = [], 0.0
+    for start, end in taken:
+        if start > now:
+            stretches.append([now, start])
+        now = max(now, end)
+    return [*stretches, [now, run.length_s + 2 * run.machine.slo_s]]
+
+
+def _fill(stretches: list[list[float]], job: Job, need_s: float) -> bool:
+    """Use up idle seconds for a job, if there are enough."""
+    first = bisect_right(stretches, [job.arrival])
+    usable = []
+    found = 0.0
+    for number in range(max(0, first - 1), len(stretches)):
+        start, end = max(stretches[number][0], job.arrival), min(stretches[number][1], job.deadline)
+        if stretches[number][0] >= job.deadline:
+            break
+        if end > start:
+            usable.append((number, start))
+            found += end - start
+        if found >= need_s:
+            _use(stretches, usable, need_s)
+            return True
+    return False
+
+
+def _use(stretches: list[list[float]], usable: list[tuple[int, float]], need_s: float) -> None:
+    for number, start in usable:
+        end = min(stretches[number][1], start + need_s)
+        need_s -= end - start
+        stretches[number][0] = end  # what lies before it, before the arrival, is lost to later ones anyhow

@@ -1,0 +1,111 @@
+"""One run: arrivals, runners and the real batcher, in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from random import Random
+
+from batcher import Batcher, BatcherError, DeadlineExceeded, Policy, Refused, Stats
+from benchmarks.simulation.machines import MACHINES, TROUBLES, Machine, Trouble
+from benchmarks.simulation.runners import SimulatedRunner, World
+from benchmarks.simulation.traffic import Job, jobs
+from benchmarks.simulation.virtual import VirtualLoop
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is simulated."""
+
+    machine: str
+    factor: float
+    """Offered load, of what the machine can do."""
+    pattern: str = "poisson"
+    mix: str = "same"
+    trouble: str = "none"
+    count: int = 1500
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Run:
+    """What came of it."""
+
+    case: Case
+    machine: Machine
+    world: World
+    jobs: list[Job]
+    stats: Stats
+    length_s: float
+    down: tuple[tuple[float, float], ...]
+    """When one seat was missing."""
+
+
+def play(case: Case) -> Run:
+    """Simulate to the end."""
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        return runner.run(_play(case))
+
+
+async def _play(case: Case) -> Run:
+    machine, trouble = MACHINES[case.machine], TROUBLES[case.trouble]
+    arriving = jobs(machine, case.factor, case.pattern, case.mix, case.count, case.seed)
+    length_s = arriving[-1].arrival
+    world = World(machine, trouble, length_s, Random(case.seed + 1))
+    loop = asyncio.get_running_loop()
+    policy = Policy(max_batch=machine.max_batch, slo_s=machine.slo_s, max_queue=100_000)
+    batcher: Batcher[Job, None] = Batcher(policy=policy, clock=loop.time)
+    async with batcher, asyncio.TaskGroup() as tasks:
+        warm_up(batcher, machine)
+        world.busy += [[] for _ in range(machine.seats)]
+        runners = [SimulatedRunner(batcher, world, tasks, number) for number in range(machine.seats)]
+        killer = tasks.create_task(_kill(runners, batcher, world, tasks, length_s))
+        async with asyncio.TaskGroup() as clients:
+            for job in arriving:
+                await asyncio.sleep(job.arrival - loop.time())
+                clients.create_task(_client(batcher, job))
+        await batcher.drain()
+        killer.cancel()
+        for one in runners:
+            one.die()
+    return Run(case, machine, world, arriving, batcher.stats(), length_s, _down(trouble, length_s))
+
+
+def warm_up(batcher: Batcher[Job, None], machine: Machine) -> None:
+    """The profile as workers measure it before they are ready."""
+    size = 1
+    while size <= machine.max_batch:
+        batcher.profile.observe(size, machine.run_s(size))
+        size *= 2
+    batcher.estimator.beside = machine.threads
+
+
+async def _client(batcher: Batcher[Job, None], job: Job) -> None:
+    try:
+        ticket = batcher.enqueue_nowait(job, cost=job.cost_s, deadline=job.deadline, urgency=job.urgency)
+    except Refused:
+        job.outcome = "refused"
+        return
+    try:
+        await ticket.wait()
+        job.outcome = "on time"
+    except Refused:
+        job.outcome = "dropped"
+    except (DeadlineExceeded, BatcherError):
+        job.outcome = "late"
+
+
+def _down(trouble: Trouble, length_s: float) -> tuple[tuple[float, float], ...]:
+    pause_s = min(1.0, length_s / 20)
+    return tuple((share * length_s, share * length_s + pause_s) for share in trouble.deaths)
+
+
+async def _kill(
+    runners: list[SimulatedRunner], batcher: Batcher[Job, None], world: World, tasks: asyncio.TaskGroup, length_s: float
+) -> None:
+    loop = asyncio.get_running_loop()
+    for dies, back in _down(world.trouble, length_s):
+        await asyncio.sleep(dies - loop.time())
+        runners.pop(0).die()
+        await asyncio.sleep(back - loop.time())
+        runners.append(SimulatedRunner(batcher, world, tasks, 0))

@@ -1,0 +1,105 @@
+"""Runners in virtual time, built as the server's workers are: two stages, in line on a CPU, side by side on a GPU."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from random import Random
+
+from batcher import Batcher, Entry, Result
+from benchmarks.simulation.machines import RUN_NOISE, Machine, Trouble, noisy
+from benchmarks.simulation.traffic import Job
+
+STALL_OF_SLO = 0.2
+
+
+class World:
+    """What is true whatever the batcher believes: how fast the machine is now, and when its seats were busy."""
+
+    def __init__(self, machine: Machine, trouble: Trouble, length_s: float, random: Random) -> None:
+        self.machine = machine
+        self.trouble = trouble
+        self.random = random
+        self.slow = tuple(share * length_s for share in trouble.half_speed)
+        self.busy: list[list[tuple[float, float]]] = []
+        """For each seat its stretches of work, in order."""
+
+    def speed(self, when: float) -> float:
+        """Seconds that take a second of work."""
+        return 2.0 if self.slow[0] <= when < self.slow[1] else 1.0
+
+    def run_s(self, count: int, when: float) -> float:
+        seconds = noisy(self.random, self.machine.run_s(count), RUN_NOISE) * self.speed(when)
+        if self.random.random() < self.trouble.stalls:
+            seconds += STALL_OF_SLO * self.machine.slo_s
+        return seconds
+
+
+class SimulatedRunner:
+    """One runner: a `batcher.Runner` whose work is sleep."""
+
+    def __init__(self, batcher: Batcher[Job, None], world: World, tasks: asyncio.TaskGroup, number: int) -> None:
+        self._world = world
+        self._machine = world.machine
+        self._inbox: deque[Entry[Job, None]] = deque()
+        self._filled: deque[tuple[Entry[Job, None], float]] = deque()
+        self._came, self._ready = asyncio.Event(), asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._busy = world.busy[number]
+        self._seat = batcher.attach(self)
+        self._seat.grant(self._machine.grant)
+        stages = [self._fill() for _ in range(self._machine.threads)] + [self._device()]
+        self._tasks = [tasks.create_task(stage) for stage in (stages if self._machine.threads else [self._engine()])]
+
+    def send(self, entries: Sequence[Entry[Job, None]]) -> None:
+        self._inbox.extend(entries)
+        self._came.set()
+
+    def drop(self, entry: Entry[Job, None]) -> None:
+        """What nobody waits for is run like the rest: the worst a runner may do."""
+
+    def die(self) -> None:
+        """As a process that is killed."""
+        for task in self._tasks:
+            task.cancel()
+        self._seat.close("killed")
+
+    async def _take(self) -> Entry[Job, None]:
+        while not self._inbox:
+            self._came.clear()
+            await self._came.wait()
+        return self._inbox.popleft()
+
+    async def _decode(self, entry: Entry[Job, None]) -> tuple[Entry[Job, None], float]:
+        seconds = entry.item.decode_s * self._world.speed(self._loop.time())
+        await asyncio.sleep(seconds)
+        return entry, seconds
+
+    async def _engine(self) -> None:
+        while True:
+            filled = [await self._decode(await self._take())]
+            while self._inbox and len(filled) < self._machine.batch:
+                filled.append(await self._decode(self._inbox.popleft()))
+            await self._run(filled, sum(seconds for _, seconds in filled))
+
+    async def _fill(self) -> None:
+        while True:
+            self._filled.append(await self._decode(await self._take()))
+            self._ready.set()
+
+    async def _device(self) -> None:
+        while True:
+            while not self._filled:
+                self._ready.clear()
+                await self._ready.wait()
+            await self._run([self._filled.popleft() for _ in range(min(len(self._filled), self._machine.batch))], 0.0)
+
+    async def _run(self, filled: list[tuple[Entry[Job, None], float]], decoded_s: float) -> None:
+        begun = self._loop.time()
+        seconds = self._world.run_s(len(filled), begun)
+        await asyncio.sleep(seconds)
+        self._busy.append((begun - decoded_s, begun + seconds))
+        self._seat.observe(len(filled), seconds)
+        for entry, decode_s in filled:
+            self._seat.finish(entry, Result(None), decode_s)
