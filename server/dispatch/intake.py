@@ -58,6 +58,11 @@ class Intake:
         """Bytes reserved by uploads under way."""
         return self._arriving_bytes
 
+    @property
+    def pace_s(self) -> float:
+        """Seconds that an upload takes lately, of all workers together; 0 before anything was measured."""
+        return (self._batcher.estimator.pace_s or 0.0) / self._pool.size
+
     def reserve(self, size: int) -> Reservation:
         """Room for an upload of `size` bytes (0 while unknown: let it grow).
 

@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from batcher import Batcher, Refused, Stats
-from batcher.policy import DEFAULT_URGENCY
 from preprocess.limits import Limits
 from server.dispatch.answer import Reply
 from server.dispatch.intake import Intake
 from server.dispatch.pool import Pool
 from server.web.connection import Connections
 from server.web.lag import LoopLag
+from server.web.terms import Terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +58,13 @@ class Runtime:
         """
         return start + within_s - min(self.lag.allowance_s, within_s / 2)
 
-    def would_refuse(self) -> Refused | None:
-        """What an upload that is here now and asks for nothing special is refused with, counted as refused; None if it
-        would be accepted."""
+    def would_refuse(self, terms: Terms, before: int) -> Refused | None:
+        """What an upload that is here now is refused with, counted as refused; None if it would be accepted. `before`:
+        uploads that have been let in and are not in the queue yet."""
+        within_s = self.promise.slo_s if terms.timeout_s is None else terms.timeout_s
+        deadline = self.deadline(self.now(), within_s) - before * self.intake.pace_s
         try:
-            self.intake.check(self.deadline(self.now(), self.promise.slo_s), DEFAULT_URGENCY)
+            self.intake.check(deadline, terms.urgency)
         except Refused as refused:
             return refused
         return None

@@ -6,6 +6,7 @@ upload in its plainest form is recognised by one pattern and answered at once. W
 left to the parser: this file never decides what a request means, only that a plain one has no chance now.
 """
 
+import asyncio
 from http import HTTPStatus
 
 import structlog
@@ -22,7 +23,10 @@ log = structlog.stdlib.get_logger("tureen.web")
 
 
 class Turnstile:
-    """Stands before the parser of every connection. Its only state: until when it looks at all."""
+    """Stands before the parser of every connection.
+
+    Its whole state: until when it looks at all, and how many uploads it has let in that are not in the queue yet.
+    """
 
     def __init__(self, runtime: Runtime, metrics: Metrics, max_bytes: int, access_log: bool) -> None:
         self._runtime = runtime
@@ -30,6 +34,8 @@ class Turnstile:
         self._max_bytes = max_bytes
         self._access_log = access_log
         self._armed_until = 0.0
+        self._let_in = 0
+        self._loop = asyncio.get_running_loop()
 
     def arm(self) -> None:
         """An upload has been refused: look at those that come next."""
@@ -41,10 +47,24 @@ class Turnstile:
         if self._armed_until <= self._runtime.now() or self._runtime.draining:
             return None
         upload = plain_upload(data, self._max_bytes)
-        if upload is None or (error := self._runtime.would_refuse()) is None:
+        if upload is None:
+            return None
+        error = self._runtime.would_refuse(upload.terms, self._let_in)
+        if error is None:
+            self._let_in_one()
             return None
         self.arm()
         return Refusal(self._respond(error, upload.id), upload.rest)
+
+    def _let_in_one(self) -> None:
+        """CORRECTNESS: the loop reads many connections before a handler runs, and each of them would see the same
+        queue. By the next turn of the loop those let in have been queued."""
+        if not self._let_in:
+            self._loop.call_soon(self._all_queued)
+        self._let_in += 1
+
+    def _all_queued(self) -> None:
+        self._let_in = 0
 
     def _respond(self, error: Refused, name: str) -> bytes:
         resource = self._metrics.count("/v1/images", code_of(error))

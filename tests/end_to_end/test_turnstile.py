@@ -51,14 +51,14 @@ async def refused(server):
 
 @pytest.mark.parametrize("http_server", ["hypercorn", "uvicorn"])
 def test_refused_upload_is_answered_alike_by_turnstile_and_by_parser(http_server):
-    """Same status, problem and headers; the urgent one, which is not plain, takes the long way."""
+    """Same status, problem and headers; the one with a header of no use, which is not plain, takes the long way."""
     with full(http_server) as server:
 
         async def run():
             client = await fill(server)
             first = await client.read()
             plain = [await client.post(PHOTO, x_request_id=f"r{n}") for n in range(20)]
-            parsed = await client.post(PHOTO, priority="u=1", x_request_id="p")
+            parsed = await client.post(PHOTO, dnt="1", x_request_id="p")
             return first, plain, parsed, await server.metrics()
 
         first, plain, parsed, after = server.run(run())

@@ -3,6 +3,7 @@
 import pytest
 
 from server.web.plain import plain_upload
+from server.web.terms import Terms
 
 HOST, LENGTH = b"Host: t", b"Content-Length: 4"
 
@@ -39,6 +40,13 @@ def test_insane_request_id_is_replaced():
     assert 36 == len(name)
 
 
+def test_terms_are_read():
+    """A deadline and an urgency of its own do not make an upload peculiar."""
+    upload = plain_upload(request(HOST, LENGTH, b"X-Request-Timeout-Ms: 50", b"Priority: u=1"), 1000)
+
+    assert Terms(0.05, 1) == upload.terms
+
+
 @pytest.mark.parametrize(
     "data",
     [
@@ -55,8 +63,8 @@ def test_insane_request_id_is_replaced():
         request(HOST, b"Content-Length:\t4"),
         request(HOST, b"Content-Length: 4 "),
         request(HOST, LENGTH, b"Transfer-Encoding: chunked"),
-        request(HOST, LENGTH, b"X-Request-Timeout-Ms: 50"),
-        request(HOST, LENGTH, b"Priority: u=0"),
+        request(HOST, LENGTH, b"X-Request-Timeout-Ms: soon"),
+        request(HOST, LENGTH, b"X-Request-Timeout-Ms: 50", b"x-request-timeout-ms: 60"),
         request(HOST, LENGTH, b"Expect: 100-continue"),
         request(HOST, LENGTH, b"Upgrade: h2c"),
         request(HOST, LENGTH, b"Connection: close"),
