@@ -14,8 +14,8 @@ from benchmarks.contenders import CONTENDERS
 from benchmarks.figures import efficiency, figure, good_of_capacity
 from server.bench.plots import STYLE
 
-_COLOURS = {"tureen": "#0b4f8a", "usual": "#c2700a", "tuned": "#6b8f3c"}
-_MARKERS = {"tureen": "o", "usual": "s", "tuned": "^"}
+_COLOURS = {"tureen": "#0b4f8a", "uvicorn": "#4fa3d9", "usual": "#c2700a", "tuned": "#6b8f3c"}
+_MARKERS = {"tureen": "o", "uvicorn": "D", "usual": "s", "tuned": "^"}
 
 
 def goodput(whole: Mapping[str, Any], path: Path) -> None:

@@ -35,7 +35,7 @@ from server.cpus import usable_cpus
 
 COMPARED = ("tiny", "mobilenet_v2", "resnet50", "mix")
 _PAGE = Path(__file__).parents[1] / "docs"
-_QUICK = {"seconds": 1.5, "rounds": 1, "factors": (0.7, 1.0, 2.0, 10.0)}
+_QUICK = {"seconds": 1.5, "rounds": 1, "factors": FACTORS}
 _FULL = {"seconds": 4.0, "rounds": 3, "factors": FACTORS}
 
 _EPILOG = """\

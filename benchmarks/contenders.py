@@ -27,8 +27,8 @@ class Contender:
         return serving(self.command(work), self.ready)
 
 
-def _tureen(work: Work) -> list[str]:
-    return tureen([*work.serve_flags(), "--slo", f"{work.slo_s:g}s"])
+def _tureen(*flags: str) -> Callable[[Work], list[str]]:
+    return lambda work: tureen([*work.serve_flags(), "--slo", f"{work.slo_s:g}s", *flags])
 
 
 def _baseline(name: str) -> Callable[[Work], list[str]]:
@@ -36,7 +36,8 @@ def _baseline(name: str) -> Callable[[Work], list[str]]:
 
 
 CONTENDERS: Mapping[str, Contender] = {
-    "tureen": Contender("Tureen", _tureen),
+    "tureen": Contender("Tureen", _tureen()),
+    "uvicorn": Contender("Tureen on uvicorn", _tureen("--http-server", "uvicorn")),
     "usual": Contender("FastAPI, as usual", _baseline("usual"), checked=False),
     "tuned": Contender("FastAPI, tuned", _baseline("tuned"), ready=usable_cpus()),
 }

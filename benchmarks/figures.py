@@ -137,50 +137,59 @@ def others(rounds: Sequence[Round]) -> float:
 # ---- Budgets ----
 
 
-def budgets(whole: Mapping[str, Any]) -> list[Budget]:
-    """All that this comparison can judge."""
+def budgets(whole: Mapping[str, Any], name: str = OWN) -> list[Budget]:
+    """All that this comparison can judge, of the contender called `name`."""
     works: Mapping[str, Work] = whole["works"]
     rows = []
     for work in works.values():
         if work["least_efficiency"] is not None:
-            rows.append(_least(f"efficiency, {work['title']}", work, efficiency, work["least_efficiency"], "{:.3f}"))
+            title = f"efficiency, {work['title']}"
+            rows.append(_least(title, work, name, efficiency, work["least_efficiency"], "{:.3f}"))
     if "tiny" in works:
-        tiny = works["tiny"]
-        rows.append(_most("CPU above the roof, tiny", tiny, cpu_above, CPU_ABOVE_S * 1000, "{:.2f} ms", 1000))
-        rows.append(_most("lone above in-process, tiny", tiny, lone_above, LONE_ABOVE_S * 1000, "{:.2f} ms", 1000))
-        rows.append(_least("goodput at 2x of capacity, tiny", tiny, good_of_capacity("x2"), 0.85, "{:.3f}"))
-        rows.append(_most("CPU of a refusal at 10x, tiny", tiny, refusal_cpu("x10"), 0.25, "{:.2f} ms", 1000))
+        rows += _of_a_cheap_model(works["tiny"], name)
     if "resnet50" in works:
         heavy = works["resnet50"]
-        rows.append(_least("goodput at 2x, resnet50", heavy, good_of_capacity("x2"), 0.95, "{:.3f}"))
-        rows.append(_least("goodput at 10x, resnet50", heavy, good_of_capacity("x10"), 0.90, "{:.3f}"))
+        rows.append(_least("goodput at 2x, resnet50", heavy, name, good_of_capacity("x2"), 0.95, "{:.3f}"))
+        rows.append(_least("goodput at 10x, resnet50", heavy, name, good_of_capacity("x10"), 0.90, "{:.3f}"))
     for work in works.values():
-        name = f"answered in time, of those admitted at 2x, {work['title']}"
-        rows.append(_least(name, work, kept("x2"), 0.99, "{:.2%}"))
-    rest = whole["rest"]
-    rows += [
+        title = f"answered in time, of those admitted at 2x, {work['title']}"
+        rows.append(_least(title, work, name, kept("x2"), 0.99, "{:.2%}"))
+    return rows + (_at_rest(whole["rest"]) if name == OWN else [])
+
+
+def _of_a_cheap_model(tiny: Work, name: str) -> list[Budget]:
+    ms = "{:.2f} ms"
+    return [
+        _most("CPU above the roof, tiny", tiny, name, cpu_above, CPU_ABOVE_S * 1000, ms, 1000),
+        _most("lone above in-process, tiny", tiny, name, lone_above, LONE_ABOVE_S * 1000, ms, 1000),
+        _least("goodput at 2x of capacity, tiny", tiny, name, good_of_capacity("x2"), 0.85, "{:.3f}"),
+        _most("CPU of a refusal at 10x, tiny", tiny, name, refusal_cpu("x10"), 0.25, ms, 1000),
+    ]
+
+
+def _at_rest(rest: Mapping[str, float]) -> list[Budget]:
+    return [
         _limit("start to ready, demo model", rest["start_s"], 3.0, "{:.2f} s"),
         _limit("CPU when idle, of a core", rest["idle_cpu"], 0.01, "{:.2%}"),
         _limit("memory of the idle web process", rest["web_memory"] / 1e6, 120, "{:.0f} MB"),
     ]
-    return rows
 
 
-def _least(name: str, work: Work, measure: Measure, limit: float, form: str) -> Budget:
-    found = figure(work["rounds"], measure, OWN)
+def _least(title: str, work: Work, name: str, measure: Measure, limit: float, form: str) -> Budget:
+    found = figure(work["rounds"], measure, name)
     said = form.format(found.median) if found else "no figure"
-    return Budget(name, f">= {limit:g}", said, found.median >= limit if found else None)
+    return Budget(title, f">= {limit:g}", said, found.median >= limit if found else None)
 
 
-def _most(name: str, work: Work, measure: Measure, limit: float, form: str, scale: float) -> Budget:
-    found = figure(work["rounds"], measure, OWN)
+def _most(title: str, work: Work, name: str, measure: Measure, limit: float, form: str, scale: float) -> Budget:
+    found = figure(work["rounds"], measure, name)
     if not found:
-        return Budget(name, f"<= {form.format(limit)}", "no figure", None)
-    return _limit(name, found.median * scale, limit, form)
+        return Budget(title, f"<= {form.format(limit)}", "no figure", None)
+    return _limit(title, found.median * scale, limit, form)
 
 
-def _limit(name: str, value: float, limit: float, form: str) -> Budget:
-    return Budget(name, f"<= {form.format(limit)}", form.format(value), value <= limit)
+def _limit(title: str, value: float, limit: float, form: str) -> Budget:
+    return Budget(title, f"<= {form.format(limit)}", form.format(value), value <= limit)
 
 
 def _stage(one: Round, name: str, stage: str) -> Mapping[str, Any]:

@@ -29,9 +29,11 @@ multiples of its own capacity. CPU is of all processes of the server. Median of 
 """
 
 _NOT_MEASURED = """\
-Not measured here: refusals that an oracle would have served, the growth of a request's cost with the queue, stores and
-caches, GPUs.
+*On uvicorn*: the same server with `--http-server uvicorn`. Refusals that an oracle would have served, and what a
+request costs with many waiting, stand in [scheduling.md](scheduling.md). Not measured: stores and caches, GPUs.
 """
+
+_CHANGES = Path(__file__).with_name("changes.md")  # written by hand
 
 
 def render(whole: Mapping[str, Any], folder: Path) -> str:
@@ -51,6 +53,7 @@ def render(whole: Mapping[str, Any], folder: Path) -> str:
         "## Every figure\n",
         _READING,
         *(_work(work, whole["method"]["factors"]) for work in whole["works"].values()),
+        _CHANGES.read_text(),
     ]
     (folder / "performance.md").write_text("\n".join(parts).rstrip() + "\n")
     return budgets
@@ -80,8 +83,12 @@ def _disturbance(whole: Mapping[str, Any]) -> float:
 def _budgets(whole: Mapping[str, Any]) -> str:
     doubt = ", disturbed" if _disturbance(whole) > DISTURBED else ""
     words = {True: f"met{doubt}", False: f"**missed**{doubt}", None: "**no figure**"}
-    rows = [["figure", "budget", "measured", ""]]
-    rows += [[one.name, one.limit, one.measured, words[one.kept]] for one in figures.budgets(whole)]
+    second = {one.name: one for one in figures.budgets(whole, "uvicorn")}
+    rows = [["figure", "budget", "measured", "", "on uvicorn", ""]]
+    for one in figures.budgets(whole):
+        other = second.get(one.name)
+        judged = [other.measured, words[other.kept]] if other else ["", ""]
+        rows.append([one.name, one.limit, one.measured, words[one.kept], *judged])
     return _table(rows)
 
 

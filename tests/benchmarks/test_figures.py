@@ -104,6 +104,23 @@ def test_budgets_are_kept_missed_or_not_measured():
     assert verdicts["start to ready, demo model"] is True
 
 
+def test_budgets_are_judged_for_the_other_http_server_as_well():
+    """What its start and rest cost is the same, and is judged once."""
+    slow = {"c1": stage(), "c32": stage(rate=40.0), "x2": stage()}
+    one = a_round(tureen=slow)
+
+    verdicts = {
+        name: {row.name: row.kept for row in figures.budgets(whole(one), name)} for name in ("tureen", "uvicorn")
+    }
+
+    assert (None, True) == tuple(verdicts[name].get("start to ready, demo model") for name in ("uvicorn", "tureen"))
+    efficient = [
+        next(row.measured for row in figures.budgets(whole(one), name) if row.name.startswith("efficiency"))
+        for name in ("tureen", "uvicorn")
+    ]
+    assert ["0.400", "0.800"] == efficient
+
+
 def test_the_page_says_what_was_measured_and_what_was_not(tmp_path):
     """Medians with their range, flaws with their reason, a quick or disturbed run as what it is."""
     disturbed = a_round(usual={"flaw": "the server did not start"})
