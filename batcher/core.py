@@ -130,11 +130,16 @@ class Batcher(Generic[T, R]):
     @contextmanager
     def arriving(self) -> Iterator[None]:
         """Announce an item that is on its way: a batch that gains by it may wait, for its fixed cost at most."""
-        self._arriving += 1
+        self.announce(1)
         try:
             yield
         finally:
-            self._arriving -= 1
+            self.announce(-1)
+
+    def announce(self, count: int) -> None:
+        """As `arriving`, for whoever cannot enter a context: so many items more, or less, are on their way."""
+        self._arriving += count
+        if count < 0:
             self.wake()
 
     def attach(self, runner: Runner[T, R]) -> Seat[T, R]:

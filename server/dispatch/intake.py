@@ -25,6 +25,7 @@ class Reservation:
         """`size`: bytes that the intake holds for it already."""
         self._intake = intake
         self._bytes = size
+        self._announced = False
 
     def grow_to(self, size: int) -> None:
         """Hold `size` bytes in all. Raises as `Intake.reserve`."""
@@ -32,10 +33,19 @@ class Reservation:
             self._intake.hold(size - self._bytes)
             self._bytes = size
 
+    def expect(self, within_s: float) -> None:
+        """The rest should be here in so many seconds: if that is soon enough to count, a batch may wait for it."""
+        if not self._announced and 0 < within_s <= self._intake.longest_linger_s:
+            self._announced = True
+            self._intake.announce(1)
+
     def release(self) -> None:
         """Give the room back."""
         self._intake.hold(-self._bytes)
         self._bytes = 0
+        if self._announced:
+            self._announced = False
+            self._intake.announce(-1)
 
     def __enter__(self) -> "Reservation":
         return self
@@ -77,6 +87,15 @@ class Intake:
         if size >= 0:
             self._batcher.check_open(self._arriving_bytes + size)
         self._arriving_bytes += size
+
+    @property
+    def longest_linger_s(self) -> float:
+        """Seconds that a batch would wait for an upload: what it costs whatever its size."""
+        return self._batcher.profile.fixed_s
+
+    def announce(self, count: int) -> None:
+        """So many more uploads, or less, are about to be here."""
+        self._batcher.announce(count)
 
     def check(self, deadline: float, urgency: int) -> None:
         """Raise what `submit` would refuse such an upload with, before anything is done for it."""

@@ -10,6 +10,7 @@ it goes on reading.
 """
 
 import asyncio
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -68,6 +69,15 @@ class Body:
         if not (declared.isdigit() and len(declared) < _LONGEST_LENGTH):
             raise RequestError("bad_content_length", _CLOSE)
         return int(declared)
+
+    @property
+    def rest_s(self) -> float:
+        """Seconds until the rest is here, at the rate it has come so far; infinity where nobody knows."""
+        if self.ended:
+            return 0.0
+        if not self._seen or not self.declared_bytes:
+            return math.inf
+        return (self._loop.time() - self._started) * (self.declared_bytes - self._seen) / self._seen
 
     async def read(self) -> bytes | None:
         """The next piece; None at the end.

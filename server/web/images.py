@@ -80,6 +80,7 @@ async def _read(request: Request, reservation: Reservation) -> bytes:
     while (piece := await request.body.read()) is not None:
         size += len(piece)
         reservation.grow_to(size)
+        reservation.expect(request.body.rest_s)
         image.feed(piece)
     return image.finish()
 
