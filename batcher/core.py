@@ -123,9 +123,11 @@ class Batcher(Generic[T, R]):
         self.wake()
         return Ticket(self, entry)
 
-    def check_open(self, size: int = 0, *, deadline: float = float("inf"), urgency: int = LEAST_URGENT) -> None:
+    def check_open(
+        self, size: int = 0, *, cost: float = 0.0, deadline: float = float("inf"), urgency: int = LEAST_URGENT
+    ) -> None:
         """Raise what would refuse an item now, so that nothing is done for it in vain; counted as refused."""
-        self._admit(self._clock(), (urgency, deadline, 0), 0.0, size)
+        self._admit(self._clock(), (urgency, deadline, 0), cost, size)
 
     @contextmanager
     def arriving(self) -> Iterator[None]:

@@ -97,9 +97,9 @@ class Intake:
         """So many more uploads, or less, are about to be here."""
         self._batcher.announce(count)
 
-    def check(self, deadline: float, urgency: int) -> None:
-        """Raise what `submit` would refuse such an upload with, before anything is done for it."""
-        self._batcher.check_open(deadline=deadline, urgency=urgency)
+    def check(self, header: Header, deadline: float, urgency: int) -> None:
+        """Raise what `submit` would refuse such an upload with."""
+        self._batcher.check_open(cost=decode_seconds(header), deadline=deadline, urgency=urgency)
 
     async def submit(self, upload: Upload, deadline: float, urgency: int) -> Answer:
         """The answer to an upload. `deadline` in seconds of CLOCK_MONOTONIC, `urgency` 0 (first) to 7.
@@ -107,18 +107,22 @@ class Intake:
         Raises the errors of `batcher`, `ImageRejected`, `ModelFailed` and `Quarantined`.
         Cancellation: the upload is taken back at whatever stage it is.
         """
-        name, digest = uuid7(), content_hash(upload.body)
-        if digest in self._quarantine:
-            raise Quarantined
+        self._check_quarantine(upload)
+        ticket = self._batcher.enqueue_nowait(
+            upload.body,
+            cost=decode_seconds(upload.header),
+            size=len(upload.body),
+            deadline=deadline,
+            urgency=urgency,
+        )
+        name, digest = uuid7(), content_hash(upload.body)  # after it is accepted: a refusal must be cheap
         try:
-            reply = await self._batcher.submit(
-                upload.body,
-                cost=decode_seconds(upload.header),
-                size=len(upload.body),
-                deadline=deadline,
-                urgency=urgency,
-            )
+            reply = await ticket.wait()
         except RetriesExhausted:
             self._quarantine.add(digest)
             raise
         return Answer(name, digest, self._pool.model.result(), reply)
+
+    def _check_quarantine(self, upload: Upload) -> None:
+        if self._quarantine and content_hash(upload.body) in self._quarantine:
+            raise Quarantined

@@ -22,6 +22,9 @@ class Quarantine:
         if len(self._until) > _AT_MOST:
             self._until.popitem(last=False)
 
+    def __len__(self) -> int:
+        return len(self._until)
+
     def __contains__(self, digest: str) -> bool:
         until = self._until.get(digest)
         return until is not None and self._clock() < until

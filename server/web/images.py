@@ -47,7 +47,6 @@ class Images:
                 deadline = runtime.deadline(uploaded, runtime.promise.slo_s)
             else:
                 deadline = runtime.deadline(request.received, terms.timeout_s)
-            runtime.intake.check(deadline, terms.urgency)  # a refusal must be cheap: nothing else comes before
             upload = Upload(image, read_header(image, runtime.promise.limits))
             reservation.release()  # CORRECTNESS: no await before submit has queued the bytes
             answer = await runtime.intake.submit(upload, deadline, terms.urgency)

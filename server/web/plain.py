@@ -28,10 +28,11 @@ _ID = re.compile(rb"\r\nx-request-id: ?([^\r]*)", re.IGNORECASE)
 
 
 class Upload(NamedTuple):
-    """A plain upload, by its head. `rest`: bytes of its body that are not here yet."""
+    """A plain upload, by its head. `start`: where its body begins; `rest`: bytes of that which are not here yet."""
 
     id: str
     terms: Terms
+    start: int
     rest: int
 
 
@@ -53,12 +54,13 @@ def plain_upload(data: bytes, max_bytes: int) -> Upload | None:
     lengths = _LENGTH.findall(fields)
     if len(lengths) != 1 or fields.lower().count(b"content-length:") != 1 or len(_HOST.findall(fields)) != 1:
         return None
-    rest = end + len(_END) + int(lengths[0]) - len(data)
+    start = end + len(_END)
+    rest = start + int(lengths[0]) - len(data)
     if rest < 0 or int(lengths[0]) > max_bytes or _CONNECTION.search(fields) or (rest and len(data) < _FAST_BYTES):
         return None
     terms = _terms(fields)
     given = _ID.search(fields)
-    return terms and Upload(request_id(given[1] if given else None), terms, rest)
+    return terms and Upload(request_id(given[1] if given else None), terms, start, rest)
 
 
 def _terms(fields: bytes) -> Terms | None:

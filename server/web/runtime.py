@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from batcher import Batcher, Refused, Stats
+from preprocess.header import Header
 from preprocess.limits import Limits
 from server.dispatch.answer import Reply
 from server.dispatch.intake import Intake
@@ -58,13 +59,13 @@ class Runtime:
         """
         return start + within_s - min(self.lag.allowance_s, within_s / 2)
 
-    def would_refuse(self, terms: Terms, before: int) -> Refused | None:
+    def would_refuse(self, header: Header, terms: Terms, before: int) -> Refused | None:
         """What an upload that is here now is refused with, counted as refused; None if it would be accepted. `before`:
         uploads that have been let in and are not in the queue yet."""
         within_s = self.promise.slo_s if terms.timeout_s is None else terms.timeout_s
         deadline = self.deadline(self.now(), within_s) - before * self.intake.pace_s
         try:
-            self.intake.check(deadline, terms.urgency)
+            self.intake.check(header, deadline, terms.urgency)
         except Refused as refused:
             return refused
         return None

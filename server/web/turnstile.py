@@ -12,9 +12,11 @@ from http import HTTPStatus
 import structlog
 
 from batcher import Refused
+from preprocess.errors import ImageError
+from preprocess.header import Header, read_header
 from server.web.errors import code_of, problem_response
 from server.web.metrics import Metrics
-from server.web.plain import Refusal, plain_upload
+from server.web.plain import Refusal, Upload, plain_upload
 from server.web.runtime import Runtime
 
 _ARMED_S = 1.0  # after a refusal
@@ -47,14 +49,21 @@ class Turnstile:
         if self._armed_until <= self._runtime.now() or self._runtime.draining:
             return None
         upload = plain_upload(data, self._max_bytes)
-        if upload is None:
+        header = upload and self._header(data, upload)
+        if upload is None or header is None:
             return None
-        error = self._runtime.would_refuse(upload.terms, self._let_in)
+        error = self._runtime.would_refuse(header, upload.terms, self._let_in)
         if error is None:
             self._let_in_one()
             return None
         self.arm()
         return Refusal(self._respond(error, upload.id), upload.rest)
+
+    def _header(self, data: bytes, upload: Upload) -> Header | None:
+        try:
+            return read_header(memoryview(data)[upload.start :], self._runtime.promise.limits)
+        except ImageError:
+            return None  # a form, or no image: not for this to say
 
     def _let_in_one(self) -> None:
         """CORRECTNESS: the loop reads many connections before a handler runs, and each of them would see the same
