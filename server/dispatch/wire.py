@@ -184,5 +184,5 @@ def _lengths(prefix: bytes | bytearray) -> tuple[int, int]:
 def _message(header: bytes | bytearray) -> AnyMessage:
     try:
         return _decoder.decode(header)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise WireError(f"not a message: {error}") from error
