@@ -185,5 +185,5 @@ def _lengths(prefix: bytes | bytearray) -> tuple[int, int]:
 def _message(header: bytes | memoryview) -> AnyMessage:
     try:
         return _decoder.decode(header)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise WireError(f"not a message: {error}") from error

@@ -135,12 +135,12 @@ class Worker(asyncio.Protocol):
                 self._finish(seq, Failed(ModelFailed(reason)))
             case Skipped(seq):
                 self._finish(seq, Again("skipped"))
-            case Ready():
+            case Ready() if not self.ready.done():
                 self._sit_down(message)
-            case LoadFailed(reason):
+            case LoadFailed(reason) if not self.ready.done():
                 self.ready.set_exception(CannotLoad(reason))
             case _:
-                raise WireError(f"a worker does not send {type(message).__name__}")
+                raise WireError(f"a worker does not send {type(message).__name__}, or not now")
 
     def _finish(self, seq: int, outcome: Result[Reply] | Failed | Again, decode_s: float | None = None) -> None:
         entry = self._entries.pop(seq, None)

@@ -5,16 +5,17 @@ pyproject.toml pins hypercorn exactly; a test fails when what is reached into ha
 
 import asyncio
 import resource
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
 import h11
+import h11._readers as h11_readers
 import hypercorn.asyncio.run as hypercorn_run
 import hypercorn.protocol as hypercorn_protocol
 from hypercorn.asyncio.tcp_server import MAX_RECV, TCPServer
 from hypercorn.asyncio.worker_context import EventWrapper
-from hypercorn.config import Config
+from hypercorn.config import Config, Sockets
 from hypercorn.events import Closed, Event, RawData, Updated
 from hypercorn.protocol.events import Request
 from hypercorn.protocol.h11 import STREAM_ID, H11Protocol
@@ -27,14 +28,27 @@ from server.web.presence import STATE, Presence
 HEAD_BYTES = 16 * 1024  # of one request
 HEAD_S = 10.0  # from the first byte of a request's head to its last
 BACKLOG = 2048
+LINGER_S = 2.0  # in which a client that was refused may see that it was, before it is hung up on
+STALL_S = 10.0  # without a byte being taken by the client
 _NO_CAP = 1 << 62
 _OTHER_FILES = 64  # descriptors kept for everything that is not a client's connection
+_MAX_PARTING = 24  # of them for clients that are being turned away
 TURNED_AWAY = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+
+
+class _Config(Config):
+    """Hypercorn lets every child inherit the listening socket: a worker that held it would keep the port open."""
+
+    def create_sockets(self) -> Sockets:
+        sockets = super().create_sockets()
+        for listener in sockets.insecure_sockets:
+            listener.set_inheritable(False)
+        return sockets
 
 
 def hypercorn_config(listener: int, keep_alive_s: float, graceful_s: float) -> Config:
     """Hypercorn on an inherited listening socket, HTTP/1.1 only."""
-    config = Config()
+    config = _Config()
     config.bind = [f"fd://{listener}"]
     config.alpn_protocols = ["http/1.1"]
     config.backlog = BACKLOG
@@ -58,11 +72,15 @@ class Connections:
         self.slow_heads = 0
         self.turnstile: Callable[[bytes], Refusal | None] = lambda _: None
         """Says what to answer to the first bytes of a request in the place of its parser, if anything."""
+        self.parting = 0
+        """Clients that are being turned away: not among the open ones."""
+        self.max_parting = _MAX_PARTING
         self._idle: set[_Connection] = set()
         self._ending: asyncio.Task[None] | None = None
 
     def guard(self) -> None:
         """Put the rules around every connection that hypercorn makes in this process."""
+        h11_readers._obsolete_line_fold = _refuse_folds
         hypercorn_protocol.H11Protocol = _Http1  # type: ignore[assignment, attr-defined]
         hypercorn_run.TCPServer = partial(_Connection, self)  # type: ignore[assignment, attr-defined]
 
@@ -84,6 +102,22 @@ class Connections:
             connection.end_idle()
 
 
+class _Refused(Event):
+    """The client was told that its request makes no sense, and may still be sending."""
+
+
+class _Gate(EventWrapper):
+    """What a pipelined request waits behind. If the answer before it cannot be written, hypercorn leaves it waiting for
+    good, and with it the connection."""
+
+    broken = False
+
+    async def wait(self) -> None:
+        await super().wait()
+        if self.broken:
+            raise BrokenPipeError
+
+
 class _Http1(H11Protocol):
     """HTTP/1.1 and nothing else: no upgrade to h2c, no HTTP/2 preface on a plain port (both smuggle requests past a
     proxy), no websockets. A response's head goes out with what follows it, in one write."""
@@ -91,6 +125,7 @@ class _Http1(H11Protocol):
     def __init__(self, *args: Any) -> None:  # noqa: ANN401 - hypercorn's own
         super().__init__(*args)
         self._head = b""
+        self.can_read = self.gate = _Gate()
 
     async def _check_protocol(self, event: h11.Request) -> None:
         return None
@@ -111,6 +146,10 @@ class _Http1(H11Protocol):
                 state=self.connection_state,
             )
         )
+
+    async def _send_error_response(self, status_code: int) -> None:
+        await super()._send_error_response(status_code)
+        await self.send(_Refused())
 
     async def _send_h11_event(self, event: H11SendableEvent) -> None:
         try:
@@ -145,6 +184,10 @@ class _Connection(TCPServer):
         if connections.open >= connections.limit:
             connections.turned_away += 1
             self.writer.write(TURNED_AWAY)
+            if connections.parting < connections.max_parting:
+                connections.parting += 1
+                await self._hear_out()
+                connections.parting -= 1
             await self._close()
             return
         connections.open += 1
@@ -160,11 +203,10 @@ class _Connection(TCPServer):
         self._watch_idle(idle=True)
         while not self.reader.at_eof():
             try:
-                data = await self.reader.read(MAX_RECV)
+                if data := await self._turned_away(await self.reader.read(MAX_RECV)):
+                    await self.protocol.handle(RawData(data))
             except OSError:
                 break
-            if data := await self._turned_away(data):
-                await self.protocol.handle(RawData(data))
             self._watch_head(waiting=self._unwanted > 0 or self._is_inside_head())
         self._watch_idle(idle=False)
         self._presence.left()
@@ -200,6 +242,8 @@ class _Connection(TCPServer):
             await self._write(event.data)
         elif isinstance(event, Updated):
             self._watch_idle(event.idle)
+        elif isinstance(event, _Refused):
+            await self._hear_out()
         else:
             await super().protocol_send(event)
 
@@ -209,9 +253,51 @@ class _Connection(TCPServer):
         try:
             self.writer.write(data)
             if self.writer.transport.get_write_buffer_size():
-                await self.writer.drain()
+                await self._drain()
         except (ConnectionError, RuntimeError):
             await self.protocol.handle(Closed())
+            await self._read_no_more()
+
+    async def _read_no_more(self) -> None:
+        http = self.protocol.protocol
+        if isinstance(http, _Http1):
+            http.gate.broken = True
+            await http.gate.set()
+
+    async def _drain(self) -> None:
+        """A client that takes nothing for a while is left, or it would keep its place for ever."""
+        transport = self.writer.transport
+        before = transport.get_write_buffer_size() + 1
+        while transport.get_write_buffer_size() < before:
+            before = transport.get_write_buffer_size()
+            try:
+                async with asyncio.timeout(STALL_S):
+                    await self.writer.drain()
+                return
+            except TimeoutError:
+                pass
+        transport.abort()
+        raise BrokenPipeError
+
+    async def _hear_out(self) -> None:
+        """Hang up in one direction and read on: a client that is still sending would get a reset, not our words."""
+        try:
+            self.writer.write_eof()
+            async with asyncio.timeout(LINGER_S):
+                while await self.reader.read(MAX_RECV):
+                    pass
+        except (OSError, RuntimeError, TimeoutError):
+            pass
+
+    async def _close(self) -> None:
+        self._leave_in_time()
+        await super()._close()
+
+    def _leave_in_time(self) -> None:
+        """What is closed stays open until the client has taken what was written; one that takes nothing is left."""
+        transport = self.writer.transport
+        if transport.get_write_buffer_size():
+            self.loop.call_later(STALL_S, transport.abort)
 
     def _watch_idle(self, idle: bool) -> None:
         """A timer, since hypercorn's task would be made anew for each request, and keep the connection from ending."""
@@ -224,6 +310,7 @@ class _Connection(TCPServer):
 
     def end_idle(self) -> None:
         """Close it: nothing is under way."""
+        self._leave_in_time()
         self.writer.close()  # its reading ends, and with it everything else
 
     def _is_inside_head(self) -> bool:
@@ -250,6 +337,14 @@ class _NoTask:
     async def restart(self, *_: object) -> None: ...
 
     async def stop(self) -> None: ...
+
+
+def _refuse_folds(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """In the place of h11's unfolding of header lines: not all who read the same head see the same header there."""
+    for line in lines:
+        if line[:1] in (b" ", b"\t"):
+            raise h11.LocalProtocolError("folded header line")
+        yield line
 
 
 def _open_files() -> int:

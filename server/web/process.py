@@ -7,6 +7,7 @@ supervisor.
 
 import asyncio
 import gc
+import os
 import signal
 import sys
 from functools import partial
@@ -42,10 +43,12 @@ def main(argv: list[str]) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     logs.configure()
+    listener = int(argv[0])
+    os.set_inheritable(listener, False)  # a worker that held it too would keep the port open after this closed it
     settings = Settings.model_validate_json(read_first_line())
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
-            runner.run(_run(settings, int(argv[0])))
+            runner.run(_run(settings, listener))
         except BaseExceptionGroup as group:
             failed, rest = group.split(PoolFailed)
             if rest or not failed:

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import psutil
 
 START_S = 30.0  # a hang guard
+HTTP_SERVERS = ("hypercorn", "uvicorn")  # both keep the same rules: a test of the wire runs on either
 
 T = TypeVar("T")
 

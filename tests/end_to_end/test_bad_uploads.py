@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.end_to_end.harness import serving
+from tests.end_to_end.harness import HTTP_SERVERS, serving
 from tests.models import dense
 from tests.photos import photo
 from tests.reference import Reference
@@ -20,10 +20,10 @@ def model(tmp_path_factory):
     return dense(tmp_path_factory.mktemp("model") / "small.onnx")
 
 
-@pytest.fixture(scope="module")
-def server(model):
+@pytest.fixture(scope="module", params=HTTP_SERVERS)
+def server(model, request):
     limits = ("--max-image-bytes", str(LIMIT), "--max-pixels", "1000000", "--upload-timeout", "2s")
-    with serving("--workers", "1", "--model", str(model), *limits) as server:
+    with serving("--workers", "1", "--model", str(model), "--http-server", request.param, *limits) as server:
         yield server
 
 

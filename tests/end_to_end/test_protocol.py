@@ -2,15 +2,15 @@
 
 import pytest
 
-from tests.end_to_end.harness import serving
+from tests.end_to_end.harness import HTTP_SERVERS, serving
 from tests.photos import photo
 
 pytestmark = pytest.mark.timeout(120)
 
 
-@pytest.fixture(scope="module")
-def server():
-    with serving("--workers", "1") as server:
+@pytest.fixture(scope="module", params=HTTP_SERVERS)
+def server(request):
+    with serving("--workers", "1", "--http-server", request.param) as server:
         yield server
 
 

@@ -7,15 +7,17 @@ import sys
 import psutil
 import pytest
 
-from tests.end_to_end.harness import serving
+from tests.end_to_end.harness import HTTP_SERVERS, serving
 from tests.photos import photo
 
 pytestmark = pytest.mark.timeout(120)
 
 
-def test_unready_at_once_but_serving_until_the_delay_ends():
+@pytest.mark.parametrize("http", HTTP_SERVERS)
+def test_unready_at_once_but_serving_until_the_delay_ends(http):
     """Between the two a load balancer has time to notice; every answer asks its connection to be closed."""
-    with serving("--workers", "1", "--drain-delay", "1h", "--shutdown-timeout", "2h") as server:
+    delays = ("--drain-delay", "1h", "--shutdown-timeout", "2h")
+    with serving("--workers", "1", "--http-server", http, *delays) as server:
 
         async def run():
             server.process.send_signal(signal.SIGTERM)

@@ -151,7 +151,17 @@ def test_worker_that_goes_before_it_is_ready():
     run(test)
 
 
-@pytest.mark.parametrize("nonsense", [b"\xff" * 64, frame(LOAD), frame(Done(99, 0, 0, 0, 1))])
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        pytest.param(b"\xff" * 64, id="noise"),
+        pytest.param(frame(LOAD), id="what only dispatch says"),
+        pytest.param(frame(Done(99, 0, 0, 0, 1)), id="an image it does not hold"),
+        pytest.param(frame(READY), id="ready twice"),
+        pytest.param(frame(LoadFailed("late")), id="failed after it was ready"),
+        pytest.param(b"\x06\0\0\0\0\0\0\0\x92\xa4\xff\xfe\xfd\xfc", id="a name that is no text"),
+    ],
+)
 def test_worker_that_talks_nonsense_is_cut_off_and_loses_nothing(nonsense):
     """Its connection ends, and what it held waits for another worker."""
 
