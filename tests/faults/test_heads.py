@@ -175,7 +175,7 @@ def test_connections_past_the_limit_are_turned_away_and_those_inside_are_served(
             assert {200} == {(await client.request("GET", "/healthz")).status for client in inside}
             outside = [await server.connect() for _ in range(8)]
             for client in outside:  # as clients do: at once, before they have read anything
-                await client.send("POST", "/v1/images", IMAGE)
+                client.writer.write(post(b"content-length: 1000000", body=bytes(1_000_000)))
             turned_away = [await client.read() for client in outside]
             await inside[0].close()
             while (await health(server)) != 200:
