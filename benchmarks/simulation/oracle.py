@@ -65,7 +65,8 @@ class _Capacity:
         turns = {0.0, *world.slow, *(when for pair in run.down for when in pair)}
         self._starts = sorted(turns)
         self._slopes = [
-            (seats - sum(dies <= start < back for dies, back in run.down)) / world.speed(start) for start in self._starts
+            (seats - sum(dies <= start < back for dies, back in run.down)) / world.speed(start)
+            for start in self._starts
         ]
         self._sums = [0.0]
         for number, slope in enumerate(self._slopes[:-1]):
