@@ -115,11 +115,9 @@ class Batcher(Generic[T, R]):
         order = (urgency, due, next(self._sequence))
         predicted_s = self._admit(now, order, cost, size)
         entry: Entry[T, R] = Entry(item, Oneshot(), now, due, urgency, cost, size, order)
-        if self.estimator.measured:
-            entry.predicted_s = predicted_s
+        self._outlook.accept(entry, predicted_s)
         self._ledger.open(entry)
         self._queue.add(entry)
-        self._outlook.pushed(order)
         self.wake()
         return Ticket(self, entry)
 
@@ -341,7 +339,7 @@ class Batcher(Generic[T, R]):
         for entry in self._queue.first(count):
             self._outlook.ended(entry, max(now, entry.deadline))
             self._drop(
-                entry, "hopeless", "it can no longer be answered in time", self.estimator.alone_s(entry.cost_s, 1)
+                entry, "hopeless", "it can no longer be answered in time", self.estimator.alone_s(entry.cost_s, 0.0, 1)
             )
 
     def _drop(self, entry: Entry[T, R], reason: str, message: str, wait_s: float) -> None:

@@ -71,10 +71,11 @@ class Estimator:
         runs = (full * self.run_s(batch) if full else 0.0) + (self.run_s(rest) if rest else 0.0)
         return self.slowness * self._joined(cost_s, runs)
 
-    def alone_s(self, cost_s: float, count: int) -> float:
-        """Seconds from the start of an item to its answer, in a batch of `count`. Work done beside others shortens
-        the queue, and not the way of one item."""
-        return max(1.0, self.slowness) * (cost_s * self.cost_factor + self.run_s(count))
+    def alone_s(self, cost_s: float, mates_s: float, count: int) -> float:
+        """Seconds from the start of an item to its answer, in a batch of `count`, where the others cost `mates_s`.
+        Work done beside others shortens the queue, and not the way of one item."""
+        own_s = (cost_s + mates_s / max(1, self.beside)) * self.cost_factor
+        return max(1.0, self.slowness) * (own_s + self.run_s(count))
 
     def observe(self, sample: Sample) -> None:
         """A seat was busy for so long, with so much."""

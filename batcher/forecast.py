@@ -1,6 +1,6 @@
 """When an item will be answered: a pure function of what stands before it and of when seats fall free."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from batcher.estimator import Estimator
@@ -20,10 +20,10 @@ def finish_s(free_s: Sequence[float], ahead: Ahead, cost_s: float, work: Estimat
     batch = work.batch
     units = ahead.items // batch
     if units:
-        full = work.work_s(ahead.cost_s, units * batch) / units
-        return start_s(free_s, units, full) + work.alone_s(cost_s, batch)
-    mates_s = ahead.cost_s / max(1, work.beside, len(free_s))
-    return min(free_s) + work.alone_s(cost_s + mates_s, ahead.items + 1)
+        each_s = ahead.cost_s / ahead.items
+        full = work.work_s(each_s * batch, batch)
+        return start_s(free_s, units, full) + work.alone_s(cost_s, each_s * (batch - 1), batch)
+    return min(free_s) + work.alone_s(cost_s, ahead.cost_s / len(free_s), ahead.items + 1)
 
 
 def start_s(free_s: Sequence[float], units: int, unit_s: float) -> float:
@@ -50,14 +50,15 @@ class Place(NamedTuple):
     """Seconds to its deadline."""
 
 
-def late(free_s: Sequence[float], places: Iterable[Place], work: Estimator) -> Iterator[tuple[int, float]]:
+def late(free_s: Sequence[float], places: Sequence[Place], work: Estimator) -> Iterator[tuple[int, float]]:
     """The waiting that will be late if nothing changes, each by its number and predicted finish in seconds. Who is
     late is taken to leave: it delays nobody. All work is a fluid here, since this looks at every one of them."""
     free = sorted(free_s)
     seats, total, ahead_s = 1, free[0], 0.0
     batch = work.batch
     each_s = work.run_s(batch) / batch
-    run_s = work.alone_s(0.0, batch)
+    mean_s = sum(place.cost_s for place in places) / max(1, len(places))
+    run_s = work.alone_s(0.0, mean_s * (batch - 1), batch)
     slowness, factor, beside = work.slowness, work.cost_factor, work.beside
     alone = max(1.0, slowness) * factor
     for number, (cost_s, due_s) in enumerate(places):

@@ -1,7 +1,7 @@
 """What the batcher expects: the one place where queue, seats and measurements become predictions.
 
-It changes nothing but what it has learned: `_estimator` (what work costs), `_margins` (how wrong it was), `_pushed`,
-`_slowness` and `_next_look` (when to look again for entries that have been pushed past their deadlines).
+It changes nothing but what it has learned: `_estimator` (what work costs), `_margins` (how wrong it was), and
+`_pushed`, `_slowness` and `_next_look` (when to look again for entries that have been pushed past their deadlines).
 """
 
 from collections.abc import Sequence
@@ -112,9 +112,11 @@ class Outlook(Generic[T, R]):
             self._margins.learn(entry.urgency, entry.predicted_s, now - entry.arrived - entry.predicted_s)
             entry.predicted_s = None
 
-    def pushed(self, order: Order) -> None:
-        """An entry was added. Where others stand behind it, they may be late now."""
-        self._pushed |= self._queue.has_behind(order)
+    def accept(self, entry: Entry[T, R], predicted_s: float) -> None:
+        """An entry is about to be added. Where others stand behind it, they may be late then."""
+        self._pushed |= self._queue.before(entry.order).items < len(self._queue)
+        if self._estimator.measured:
+            entry.predicted_s = predicted_s
 
     def overdue(self, now: float) -> list[tuple[Entry[T, R], float]]:
         """Entries that will be late, even if all goes better than expected, each with its predicted finish. Empty
@@ -127,7 +129,7 @@ class Outlook(Generic[T, R]):
         self._slowness = self._estimator.slowness
         self._next_look = now + _LOOK_S + _LOOK_EACH_S * len(self._queue)
         entries = list(self._queue)
-        places = (Place(entry.cost_s, self._latest_s(now, entry)) for entry in entries)
+        places = [Place(entry.cost_s, self._latest_s(now, entry)) for entry in entries]
         return [(entries[number], finish) for number, finish in late(self._residuals(now), places, self._estimator)]
 
     def _latest_s(self, now: float, entry: Entry[T, R]) -> float:
@@ -149,7 +151,7 @@ class Outlook(Generic[T, R]):
             aside = self._isolation.seat
             number = self._seats.index(aside) if aside in self._seats else 0
             cost_s = sum(entry.cost_s for entry in self._isolation.suspects)
-            free[number] += suspects * self._estimator.alone_s(cost_s / suspects, 1)
+            free[number] += suspects * self._estimator.alone_s(cost_s / suspects, 0.0, 1)
         return free
 
 

@@ -74,10 +74,6 @@ class WaitingQueue(Generic[T, R]):
         numbers = [start + round(step * (left - 1) / max(1, steps - 1)) for step in range(steps)]
         return [lane.first(1, number)[0] for number in numbers]
 
-    def has_behind(self, order: Order) -> bool:
-        """Whether anything stands behind `order`."""
-        return self.before(order).items < self._count
-
     def first(self, count: int) -> list[Entry[T, R]]:
         """The first `count` entries, in order; they stay inside."""
         found: list[Entry[T, R]] = []

@@ -44,7 +44,7 @@ RULES = {
         why="plain functions on bytes and arrays",
     ),
     "decisions are pure": Rule(
-        ("batcher.scheduler", "batcher.admission"),
+        ("batcher.scheduler", "batcher.admission", "batcher.forecast", "batcher.estimator", "batcher.margins"),
         never=("anyio", "asyncio"),
         why="they are tested as tables, without a loop or a clock",
     ),

@@ -48,7 +48,7 @@ MACHINES = {
         Machine("heavy", 0.0, 0.075, 0.003, 0.5),
         Machine("mobilenet", 0.0, 0.008, 0.003, 0.25),
         Machine("tiny", 0.0, 0.0003, 0.0007, 0.1),
-        Machine("gpu", 0.001, 0.00004, 0.0007, 0.1, max_batch=64, threads=8),
+        Machine("gpu", 0.001, 0.00004, 0.0007, 0.1, max_batch=64, seats=1, threads=4),
         Machine("big-alpha", 0.020, 0.002, 0.0007, 0.5),
     )
 }

@@ -49,8 +49,8 @@ class SimulatedRunner:
         self._busy = world.busy[number]
         self._seat = batcher.attach(self)
         self._seat.grant(self._machine.grant)
-        stages = [self._fill() for _ in range(self._machine.threads)] + [self._device()]
-        self._tasks = [tasks.create_task(stage) for stage in (stages if self._machine.threads else [self._engine()])]
+        stages = [self._engine] if not self._machine.threads else [self._fill] * self._machine.threads + [self._device]
+        self._tasks = [tasks.create_task(stage()) for stage in stages]
 
     def send(self, entries: Sequence[Entry[Job, None]]) -> None:
         self._inbox.extend(entries)

@@ -4,16 +4,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from batcher import Stats
+from batcher import Errors, Stats
+from batcher.margins import BOUNDS_S
 from server.dispatch.answer import Answer
 from server.web.connection import Connections
 
 _RESOURCES = {"/v1/images": "images", "/healthz": "health", "/readyz": "health", "/metrics": "metrics"}
 _REASONS = ("crash", "hang", "memory")
 _STAGES = ("waiting", "running")
+_DROPS = ("overtaken", "hopeless")
 _LATENCY_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0)
 _BATCH = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 _LAG_S = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
@@ -104,10 +106,25 @@ class _StateCollector(Collector):
         yield _counter("slow_heads", "Connections closed for a late request head", source.connections.slow_heads)
         yield _by("expired_images", "Deadlines that passed, by stage", "stage", stats.expired, _STAGES)
         yield _by("cancelled_images", "Images whose client left, by stage", "stage", stats.cancelled, _STAGES)
+        yield _by("dropped_images", "Images accepted and refused after all", "reason", stats.dropped, _DROPS)
+        yield _gauge("slowness", "By what factor work takes longer than was measured at start", stats.slowness)
+        yield _gauge("decode_cost_factor", "By what factor decoding takes longer than expected", stats.cost_factor)
+        yield _errors(stats.prediction_errors)
 
 
 def _latency(registry: CollectorRegistry, name: str, text: str) -> Histogram:
     return Histogram(f"tureen_{name}_seconds", f"{text}, in seconds", buckets=_LATENCY_S, registry=registry)
+
+
+def _errors(errors: Errors) -> Metric:
+    buckets, total = [], 0
+    for bound, count in zip((*map(str, BOUNDS_S), "+Inf"), errors.counts, strict=True):
+        total += count
+        buckets.append((bound, total))
+    text = "Actual less predicted finish, in seconds; positive where the answer came later"
+    family = HistogramMetricFamily("tureen_prediction_error_seconds", text)
+    family.add_metric([], buckets, errors.sum_s)
+    return family
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

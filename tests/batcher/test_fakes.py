@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from tests.fakes import Hang, all_blocked, now, pass_until, virtual_time
+from benchmarks.simulation.virtual import Hang
+from tests.fakes import all_blocked, now, pass_until, virtual_time
 
 
 def test_time_jumps_to_the_next_timer():

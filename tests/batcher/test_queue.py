@@ -46,7 +46,8 @@ def test_a_position_counts_what_stands_before(places, place, number):
     orders = [(*each, index) for index, each in enumerate(places)]
     queue = queue_of(*map(entry, orders))
 
-    assert sum(order < (*place, number) for order in orders) == queue.position((*place, number))
+    ahead = queue.before((*place, number))
+    assert sum(order < (*place, number) for order in orders) == ahead.items
 
 
 def test_the_first_stay_inside():
@@ -93,4 +94,23 @@ def test_the_view_of_those_that_fit():
     second = entry((3, 30.0, 2), deadline=30.0, cost_s=1.0, arrived=5.0)
     beyond = entry((5, 10.0, 1), deadline=10.0, arrived=1.0)
 
-    assert QueueView(3, 88.0, 29.0, 5.0) == queue_of(beyond, second, head).view(2)
+    assert QueueView(3, 88.0, 29.0, 5.0, (88.0, 29.0)) == queue_of(beyond, second, head).view(2)
+
+
+@given(st.lists(PLACES), PLACES, st.integers(0, 30))
+def test_the_cost_before_a_place_is_summed(places, place, served):
+    """Exactly, also when some have been taken from the head."""
+    model = [entry((*each, number), cost_s=float(number)) for number, each in enumerate(places)]
+    queue = queue_of(*model)
+    taken = queue.take(served)
+    left = [each for each in model if each not in taken]
+
+    assert sum(each.cost_s for each in left if each.order < (*place, 0)) == queue.before((*place, 0)).cost_s
+
+
+def test_some_of_those_behind_are_found():
+    """The next and the last of the same urgency, and some between."""
+    entries = [entry((3, float(number), 0)) for number in range(11)]
+    queue = queue_of(*entries, entry((7, 0.0, 0)))
+
+    assert [entries[1], entries[4], entries[7], entries[10]] == queue.behind((3, 0.5, 0), 4)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batcher import Policy, Profile
-from batcher.scheduler import Dispatch, Idle, QueueView, Room, WakeAt, decide
+from batcher.scheduler import Dispatch, Drop, Idle, Pace, QueueView, Room, WakeAt, decide
 
 NOW = 100.0
 NEVER = float("inf")
@@ -95,6 +95,38 @@ def test_without_anything_on_its_way(queue, room, profile, expected):
 def test_with_items_on_their_way(queue, room, arriving, profile, expected):
     """A wait needs a gain, somebody to gain by, and room; it ends at the fixed cost or the latest safe start."""
     assert expected == decide(NOW, queue, room, arriving, POLICY, profile)
+
+
+TRUSTED = Pace(slowness=1.0, fastest=1.0)
+SLOW = Pace(slowness=2.0, fastest=1.0)  # lately half the speed, but once at full
+
+
+def due(*seconds, waiting=None):
+    """Give a queue whose first entries are due in so many seconds; `waiting` in all."""
+    dues = tuple(NOW + each for each in seconds)
+    return QueueView(waiting or len(dues), dues[0], min(dues), NOW, dues)
+
+
+@pytest.mark.parametrize(
+    ("queue", "room", "profile", "pace", "expected"),
+    [
+        pytest.param(due(0.5, 9.0), Room(1, 1), FLAT, TRUSTED, Drop(1), id="late even alone: not started"),
+        pytest.param(due(0.5, 0.9, 9.0), Room(1, 1), FLAT, TRUSTED, Drop(2), id="two of them"),
+        pytest.param(due(1.0), Room(1, 1), FLAT, TRUSTED, Dispatch(1), id="just in time"),
+        pytest.param(due(1.5), Room(1, 1), FLAT, SLOW, Dispatch(1), id="in time only at the fastest: tried"),
+        pytest.param(due(0.5), Room(1, 1), FLAT, Pace(), Dispatch(1), id="too little measured to trust: tried"),
+        pytest.param(due(1.5), Room(1, 1, ready_s=1.0), FLAT, TRUSTED, Drop(1), id="the seat is busy for too long"),
+        pytest.param(
+            due(9.5, *[30.0] * 15), Room(16, 1), PAYS, TRUSTED, Drop(1), id="one in the way of fifteen is given up"
+        ),
+        pytest.param(
+            due(9.5, *[99.0] * 15), Room(16, 1), PAYS, TRUSTED, Dispatch(1), id="there is time for all: nobody is"
+        ),
+    ],
+)
+def test_early_drop(queue, room, profile, pace, expected):
+    """Nothing hopeless is started, and the first are given up where more of the others gain by it."""
+    assert expected == decide(NOW, queue, room, 0, POLICY, profile, pace)
 
 
 QUEUES = st.builds(

@@ -1,0 +1,112 @@
+"""When an item will be answered, from what stands before it: tables of numbers."""
+
+import pytest
+
+from batcher import Profile
+from batcher.estimator import Estimator, Sample
+from batcher.forecast import Ahead, Place, finish_s, late, start_s
+
+
+def work(seconds, max_batch=4, beside=0):
+    """Give an estimator with a profile that has seen each size run once."""
+    profile = Profile()
+    for size, each in seconds.items():
+        profile.observe(size, each)
+    estimator = Estimator(profile, max_batch)
+    estimator.beside = beside
+    return estimator
+
+
+ONE_BY_ONE = {1: 2.0, 2: 4.0}  # 2 s an item, no gain
+BATCHES = {1: 9.0, 4: 12.0}  # 8 s a batch and 1 s an item
+
+
+@pytest.mark.parametrize(
+    ("free", "units", "expected"),
+    [
+        pytest.param([0.0], 0, 0.0, id="an idle seat"),
+        pytest.param([3.0, 1.0], 0, 1.0, id="the first to fall free"),
+        pytest.param([1.0], 3, 7.0, id="one seat: one after the other"),
+        pytest.param([0.0, 0.0], 1, 0.0, id="one before it, two idle seats"),
+        pytest.param([0.0, 0.0], 2, 2.0, id="two before it, two idle seats"),
+        pytest.param([0.0, 1.0], 3, 3.0, id="in turns"),
+        pytest.param([0.0, 50.0], 2, 4.0, id="a seat that hangs takes no part"),
+        pytest.param([0.0, 3.0], 4, 5.0, id="out of step: as a fluid, less half a piece"),
+    ],
+)
+def test_start(free, units, expected):
+    """What stands before it is shared by the seats that fall free in time."""
+    assert expected == start_s(free, units, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "free", "ahead", "cost", "expected"),
+    [
+        pytest.param({}, [0.0], Ahead(9, 0.0), 0.0, 0.0, id="nothing measured"),
+        pytest.param({}, [0.0], Ahead(0, 0.0), 3.0, 3.0, id="nothing measured, a cost of its own"),
+        pytest.param(ONE_BY_ONE, [0.0], Ahead(0, 0.0), 0.5, 2.5, id="alone"),
+        pytest.param(ONE_BY_ONE, [1.0], Ahead(2, 0.0), 0.5, 7.5, id="after a busy seat and two others"),
+        pytest.param(ONE_BY_ONE, [0.0], Ahead(2, 3.0), 0.5, 9.5, id="with the own costs of those before it"),
+        pytest.param(BATCHES, [0.0], Ahead(1, 0.0), 0.0, 10.0, id="in a batch of two"),
+        pytest.param(BATCHES, [0.0], Ahead(4, 0.0), 0.0, 24.0, id="in the second full batch"),
+        pytest.param(BATCHES, [0.0], Ahead(4, 4.0), 1.0, 32.0, id="and its mates' own costs, in line"),
+    ],
+)
+def test_finish(seconds, free, ahead, cost, expected):
+    """The start, its own cost, and its whole batch."""
+    assert expected == pytest.approx(finish_s(free, ahead, cost, work(seconds)))
+
+
+def test_costs_beside_the_batches_delay_only_where_they_are_the_longer():
+    """Two at a time beside a device that is faster: 4 items of 8 s are 16 s, not 12; and 2 s each cost nothing."""
+    slow, fast = Ahead(4, 32.0), Ahead(4, 8.0)
+    device = work(BATCHES, beside=2)
+
+    starts = [
+        finish_s([0.0], ahead, 0.0, device) - device.alone_s(0.0, ahead.cost_s / 4 * 3, 4) for ahead in (slow, fast)
+    ]
+    assert [16.0, 12.0] == starts
+
+
+def test_who_is_late_delays_nobody():
+    """Three wait, 2 s each: the second is due before it can be done; the third then is in time."""
+    places = [Place(0.0, 2.0), Place(0.0, 3.0), Place(0.0, 4.0)]
+
+    assert [(1, 4.0)] == list(late([0.0], places, work(ONE_BY_ONE)))
+
+
+def slowness_after(*seconds):
+    """Give the slowness after items that took so long each, where the profile says 2 s."""
+    estimator = work(ONE_BY_ONE)
+    for each in seconds:
+        estimator.observe(Sample(each, 0.0, 1))
+    return estimator.slowness
+
+
+def test_half_the_speed_is_followed_within_ten_items():
+    """However long it was fast before."""
+    assert 2.0 == slowness_after(*[2.0] * 50, *[4.0] * 10)
+
+
+def test_one_stall_counts_as_twice_the_usual():
+    """An item of 100 s among eight makes the others 1/8 dearer, and is forgotten after eight."""
+    assert [1.125, 1.0] == [slowness_after(*[2.0] * 9, 100.0), slowness_after(*[2.0] * 9, 100.0, *[2.0] * 8)]
+
+
+def test_a_change_that_the_profile_has_seen_too_is_counted_once():
+    """Samples are judged by what the profile says now."""
+    estimator = work(ONE_BY_ONE)
+    for _ in range(30):
+        estimator.profile.observe(1, 4.0)
+        estimator.observe(Sample(4.0, 0.0, 1))
+
+    assert 4.0 == pytest.approx(estimator.work_s(0.0, 1), rel=0.02)
+
+
+def test_own_costs_are_corrected_by_what_they_were():
+    """Half as much again."""
+    estimator = work(ONE_BY_ONE)
+    for _ in range(5):
+        estimator.observe_cost(2.0, 3.0)
+
+    assert 1.5 == pytest.approx(estimator.cost_factor)
