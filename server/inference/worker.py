@@ -12,20 +12,37 @@ import sys
 import threading
 import traceback
 from pathlib import Path
+from queue import SimpleQueue
 from typing import BinaryIO, cast
 
 from preprocess.errors import ImageError
 from preprocess.header import read_header
 from preprocess.limits import Limits
-from server.dispatch.wire import AnyMessage, Drop, Frame, Item, Load, LoadFailed, Ready, Skipped, frame, read_frame
+from server.dispatch.wire import (
+    AnyMessage,
+    Begin,
+    Drop,
+    Frame,
+    Item,
+    Load,
+    LoadFailed,
+    Order,
+    Prepare,
+    Ready,
+    Skipped,
+    Trial,
+    frame,
+    read_frame,
+)
 from server.inference.answer import answerer
+from server.inference.audition import Audition
 from server.inference.card import find_model
+from server.inference.digest import digest
 from server.inference.engine import Engine
 from server.inference.errors import ModelError
 from server.inference.inbox import LARGE_PIXELS, Inbox, Job
-from server.inference.model import Model, open_model
+from server.inference.model import Model, open_model, with_batch
 from server.inference.pipeline import Pipeline
-from server.inference.session import digest
 from server.inference.sizes import slots_beside
 from server.inference.stages import Filler, Runner
 
@@ -60,31 +77,42 @@ def _first_frame(stream: BinaryIO) -> Frame | None:
 def _serve(connection: socket.socket, stream: BinaryIO, load: Load) -> int:
     outbox = Outbox(connection)
     inbox = Inbox()
+    orders: SimpleQueue[Order] = SimpleQueue()
     limits = Limits(max_pixels=load.max_pixels)
     # Before the model is loaded: a parent that dies meanwhile must not leave a worker behind.
-    arguments = (stream, inbox, outbox, limits)
+    arguments = (stream, inbox, orders, outbox, limits)
     threading.Thread(target=_read, args=arguments, name="reader", daemon=True).start()
     try:
-        located = find_model(Path(load.model))
-        model = open_model(located, load.max_batch, load.provider, load.device, load.threads)
+        model = _open(load, orders, outbox)
     except ModelError as error:
         outbox.send(frame(LoadFailed(str(error))))
         return 1
     engine = _engine(model, load, limits, inbox, outbox)
-    outbox.send(frame(_ready(model, load.threads)))
+    outbox.send(frame(_ready(model, load.decoders)))
     engine.run_forever()
     return 0
+
+
+def _open(load: Load, orders: "SimpleQueue[Order]", outbox: "Outbox") -> Model:
+    """The model to serve, after its audition if there is to be one. Raises `ModelError`."""
+    located = find_model(Path(load.model))
+    model = open_model(
+        located, load.max_batch, load.provider, load.device, decoders=load.decoders, threads=load.threads
+    )
+    if load.audition:
+        model = Audition(located, load, model).run(orders, outbox.send)
+    return with_batch(model, load.batch)
 
 
 def _engine(model: Model, load: Load, limits: Limits, inbox: Inbox, outbox: "Outbox") -> Engine | Pipeline:
     filler = Filler(model.session, limits, outbox.send)
     runner = Runner(model.session, answerer(model.output))
     if model.session.pipelined:  # pragma: no cover - on GPUs; tests/server/inference/test_pipeline.py
-        return Pipeline(filler, runner, model.warmth.batch, inbox, outbox.send, threads=load.threads)
+        return Pipeline(filler, runner, model.warmth.batch, inbox, outbox.send, decoders=load.decoders)
     return Engine(filler, runner, model.warmth.batch, inbox, outbox.send)
 
 
-def _ready(model: Model, threads: int) -> Ready:
+def _ready(model: Model, decoders: int) -> Ready:
     batch = model.warmth.batch  # twice that is granted: what runs, and what follows at once
     return Ready(
         name=model.card.name,
@@ -92,7 +120,7 @@ def _ready(model: Model, threads: int) -> Ready:
         digest=digest(model.file),
         input=str(model.session.input),
         provider=model.session.provider,
-        grant=slots_beside(batch, threads) if model.session.pipelined else 2 * batch,
+        grant=slots_beside(batch, decoders) if model.session.pipelined else 2 * batch,
         batch_seconds=model.warmth.profile.sizes,
         output=model.describe(),
     )
@@ -114,11 +142,15 @@ class Outbox:
             os._exit(0)
 
 
-def _read(stream: BinaryIO, inbox: Inbox, outbox: Outbox, limits: Limits) -> None:
+def _read(stream: BinaryIO, inbox: Inbox, orders: "SimpleQueue[Order]", outbox: Outbox, limits: Limits) -> None:
     """The reader's thread: jobs go to the inbox; the end of the socket ends the process, whatever it does."""
     try:
         while (received := read_frame(stream)) is not None:
-            _receive(*received, inbox, outbox, limits)
+            message, payload = received
+            if isinstance(message, Prepare | Trial | Begin):
+                orders.put(message)
+            else:
+                _receive(message, payload, inbox, outbox, limits)
     except ConnectionError:
         pass  # the other end closed while frames of ours were still on their way to it
     except Exception:  # noqa: BLE001 - nothing can be answered any more: say why, and end

@@ -157,7 +157,7 @@ def serving(
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 start_new_session=True,
-                env={**os.environ, **(environ or {})},
+                env={**os.environ, "XDG_CACHE_HOME": folder, **(environ or {})},  # no profiles but a test's
                 preexec_fn=lambda: _limit(limits or {}),
             )
         server = None

@@ -34,15 +34,9 @@ def test_auto_is_the_cpu_where_the_gpu_cannot_be_used(tmp_path):
     assert len(place.why) > 60
 
 
-def test_one_worker_a_cpu_and_one_on_a_gpu():
-    """A second would hold the model a second time."""
-    assert usable_cpus() == Placement("cpu", 0, "").default_workers
-    assert 1 == Placement("cuda", 0, "").default_workers
-
-
-def test_threads_share_the_cpus():
+def test_decoders_share_the_cpus():
     """At least one each."""
     place = Placement("cuda", 0, "")
 
-    assert usable_cpus() == place.threads(1)
-    assert 1 == place.threads(10_000)
+    assert usable_cpus() == place.decoders(1)
+    assert 1 == place.decoders(10_000)
