@@ -12,7 +12,7 @@ import argparse
 import difflib
 import os
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -285,8 +285,8 @@ def load_settings(argv: Sequence[str], environ: Mapping[str, str] | None = None)
 _ALONE_MEANS_ON: Mapping[str, Any] = {"nargs": "?", "const": "on"}  # of a switch's flag
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Give the parser a flag for each setting, under a heading for each topic.
+def add_arguments(parser: argparse.ArgumentParser, only: Collection[str] | None = None) -> None:
+    """Give the parser a flag for each setting, or for those named in `only`, under a heading for each topic.
 
     The flags only collect text: what it means, and whether it is right, `load_settings` says.
     """
@@ -299,7 +299,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for topic in Topic:
         group = parser.add_argument_group(topic.value)
         for setting in SETTINGS.values():
-            if setting.topic is topic:
+            if setting.topic is topic and (only is None or setting.name in only):
                 group.add_argument(
                     setting.flag,
                     dest=setting.name,
