@@ -8,6 +8,7 @@ gain nothing. Whatever goes wrong, there is a layout: the one that needs no meas
 import asyncio
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import structlog
 from msgspec.structs import replace
@@ -48,6 +49,7 @@ async def audition(
         decision = await _measured([one.worker for one in running], loaded, plan)
         for one in running:
             one.started += time.monotonic() - begun  # their replacements will have no audition
+        return decision, await _begin(running, decision.layout)
     except (WorkerLost, TimeoutError) as error:
         await _end(running)
         log.warning("not_measured", reason=str(error) or "a worker hangs")
@@ -55,7 +57,6 @@ async def audition(
     except BaseException:
         await _end(running)
         raise
-    return decision, await _begin(running, decision.layout)
 
 
 def _for_audition(load: Load, layout: Layout) -> Load:
@@ -78,30 +79,61 @@ async def _end(running: Sequence[WorkerProcess]) -> None:
 
 async def _measured(workers: Sequence[Worker], loaded: Sequence[Loaded], plan: Plan) -> Decision:
     begun = time.monotonic()
-    size, open_s = loaded[0].batch, max(one.open_s for one in loaded)
+    size = loaded[0].batch
+    open_s, batch_s = max(one.open_s for one in loaded), max(one.batch_s for one in loaded)
     async with asyncio.timeout(_PATIENCE * _BUDGET_S):
-        rows, left_out = await Contest(workers, size, open_s, plan).run(begun + _BUDGET_S)
+        rows, left_out = await Contest(workers, size, Cost(open_s, batch_s), plan).run(begun + _BUDGET_S)
+    seconds = round(time.monotonic() - begun, 3)
+    log.info("measured", seconds=seconds, rows=[_in_short(row) for row in rows], left_out=left_out or None)
+    return decide(rows, left_out, size, plan)
+
+
+def decide(rows: Sequence[Row], left_out: str, size: int, plan: Plan) -> Decision:
+    """What the trials with batches of `size` come to; `left_out` says why some were not held."""
     chosen = choose(rows, plan.slo_s, size)
-    seconds = time.monotonic() - begun
-    log.info("measured", seconds=round(seconds, 3), rows=[_in_short(row) for row in rows], left_out=left_out or None)
     if not chosen or (left_out and len(rows) == 1):
         return plan.fallback(left_out or "no trial succeeded")
-    others = ", ".join(_in_short(row) for row in rows if row is not chosen)
-    return Decision(chosen.layout, 0, f"measured now: {chosen.rate:.4g} img/s" + (f"; {others}" if others else ""))
+    others = "".join(f"; {_in_short(row)}" for row in rows if row is not chosen)
+    return Decision(chosen.layout, 0, f"measured now: {chosen.rate:.4g} img/s{others}")
 
 
 def _in_short(row: Row) -> str:
     return f"{row.workers}x{row.threads} {row.rate:.4g}"
 
 
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What trials cost, in seconds: to open the model, and to run a batch."""
+
+    open_s: float
+    batch_s: float
+
+    @property
+    def contest_s(self) -> float:
+        """The least with which anything can be compared: two layouts, each with two trials."""
+        return self.challenge_s + 2 * self._trial_s(_SHORTEST_S)
+
+    @property
+    def challenge_s(self) -> float:
+        """A further layout."""
+        return self.open_s + 2 * self._trial_s(_SHORTEST_S)
+
+    @property
+    def second_look_s(self) -> float:
+        """At two layouts."""
+        return 2 * self._trial_s(_SECOND_S)
+
+    def _trial_s(self, shortest_s: float) -> float:
+        return max(shortest_s, _BATCHES * self.batch_s)
+
+
 class Contest:
     """One layout after another, each with the batch size that warming up found."""
 
-    def __init__(self, workers: Sequence[Worker], size: int, open_s: float, plan: Plan) -> None:
-        """`open_s`: seconds it takes to open the model."""
+    def __init__(self, workers: Sequence[Worker], size: int, cost: Cost, plan: Plan) -> None:
         self._workers = workers
         self._size = size
-        self._open_s = open_s
+        self._cost = cost
         self._plan = plan
 
     async def run(self, deadline: float) -> tuple[list[Row], str]:
@@ -109,27 +141,21 @@ class Contest:
         rows: list[Row] = []
         for layout in self._plan.layouts:
             best = choose(rows, self._plan.slo_s, self._size)
-            if time.monotonic() + self._cost_s(best) > deadline:
-                return rows, f"trying {layout} would take longer than {_BUDGET_S:g} s"
+            left_s = deadline - time.monotonic()
+            if left_s < (self._cost.challenge_s if best else self._cost.contest_s):
+                return rows, f"it would take longer than {_BUDGET_S:g} s, which tureen tune takes"
             try:
                 row = await self._attempt(layout)
             except CannotTry as error:
                 log.warning("trial_failed", layout=str(layout), reason=str(error))
                 continue
-            if best and row.rate > best.rate * _HOPELESS:
-                again = await self._time(best)
-                rows[rows.index(best)] = better(best, again)
+            if best and row.rate > best.rate * _HOPELESS and time.monotonic() + self._cost.second_look_s < deadline:
+                rows[rows.index(best)] = better(best, await self._time(best))
                 row = better(row, await self._time(row))
             rows.append(row)
             if choose(rows, self._plan.slo_s, self._size) is not row:
                 break
         return rows, ""
-
-    def _cost_s(self, best: Row | None) -> float:
-        """What a further layout costs, by what the best so far took: the model opened, two trials of each."""
-        if not best:
-            return 0.0
-        return self._open_s + 2 * best.lone_s + 4 * max(_SECOND_S, _BATCHES * best.batch_s)
 
     async def _attempt(self, layout: Layout) -> Row:
         workers = self._workers[: layout.workers]

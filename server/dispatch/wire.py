@@ -100,9 +100,11 @@ class Ready(Message, frozen=True):
 
 
 class Loaded(Message, frozen=True):
-    """From a worker: its audition may begin. `batch` pays, by what warming up found; opening took `open_s`."""
+    """From a worker: its audition may begin. `batch` pays, by what warming up found, and takes the model `batch_s`;
+    opening took `open_s`."""
 
     batch: int
+    batch_s: float
     open_s: float
 
 

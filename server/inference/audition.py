@@ -51,7 +51,9 @@ class Audition:
 
     def run(self, orders: "SimpleQueue[Order]", send: Send) -> Model:
         """Follow orders until one says with which model to serve. Raises `ModelError` if that cannot be."""
-        send(frame(Loaded(self._model.warmth.batch, self._model.session.open_s)))
+        warmth = self._model.warmth
+        batch_s = warmth.profile.seconds(warmth.batch) or 0.0
+        send(frame(Loaded(warmth.batch, batch_s, self._model.session.open_s)))
         while not isinstance(order := orders.get(), Begin):
             send(frame(self._follow(order)))
         return self._chosen(order.threads)

@@ -99,6 +99,11 @@ class Server:
         return {name: float(value) for name, value in lines}
 
 
+def before_all(folder: Path) -> str:
+    """A PYTHONPATH with `folder` before what there is, so that a working copy tests itself."""
+    return os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
+
+
 def _runs(process: psutil.Process, module: str) -> bool:
     try:
         return module in process.cmdline()
