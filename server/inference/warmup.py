@@ -127,10 +127,10 @@ def _time_if_it_fits(session: Session, count: int, stop: float) -> float | None:
 
 
 def _time(session: Session, count: int, stop: float) -> float:
-    """The shortest of a few runs: whatever disturbs a run makes it longer. After `stop` no further run is begun."""
+    """The shortest of a few runs: whatever disturbs a run makes it longer. At most one of them ends after `stop`."""
     first = _once(session, count)
     times: list[float] = []
-    while _another(times) and time.monotonic() + first <= stop:
+    while _another(times) and time.monotonic() + min(times, default=0.0) <= stop:
         times.append(_once(session, count))
     return min(times, default=first)
 
