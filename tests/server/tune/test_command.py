@@ -61,7 +61,7 @@ def test_serve_starts_with_what_tune_found(tuned):
     ran, folder = tuned
     (chosen,) = re.findall(r"^(\d+) workers? of (\d+) threads? .* chosen$", ran.stdout, re.MULTILINE)
 
-    with serving("--profile-dir", str(folder)) as server:
+    with serving("--profile-dir", str(folder), measured=True) as server:
         event = layout_event(server.log)
 
     assert tuple(map(int, chosen)) == (event["workers"], event["threads"])
@@ -71,7 +71,7 @@ def test_serve_starts_with_what_tune_found(tuned):
 
 def test_serve_without_a_profile_measures_and_says_so():
     """Also where profiles can neither be read nor written: the folder is no folder."""
-    with serving("--profile-dir", "/proc/version/x") as server:
+    with serving("--profile-dir", "/proc/version/x", measured=True) as server:
         event = layout_event(server.log)
         workers = len(server.workers)
 
@@ -82,7 +82,7 @@ def test_serve_without_a_profile_measures_and_says_so():
 def test_what_is_asked_for_wins_over_a_profile(tuned):
     """And is not measured."""
     _, folder = tuned
-    with serving("--profile-dir", str(folder), "--workers", "1", "--threads", "2") as server:
+    with serving("--profile-dir", str(folder), "--workers", "1", "--threads", "2", measured=True) as server:
         event = layout_event(server.log)
 
     assert (1, 2, "as asked") == (event["workers"], event["threads"], event["why"])
