@@ -143,7 +143,7 @@ class Contest:
             best = choose(rows, self._plan.slo_s, self._size)
             left_s = deadline - time.monotonic()
             if left_s < (self._cost.challenge_s if best else self._cost.contest_s):
-                return rows, f"it would take longer than {_BUDGET_S:g} s, which tureen tune takes"
+                return rows, f"it would take longer than {_BUDGET_S:g} s; tureen tune has the time"
             try:
                 row = await self._attempt(layout)
             except CannotTry as error:

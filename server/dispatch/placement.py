@@ -104,7 +104,9 @@ def _remembered(wish: Wish, provider: str) -> Decision | None:
 
 
 def from_profile(profile: Profile, wish: Wish) -> Decision | None:
-    """The best it has of what the settings leave open; None if it has none."""
+    """The best it has of what the settings leave open; None if it has none, or was not made for that."""
+    if not profile.asked.includes(wish.asked):
+        return None
     rows = [row for row in profile.rows if wish.asked.allows(row.layout)]
     if not (row := choose(rows, wish.slo_s, wish.max_batch)):
         return None

@@ -99,7 +99,14 @@ def _save(options: Options, subject: Subject, findings: Findings, chosen: Row, o
             draw(options.plot, f"{subject.name} on {subject.key.cpu}", findings.rows, chosen)
         except OSError as error:
             return _fail(f"plot = {str(options.plot)!r}: cannot be written: {error.strerror}")
-    profile = file.Profile(name=subject.name, when=file.now(), key=subject.key, rows=tuple(findings.rows))
+    profile = file.Profile(
+        name=subject.name,
+        when=file.now(),
+        key=subject.key,
+        workers=options.settings.workers,
+        threads=options.settings.threads,
+        rows=tuple(findings.rows),
+    )
     folder = options.settings.profile_folder
     try:
         path = file.write(folder, profile)

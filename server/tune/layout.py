@@ -49,6 +49,10 @@ class Asked:
     workers: int | None = None
     threads: int | None = None
 
+    def includes(self, other: "Asked") -> bool:
+        """Whether who asks `other` asks for nothing but what this leaves open."""
+        return self.workers in (None, other.workers) and self.threads in (None, other.threads)
+
     def allows(self, layout: Layout) -> bool:
         return self.workers in (None, layout.workers) and self.threads in (None, layout.threads)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from server.tune.layout import Row
+from server.tune.layout import Asked, Row
 from server.tune.machine import Key, differences
 
 FORMAT = 1
@@ -31,7 +31,15 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """The model's, for people: what counts is its digest."""
     when: str
     key: Key
+    workers: int | None = None
+    """What was measured is only layouts of so many workers, as asked."""
+    threads: int | None = None
+    """Likewise."""
     rows: tuple[Row, ...]
+
+    @property
+    def asked(self) -> Asked:
+        return Asked(self.workers, self.threads)
 
     @property
     def date(self) -> str:

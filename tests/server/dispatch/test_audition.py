@@ -86,7 +86,7 @@ def test_what_would_take_too_long_is_not_begun(cost):
     """Neither batches of 400 ms nor a model that takes 2.9 s to open can be compared within 3 s."""
     rows, left_out, workers = contest({1: 0.04}, cost=cost, budget_s=3.0)
 
-    assert ([], [], "it would take longer than 3 s, which tureen tune takes") == (rows, workers[0].tried, left_out)
+    assert ([], [], "it would take longer than 3 s; tureen tune has the time") == (rows, workers[0].tried, left_out)
 
 
 def test_second_look_counts_if_it_is_better():

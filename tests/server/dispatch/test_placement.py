@@ -130,6 +130,18 @@ def test_profile_decides_what_is_left_open(how, expected):
     assert expected == (decision and (decision.layout, decision.batch))
 
 
+@pytest.mark.parametrize(
+    ("made_for", "how", "used"),
+    [({}, {}, True), ({}, {"workers": 2}, True), ({"workers": 2}, {}, False), ({"workers": 2}, {"workers": 2}, True),
+     ({"threads": 1}, {"workers": 2}, False)],
+)  # fmt: skip
+def test_profile_of_some_layouts_counts_only_for_who_asks_for_those(made_for, how, used):
+    """What `tureen tune --workers 2` did not look at may be better."""
+    profile = file.Profile(name="m", when="2026-11-25", key=key_for("ab", "cpu"), rows=ROWS, **made_for)
+
+    assert used == bool(from_profile(profile, wish(**how)))
+
+
 def test_stale_profile_is_ignored_and_one_line_says_why(profiles):
     """It was measured with another number of CPUs."""
     (path,) = profiles.iterdir()
