@@ -75,14 +75,14 @@ async def _measure(options: Options, subject: Subject, bar: Bar) -> Findings:
     load = Load(model=str(subject.path), max_batch=settings.max_batch, max_pixels=settings.max_pixels, provider="cpu")
     asked = Asked(settings.workers, settings.threads)
     layouts = (full if options.quick else every)(usable_cpus(), asked)
-    return await Tuner(load, settings.slo, options.budget_s, bar.show).measure(layouts)
+    return await Tuner(load, settings.slo, options.budget_s, bar.show).measure(layouts, 1 if options.quick else 2)
 
 
 def _conclude(options: Options, subject: Subject, findings: Findings) -> int:
     slo_s, max_batch = options.settings.slo, options.settings.max_batch
     chosen = choose(findings.rows, slo_s, max_batch)
     if not chosen:
-        reasons = dict.fromkeys(reason for _, reason in findings.lost)
+        reasons = dict.fromkeys(findings.lost.values())
         return _fail(f"{subject.path} cannot be tuned: {'; '.join(reasons)}")
     out = _console()
     out.print(f"{subject.name} on {subject.key.cpu}, {subject.key.cpus} CPUs\n", markup=False)

@@ -31,7 +31,21 @@ class Findings:
     """What was measured, and what was not, with the reason."""
 
     rows: list[Row] = field(default_factory=list)
-    lost: list[tuple[Layout, str]] = field(default_factory=list)
+    failed: dict[Layout, str] = field(default_factory=dict)
+
+    def add(self, row: Row) -> None:
+        """Another look at the same counts where it is better."""
+        for index, known in enumerate(self.rows):
+            if (known.layout, known.batch) == (row.layout, row.batch):
+                self.rows[index] = better(known, row)
+                return
+        self.rows.append(row)
+
+    @property
+    def lost(self) -> dict[Layout, str]:
+        """Layouts without a row, and why."""
+        there = {row.layout for row in self.rows}
+        return {layout: reason for layout, reason in self.failed.items() if layout not in there}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,23 +71,26 @@ class Tuner:
         self._batcher: Batcher[bytes, Reply] = Batcher()  # a worker belongs to one; nothing is ever submitted
         self._spent_s = 0.0
 
-    async def measure(self, layouts: Sequence[Layout]) -> Findings:
-        """Measure them in this order. What fails in one layout costs that one.
+    async def measure(self, layouts: Sequence[Layout], rounds: int) -> Findings:
+        """Measure them in this order, `rounds` times: what disturbs one look seldom disturbs one much later.
 
-        Cancellation: ends all processes.
+        What fails in one layout costs that one. Cancellation: ends all processes.
         """
         findings = Findings()
-        for done, layout in enumerate(layouts):
+        visits = [*layouts] * rounds
+        for done, layout in enumerate(visits):
             left_s = self._budget_s - self._spent_s
             if left_s <= 0:
-                findings.lost.append((layout, f"no time was left of {self._budget_s:g} s"))
-                continue
-            share_s = left_s / (len(layouts) - done)
-            try:
-                await self._layout(layout, share_s, done / len(layouts), findings)
-            except (CannotLoad, CannotTry, WorkerLost, TimeoutError) as error:
-                findings.lost.append((layout, str(error) or "it does not answer"))
+                findings.failed.setdefault(layout, f"no time was left of {self._budget_s:g} s")
+            elif layout not in findings.lost:  # what failed once is not tried again
+                await self._visit(layout, left_s / (len(visits) - done), done / len(visits), findings)
         return findings
+
+    async def _visit(self, layout: Layout, share_s: float, done: float, findings: Findings) -> None:
+        try:
+            await self._layout(layout, share_s, done, findings)
+        except (CannotLoad, CannotTry, WorkerLost, TimeoutError) as error:
+            findings.failed[layout] = str(error) or "it does not answer"
 
     async def _layout(self, layout: Layout, share_s: float, done: float, findings: Findings) -> None:
         running: list[WorkerProcess] = []
@@ -107,7 +124,7 @@ class Tuner:
                 tried = await run_together(workers, layout.threads, size, allowed.trial(each_s * size))
                 looks.append(row_of(layout, size, tried, lone.batch_s, sum(one.resident_bytes for one in running)))
             row = better(*looks)
-            findings.rows.append(row)
+            findings.add(row)
             idle = 0 if row.rate > best * _GAIN else idle + 1
             best, each_s = max(best, row.rate), row.batch_s / size
             size = _next(size, self._load.max_batch)

@@ -57,7 +57,9 @@ def add_all_arguments(parser: argparse.ArgumentParser) -> None:
         help="an .onnx file or a model folder; default: the demo model; TUREEN_MODEL",
     )  # fmt: skip
     parser.add_argument(
-        "--quick", action="store_true", help=f"a first look: --budget {_QUICK_S:g}s, and only layouts that use all CPUs"
+        "--quick",
+        action="store_true",
+        help=f"a first look: --budget {_QUICK_S:g}s, only layouts that use all CPUs, each once",
     )
     parser.add_argument(
         "--budget", metavar="DURATION", help=f"time for all of it, the loading of models apart; default: {_BUDGET_S:g}s"

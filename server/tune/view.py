@@ -48,7 +48,7 @@ def show_table(out: Console, findings: Findings, chosen: Row, slo_s: float) -> N
     for row in findings.rows:
         table.add_row(*cells(row, chosen, slo_s), style="bold" if row is chosen else "")
     out.print(table)
-    for layout, reason in findings.lost:
+    for layout, reason in findings.lost.items():
         out.print(f"{layout}: not measured: {reason}", style="yellow", markup=False)
 
 
