@@ -5,6 +5,7 @@ which is also how it notices that its parent has died. Signals of the terminal a
 the whole process group and are not for it: it ends when its parent is done with it.
 """
 
+import ctypes
 import os
 import signal
 import socket
@@ -101,7 +102,16 @@ def _open(load: Load, orders: "SimpleQueue[Order]", outbox: "Outbox") -> Model:
     )
     if load.audition:
         model = Audition(located, load, model).run(orders, outbox.send)
+    _give_back_memory()
     return with_batch(model, load.batch)
+
+
+def _give_back_memory() -> None:
+    """What opening took for a while, and closed sessions had, goes back to the system, where glibc can be told so."""
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (OSError, AttributeError):  # not glibc
+        pass
 
 
 def _engine(model: Model, load: Load, limits: Limits, inbox: Inbox, outbox: "Outbox") -> Engine | Pipeline:
