@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from server import inspection
 from server.bench import options as bench
 from server.settings import SettingsError, add_arguments, load_settings
+from server.tune import options as tune
 
 USAGE_ERROR = 2  # what argparse exits with, too
 
@@ -24,6 +25,7 @@ example:
   tureen serve                                         start with the demo model
   curl --data-binary @photo.jpg http://127.0.0.1:8080/v1/images
   tureen inspect food.onnx                             how a model of yours would be served
+  tureen tune food.onnx                                how this machine serves it best
 
 `tureen COMMAND --help` tells more.
 """
@@ -89,11 +91,20 @@ def _bench(argv: Sequence[str]) -> int:
     return command.run(argv)
 
 
+def _tune(argv: Sequence[str]) -> int:
+    from server.tune import command
+
+    return command.run(argv)
+
+
 # A further sub-command is one more line here.
 COMMANDS: Mapping[str, Command] = {
     "serve": Command("answer images over HTTP", ABOUT_SERVE, EXAMPLES_SERVE, add_arguments, _serve),
     "inspect": Command(
         "say how a model will be served", ABOUT_INSPECT, EXAMPLES_INSPECT, inspection.add_arguments, inspection.run
+    ),
+    "tune": Command(
+        "measure how a model is served best here", tune.ABOUT, tune.EXAMPLES, tune.add_all_arguments, _tune
     ),
     "bench": Command(
         "measure a server: is its promise kept?", bench.ABOUT, bench.EXAMPLES, bench.add_arguments, _bench

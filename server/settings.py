@@ -11,18 +11,15 @@ environment itself.
 import argparse
 import difflib
 import os
-import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn, TypeAlias
+from typing import Annotated, Any, NoReturn
 
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -31,7 +28,20 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
-from server.units import COUNT, DURATION, HOUR, MB, MINUTE, PIXELS, SIZE, SWITCH, Kind
+from server.setting_values import (
+    Bytes,
+    Count,
+    Folder,
+    Host,
+    HttpServer,
+    Model,
+    OnOff,
+    OptionalCount,
+    Pixels,
+    Provider,
+    Seconds,
+)
+from server.units import HOUR, MB, MINUTE, SIZE, SWITCH, Kind
 
 __all__ = ["SETTINGS", "Setting", "Settings", "SettingsError", "Topic", "add_arguments", "load_settings"]
 
@@ -45,58 +55,6 @@ class SettingsError(Exception):
         self.problems = tuple(problems)
         count = "1 setting is" if len(self.problems) == 1 else f"{len(self.problems)} settings are"
         super().__init__("\n  ".join((f"tureen: {count} wrong:", *self.problems)))
-
-
-# ---- What a value may be ----
-
-
-HOST = Kind("HOST", "an IP address or a host name", "127.0.0.1, 0.0.0.0 or ::")
-MODEL = Kind("PATH", "an .onnx file or a model folder, which must exist")
-PROVIDER = Kind("NAME", "auto, cpu or cuda")
-HTTP_SERVER = Kind("NAME", "hypercorn, or uvicorn where its extra is installed (pip install 'tureen[uvicorn]')")
-
-
-def _read_host(given: object) -> str:
-    # "" would mean every interface: nobody may open a server to the network by leaving a variable empty.
-    if not isinstance(given, str) or not re.fullmatch(r"[^\s/]+", given):
-        raise ValueError("that is neither")
-    return given
-
-
-def _read_model(given: object) -> str | None:
-    if given is None:
-        return None
-    if not isinstance(given, str | Path) or not str(given):
-        raise ValueError("that is no path")
-    # Absolute, so that it means the same in every process; links are kept, so that "current" may be switched.
-    path = Path(given).absolute()
-    if not os.path.exists(path):
-        raise ValueError(f"there is no {path}")
-    if path.suffix != ".onnx" and not os.path.isdir(path):
-        raise ValueError("that file's name does not end in .onnx")
-    return str(path)  # pydantic makes the Path, and refuses one where it reads JSON
-
-
-def _read_http_server(given: object) -> object:
-    if given == "uvicorn" and not (find_spec("uvicorn") and find_spec("httptools")):
-        raise ValueError("it is not installed")
-    return given
-
-
-def _read_workers(given: object) -> float | None:
-    return None if given is None else COUNT.read(given)
-
-
-Count: TypeAlias = Annotated[int, BeforeValidator(COUNT.read), COUNT]
-Seconds: TypeAlias = Annotated[float, BeforeValidator(DURATION.read), DURATION]
-Bytes: TypeAlias = Annotated[int, BeforeValidator(SIZE.read), SIZE]
-Pixels: TypeAlias = Annotated[int, BeforeValidator(PIXELS.read), PIXELS]
-OnOff: TypeAlias = Annotated[bool, BeforeValidator(SWITCH.read), SWITCH]
-Host: TypeAlias = Annotated[str, BeforeValidator(_read_host), HOST]
-Model: TypeAlias = Annotated[Path | None, BeforeValidator(_read_model), MODEL]
-Provider: TypeAlias = Annotated[Literal["auto", "cpu", "cuda"], PROVIDER]
-HttpServer: TypeAlias = Annotated[Literal["hypercorn", "uvicorn"], BeforeValidator(_read_http_server), HTTP_SERVER]
-Workers: TypeAlias = Annotated[int | None, BeforeValidator(_read_workers), COUNT]
 
 
 # ---- The list ----
@@ -140,8 +98,14 @@ class Settings(BaseModel):
     model: Annotated[Model, Topic.MODEL, _Words(default="the demo model")] = Field(None, description="what answers")
     provider: Annotated[Provider, Topic.MODEL] = Field("auto", description="what computes")
     device: Annotated[Count, Topic.MODEL] = Field(0, ge=0, le=1023, description="index of the GPU, where one computes")
-    workers: Annotated[Workers, Topic.MODEL, _Words(default="one for each usable CPU, or one on a GPU")] = Field(
-        None, ge=1, description="inference processes"
+    workers: Annotated[OptionalCount, Topic.MODEL, _Words(default="what was measured to be best, or one on a GPU")] = (
+        Field(None, ge=1, description="inference processes")
+    )
+    threads: Annotated[OptionalCount, Topic.MODEL, _Words(default="what was measured to be best")] = Field(
+        None, ge=1, le=1024, description="threads with which each of them runs the model on a CPU"
+    )
+    profile_dir: Annotated[Folder, Topic.MODEL, _Words(default="tureen in $XDG_CACHE_HOME, or ~/.cache/tureen")] = (
+        Field(None, description="where tureen tune leaves what it measured, and tureen serve finds it")
     )
     max_batch: Annotated[Count, Topic.MODEL] = Field(
         32, ge=1, le=1024, description="images in the largest batch (measurement decides the size up to it)"
@@ -201,6 +165,11 @@ class Settings(BaseModel):
         if value < largest:
             raise ValueError(f"max_image_bytes is {SIZE.show(largest)}")
         return value
+
+    @property
+    def profile_folder(self) -> Path:
+        """`profile_dir`, or where it is if nobody says."""
+        return self.profile_dir or Path(os.path.expanduser("~/.cache/tureen"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,10 +266,11 @@ def load_settings(argv: Sequence[str], environ: Mapping[str, str] | None = None)
     Raises:
         SettingsError: if anything is unknown, unreadable or outside its rule. It lists all that is wrong.
     """
+    environ = os.environ if environ is None else environ
     flags = _from_flags(argv)
-    variables = _from_variables(os.environ if environ is None else environ)
+    variables = _from_variables(environ)
     config = flags.given.get("config") or variables.given.get("config")
-    layers = (flags, variables, _from_file(config) if config else _Layer())
+    layers = (flags, variables, _from_file(config) if config else _Layer(), _from_system(environ))
     given = [{name: layer.given[name] for name in layer.given if name != "config"} for layer in layers]
     problems = [problem for layer in layers for problem in layer.problems]
     try:
@@ -315,8 +285,8 @@ def load_settings(argv: Sequence[str], environ: Mapping[str, str] | None = None)
 _ALONE_MEANS_ON: Mapping[str, Any] = {"nargs": "?", "const": "on"}  # of a switch's flag
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Give the parser a flag for each setting, under a heading for each topic.
+def add_arguments(parser: argparse.ArgumentParser, only: Collection[str] | None = None) -> None:
+    """Give the parser a flag for each setting, or for those named in `only`, under a heading for each topic.
 
     The flags only collect text: what it means, and whether it is right, `load_settings` says.
     """
@@ -329,7 +299,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for topic in Topic:
         group = parser.add_argument_group(topic.value)
         for setting in SETTINGS.values():
-            if setting.topic is topic:
+            if setting.topic is topic and (only is None or setting.name in only):
                 group.add_argument(
                     setting.flag,
                     dest=setting.name,
@@ -403,6 +373,13 @@ def _from_file(config: _Given) -> _Layer:
             if key not in SETTINGS
         ],
     )
+
+
+def _from_system(environ: Mapping[str, str]) -> _Layer:
+    """What the system's own conventions say, after all that was said to us."""
+    if not os.path.isabs(cache := environ.get("XDG_CACHE_HOME", "")):  # its specification: others are ignored
+        return _Layer()
+    return _Layer({"profile_dir": _Given(os.path.join(cache, "tureen"), "variable XDG_CACHE_HOME")})
 
 
 def _did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -53,6 +53,11 @@ RULES = {
         never=("server.web", "starlette", "hypercorn", "h11"),
         why="every front end, not only HTTP, uses it",
     ),
+    "tune runs no model itself": Rule(
+        ("server.tune",),
+        never=("server.web", "starlette", "hypercorn", "h11", "onnxruntime", "PIL", "server.inference.model"),
+        why="what is measured is workers, as they serve",
+    ),
     "inference knows no HTTP": Rule(
         ("server.inference",),
         never=("server.web", "server.cleanup", "starlette", "hypercorn", "h11"),

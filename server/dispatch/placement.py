@@ -1,7 +1,10 @@
-"""Where the workers compute: settled once, before any of them starts, and the same for all.
+"""Where and in which layout the workers compute: settled before any of them serves, and the same for all.
 
 `auto` asks a process of its own, since finding out loads CUDA, which no process that serves should have to
 carry for nothing. A worker is then told `cpu` or `cuda`, and fails rather than take another.
+
+The layout (how many workers, of how many threads) is what was asked for; else what `tureen tune` has measured; else
+it is left open, for auditions to decide (server/dispatch/audition.py).
 """
 
 import asyncio
@@ -11,8 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import structlog
+
 from server.cpus import usable_cpus
 from server.gpus import may_have_gpu
+from server.tune.layout import Asked, Layout, choose, default, full
+from server.tune.profile import Profile, ProfileError
+from server.tune.recall import recall
+
+log = structlog.stdlib.get_logger("tureen.layout")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +33,84 @@ class Placement:
     device: int
     why: str
 
-    @property
-    def default_workers(self) -> int:
-        """One a CPU. On a GPU one: each would hold the model and a CUDA context of its own."""
-        return usable_cpus() if self.provider == "cpu" else 1
-
-    def threads(self, workers: int) -> int:
+    def decoders(self, workers: int) -> int:
         """How many images each of `workers` decodes at a time beside a GPU: together one a CPU."""
         return max(1, usable_cpus() // workers)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A layout, the images in a batch (0: as warming up finds), and in a few words why."""
+
+    layout: Layout
+    batch: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A decision, or the layouts that are left to try, the first of which needs no reason."""
+
+    decision: Decision | None
+    layouts: tuple[Layout, ...] = ()
+    slo_s: float = 1.0
+
+    @property
+    def workers(self) -> int:
+        """How many to start."""
+        return (self.decision.layout if self.decision else self.layouts[0]).workers
+
+    def fallback(self, reason: str) -> Decision:
+        """What is served with where trying came to nothing."""
+        return Decision(self.layouts[0], 0, f"not measured: {reason}")
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the settings say about the layout."""
+
+    asked: Asked
+    model: Path
+    profiles: Path
+    """The folder that profiles are in."""
+    slo_s: float
+    max_batch: int
+
+
+async def lay_out(wish: Wish, place: Placement) -> Plan:
+    """The layout, or what is left open of it."""
+    if place.provider == "cuda":
+        workers = wish.asked.workers or 1  # each would hold the model and a CUDA context of its own
+        return Plan(Decision(Layout(workers, 1), 0, "as asked" if wish.asked.workers else "one on a GPU"))
+    cpus = usable_cpus()
+    if wish.asked.workers and wish.asked.threads:
+        return Plan(Decision(default(cpus, wish.asked), 0, "as asked"))
+    if decision := await asyncio.to_thread(_remembered, wish, place.provider):
+        return Plan(decision)
+    layouts = full(cpus, wish.asked)
+    if len(layouts) > 1:
+        return Plan(None, layouts, wish.slo_s)
+    return Plan(Decision(layouts[0], 0, "as asked" if wish.asked != Asked() else "there is one CPU"))
+
+
+def _remembered(wish: Wish, provider: str) -> Decision | None:
+    """What a profile says; one that does not count is reported, and makes no difference."""
+    try:
+        profile = recall(wish.profiles, wish.model, provider)
+    except ProfileError as error:
+        log.warning("profile_ignored", reason=str(error))
+        return None
+    return from_profile(profile, wish) if profile else None
+
+
+def from_profile(profile: Profile, wish: Wish) -> Decision | None:
+    """The best it has of what the settings leave open; None if it has none, or was not made for that."""
+    if not profile.asked.includes(wish.asked):
+        return None
+    rows = [row for row in profile.rows if wish.asked.allows(row.layout)]
+    if not (row := choose(rows, wish.slo_s, wish.max_batch)):
+        return None
+    return Decision(row.layout, row.batch, f"from the profile of {profile.date}")
 
 
 async def settle(asked: Literal["auto", "cpu", "cuda"], device: int, devices: Path = Path("/dev")) -> Placement:

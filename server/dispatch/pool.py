@@ -3,14 +3,18 @@
 import asyncio
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+import msgspec
 import structlog
 
 from batcher import Batcher
 from server.dispatch.answer import ModelInfo, Reply
+from server.dispatch.audition import audition
+from server.dispatch.placement import Decision, Plan
 from server.dispatch.process import WorkerProcess
 from server.dispatch.watch import Verdict, watch
 from server.dispatch.wire import Load
@@ -47,35 +51,56 @@ class Death:
 
 
 class Pool:
-    """Keeps `size` workers alive while it is entered; leaving it ends them.
+    """Keeps workers alive while it is entered; leaving it ends them. How many, the plan says, or its auditions.
 
     A worker that dies is replaced, after a pause that doubles while lives are futile. A model that cannot be
     loaded, or five futile lives in a row, raise `PoolFailed` out of the pool's task group, which cancels whoever
     entered it.
     """
 
-    def __init__(self, batcher: Batcher[bytes, Reply], load: Load, size: int, max_growth: int) -> None:
-        """`max_growth`: bytes by which a worker may outgrow what it was when ready before it is replaced."""
+    def __init__(self, batcher: Batcher[bytes, Reply], load: Load, plan: Plan, max_growth: int) -> None:
+        """`load`: all but the layout, which `plan` gives. `max_growth`: bytes by which a worker may outgrow what it
+        was when ready before it is replaced."""
         self._batcher = batcher
         self._load = load
-        self._size = size
+        self._plan = plan
+        self._size = plan.workers
         self._max_growth = max_growth
         self._tasks = asyncio.TaskGroup()
         self._keepers: list[asyncio.Task[None]] = []
         self._start_s = 0.0
         self.restarts: Counter[str] = Counter()
         self.model: asyncio.Future[ModelInfo] = asyncio.get_running_loop().create_future()
+        self.decision: asyncio.Future[Decision] = asyncio.get_running_loop().create_future()
 
     @property
     def size(self) -> int:
-        """How many workers there should be."""
+        """How many workers there should be; as long as that is not decided, how many are started."""
         return self._size
 
-    async def _keep(self, number: int) -> None:
-        """Keep one worker alive for good."""
+    async def _bring_up(self) -> None:
+        """Decide on the layout and keep as many workers as that says: those of the audition, if there was one."""
+        running: Sequence[WorkerProcess] = ()
+        if not (decision := self._plan.decision):
+            try:
+                decision, running = await audition(self._batcher, self._load, self._plan, _LONGEST_START_S)
+            except CannotLoad as error:
+                raise PoolFailed(str(error)) from error
+        log.info("layout", workers=decision.layout.workers, threads=decision.layout.threads, why=decision.why)
+        self._size = decision.layout.workers
+        self._load = msgspec.structs.replace(self._load, threads=decision.layout.threads, batch=decision.batch)
+        self.decision.set_result(decision)
+        first = [*running, *[None] * (self._size - len(running))]
+        self._keepers += [
+            self._tasks.create_task(self._keep(*one), name=f"worker {one[0]}") for one in enumerate(first)
+        ]
+
+    async def _keep(self, number: int, first: WorkerProcess | None) -> None:
+        """Keep one worker alive for good; `first` runs already."""
         futile = 0
         while True:
-            death = await self._live(number)
+            death = await self._live(number, first)
+            first = None
             futile = futile + 1 if death.futile else 0
             log.warning(
                 "worker_died", worker=number, reason=death.reason, ready_before=death.was_ready, held=death.held
@@ -88,11 +113,10 @@ class Pool:
             self._batcher.seat_expected = expected if death.was_ready else None
             await asyncio.sleep(pause)
 
-    async def _live(self, number: int) -> Death:
-        """One worker's life."""
-        started = time.monotonic()
-        running = await WorkerProcess.start(self._batcher, self._load)
-        worker = running.worker
+    async def _live(self, number: int, running: WorkerProcess | None) -> Death:
+        """One worker's life, the rest of it if it runs."""
+        running = running or await WorkerProcess.start(self._batcher, self._load)
+        worker, started = running.worker, running.started
         try:
             async with asyncio.timeout(_LONGEST_START_S):
                 ready = await worker.ready
@@ -129,7 +153,7 @@ class Pool:
 
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
-        self._keepers = [self._tasks.create_task(self._keep(n), name=f"worker {n}") for n in range(self._size)]
+        self._keepers = [self._tasks.create_task(self._bring_up(), name="bring up")]
         return self
 
     async def __aexit__(

@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 import sys
+import time
 from asyncio.subprocess import DEVNULL, Process
 from pathlib import Path
 from typing import Self
@@ -20,13 +21,16 @@ _FAREWELL_S = 5.0
 class WorkerProcess:
     """A running process and dispatch's end of its socket, `worker`."""
 
-    def __init__(self, worker: Worker, process: Process) -> None:
+    def __init__(self, worker: Worker, process: Process, started: float) -> None:
         self.worker = worker
+        self.started = started
+        """When it was, in seconds of CLOCK_MONOTONIC; what it is tried out for puts that off."""
         self._process = process
 
     @classmethod
     async def start(cls, batcher: Batcher[bytes, Reply], load: Load) -> Self:
         """A fresh interpreter, never a fork: a session does not survive one."""
+        started = time.monotonic()
         ours, theirs = socket.socketpair()
         with theirs:
             for end in (ours, theirs):
@@ -39,7 +43,7 @@ class WorkerProcess:
             )
         loop = asyncio.get_running_loop()
         _, worker = await loop.create_unix_connection(lambda: Worker(batcher, load), sock=ours)
-        return cls(worker, process)
+        return cls(worker, process, started)
 
     @property
     def pid(self) -> int:

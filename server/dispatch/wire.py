@@ -33,7 +33,9 @@ class Message(msgspec.Struct, array_like=True, tag=True, frozen=True):
 class Load(Message, frozen=True):
     """To a worker, first and once: serve this model, on this provider and on no other.
 
-    `device`: the GPU's index. `threads`: how many images it decodes at a time beside a GPU.
+    `device`: the GPU's index. `decoders`: how many images it decodes at a time beside a GPU. `threads`: how many
+    run the model on a CPU. `batch`: images in a batch that pays; 0 is what warming up finds. `audition`: say
+    `Loaded` and be tried out, until told to `Begin`.
     """
 
     model: str
@@ -41,7 +43,34 @@ class Load(Message, frozen=True):
     max_pixels: int
     provider: Literal["cpu", "cuda"] = "cpu"
     device: int = 0
+    decoders: int = 1
     threads: int = 1
+    batch: int = 0
+    audition: bool = False
+
+
+class Prepare(Message, frozen=True):
+    """To a worker in its audition: open the model once more, to be run by so many threads; answered `Prepared`."""
+
+    threads: int
+
+
+class Trial(Message, frozen=True):
+    """To a worker in its audition: from `begin` on, decode and run batches of `size` for `seconds`; answered `Tried`.
+
+    `threads`: of the model as it was loaded or prepared.
+    """
+
+    threads: int
+    size: int
+    begin: float
+    seconds: float
+
+
+class Begin(Message, frozen=True):
+    """To a worker in its audition: serve, with so many threads; answered `Ready`."""
+
+    threads: int
 
 
 class Item(Message, frozen=True):
@@ -68,6 +97,33 @@ class Ready(Message, frozen=True):
     grant: int
     batch_seconds: dict[int, float]
     output: str = ""
+
+
+class Loaded(Message, frozen=True):
+    """From a worker: its audition may begin. `batch` pays, by what warming up found, and takes the model `batch_s`;
+    opening took `open_s`."""
+
+    batch: int
+    batch_s: float
+    open_s: float
+
+
+class Prepared(Message, frozen=True):
+    """From a worker: done as told."""
+
+
+class Tried(Message, frozen=True):
+    """From a worker: a batch took `batch_s` (the lower quartile of `batches`), and `cpu_s` of CPU time."""
+
+    batch_s: float
+    cpu_s: float
+    batches: int
+
+
+class TrialFailed(Message, frozen=True):
+    """From a worker: what it was told in its audition cannot be done; `reason` is for people."""
+
+    reason: str
 
 
 class LoadFailed(Message, frozen=True):
@@ -114,7 +170,12 @@ class Ran(Message, frozen=True):
     seconds: float
 
 
-AnyMessage = Load | Item | Drop | Ready | LoadFailed | Done | Rejected | Broken | Skipped | Ran
+Order = Prepare | Trial | Begin
+"""What a worker is told in its audition."""
+AnyMessage = (
+    Load | Order | Item | Drop | Loaded | Prepared | Tried | TrialFailed | Ready | LoadFailed | Done | Rejected
+    | Broken | Skipped | Ran
+)  # fmt: skip
 Frame = tuple[AnyMessage, bytes]
 
 _encoder = msgspec.msgpack.Encoder()

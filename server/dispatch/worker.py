@@ -4,29 +4,38 @@ import asyncio
 import itertools
 import time
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, TypeVar, cast
 
 from batcher import Again, Batcher, Entry, Failed, Result, Seat
 from server.dispatch.answer import ImageRejected, ModelFailed, ModelInfo, Reply
 from server.dispatch.wire import (
     AnyMessage,
+    Begin,
     Broken,
     Done,
     Drop,
     FrameReader,
     Item,
     Load,
+    Loaded,
     LoadFailed,
+    Prepare,
+    Prepared,
     Ran,
     Ready,
     Rejected,
     Skipped,
+    Trial,
+    TrialFailed,
+    Tried,
     WireError,
     frame,
     head,
 )
 
 _GONE = "the worker has gone"
+
+T = TypeVar("T")
 
 
 class CannotLoad(Exception):
@@ -37,11 +46,15 @@ class WorkerLost(Exception):
     """The worker went away before it was ready."""
 
 
+class CannotTry(Exception):
+    """The worker says that what it was told in its audition cannot be done, and why."""
+
+
 class Worker(asyncio.Protocol):
     """The connection to one worker process. A `batcher.Runner`; also the asyncio protocol of its socket.
 
-    `ready` resolves to the worker's `Ready`, or raises `CannotLoad` or `WorkerLost`. `lost` is set when the
-    connection has ended, however it did.
+    `ready` resolves to the worker's `Ready`, `loaded` to its `Loaded` where it has an audition; both raise
+    `CannotLoad` or `WorkerLost`. `lost` is set when the connection has ended, however it did.
     """
 
     def __init__(self, batcher: Batcher[bytes, Reply], load: Load) -> None:
@@ -58,7 +71,10 @@ class Worker(asyncio.Protocol):
         """When it last sent anything, or was first given something after it had nothing."""
         self.held_at_end = 0
         """Images it had when its connection ended."""
-        self.ready: asyncio.Future[Ready] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self.ready: asyncio.Future[Ready] = loop.create_future()
+        self.loaded: asyncio.Future[Loaded] = loop.create_future()
+        self._asked: asyncio.Future[Prepared | Tried] = loop.create_future()
         self.lost = asyncio.Event()
 
     @property
@@ -70,6 +86,23 @@ class Worker(asyncio.Protocol):
     def predicted_s(self) -> float:
         """Seconds that the batches of what it has should take."""
         return self._batcher.profile.seconds(max(1, self.held)) or 0.0
+
+    async def prepare(self, threads: int) -> None:
+        """Have it open the model once more. For its audition, as what follows: one order at a time.
+
+        Raises `CannotTry`, `WorkerLost`. Cancellation: the worker goes on, and cannot be told anything more.
+        """
+        await self._ask(Prepare(threads))
+
+    async def try_out(self, trial: Trial) -> Tried:
+        """Have it run batches. Raises and cancellation as `prepare`."""
+        tried = await self._ask(trial)
+        assert isinstance(tried, Tried)
+        return tried
+
+    def begin(self, threads: int) -> None:
+        """Have it serve: it gets `ready`."""
+        self._transport.write(frame(Begin(threads)))
 
     def retire(self) -> None:
         """Give it nothing more, and hang up when it has answered what it has."""
@@ -99,9 +132,8 @@ class Worker(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.held_at_end = self.held
         self.lost.set()
-        if not self.ready.done():
-            self.ready.set_exception(WorkerLost(_GONE))
-            self.ready.exception()  # somebody may have stopped waiting for it
+        for waited in (self.ready, self.loaded, self._asked):
+            _fail(waited, WorkerLost(_GONE))
         if self._seat:
             self._seat.close(_GONE)
 
@@ -137,10 +169,24 @@ class Worker(asyncio.Protocol):
                 self._finish(seq, Again("skipped"))
             case Ready() if not self.ready.done():
                 self._sit_down(message)
+            case Loaded():
+                _resolve(self.loaded, message)
+            case Prepared() | Tried():
+                _resolve(self._asked, message)
+            case TrialFailed(reason):
+                _fail(self._asked, CannotTry(reason))
             case LoadFailed(reason) if not self.ready.done():
-                self.ready.set_exception(CannotLoad(reason))
+                for waited in (self.ready, self.loaded):
+                    _fail(waited, CannotLoad(reason))
             case _:
                 raise WireError(f"a worker does not send {type(message).__name__}, or not now")
+
+    async def _ask(self, order: Prepare | Trial) -> Prepared | Tried:
+        if self.lost.is_set():
+            raise WorkerLost(_GONE)
+        self._asked = asyncio.get_running_loop().create_future()
+        self._transport.write(frame(order))
+        return await self._asked
 
     def _finish(self, seq: int, outcome: Result[Reply] | Failed | Again, decode_s: float | None = None) -> None:
         entry = self._entries.pop(seq, None)
@@ -158,7 +204,7 @@ class Worker(asyncio.Protocol):
         for size, seconds in ready.batch_seconds.items():
             self._batcher.profile.observe(size, seconds)
         if self._load.provider == "cuda":  # it decodes beside the device
-            self._batcher.estimator.beside = self._load.threads
+            self._batcher.estimator.beside = self._load.decoders
         self._seat = self._batcher.attach(self)
         self._seat.grant(ready.grant)
         self.ready.set_result(ready)
@@ -166,3 +212,14 @@ class Worker(asyncio.Protocol):
 
 def model_info(ready: Ready) -> ModelInfo:
     return ModelInfo(ready.name, ready.version, ready.digest, ready.input, ready.provider, ready.output)
+
+
+def _resolve(waited: asyncio.Future[T], value: T) -> None:
+    if not waited.done():
+        waited.set_result(value)
+
+
+def _fail(waited: asyncio.Future[Any], error: Exception) -> None:
+    if not waited.done():
+        waited.set_exception(error)
+        waited.exception()  # somebody may have stopped waiting for it

@@ -1,6 +1,6 @@
 """A model ready to serve: opened, warmed, and all about it decided."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from server.inference.card import Card, Located
@@ -27,10 +27,28 @@ class Model:
 
 
 def open_model(
-    located: Located, max_batch: int, provider: Provider = "cpu", device: int = 0, threads: int = 1
+    located: Located,
+    max_batch: int,
+    provider: Provider = "cpu",
+    device: int = 0,
+    *,
+    decoders: int = 1,
+    threads: int = 1,
 ) -> Model:
-    """Open a model and warm it up. `threads` decode beside a GPU. Raises `ModelError`."""
-    session = Session(located.model_file, located.card, max_batch, provider, device, threads=threads)
+    """Open a model and warm it up. `decoders` decode beside a GPU, `threads` run it on a CPU. Raises `ModelError`."""
+    session = Session(located.model_file, located.card, max_batch, provider, device, decoders=decoders, threads=threads)
+    return warmed(located, session)
+
+
+def warmed(located: Located, session: Session) -> Model:
+    """The model that was opened as `session`, warmed up. Raises `ModelError`."""
     warmth = warm_up(session)
     output = resolve(located.card.output, warmth.seen)
     return Model(located.model_file, located.card, session, warmth, output)
+
+
+def with_batch(model: Model, batch: int) -> Model:
+    """The model with batches of so many images, as far as it can run them; 0 leaves it as it is."""
+    if not batch:
+        return model
+    return replace(model, warmth=replace(model.warmth, batch=min(batch, model.session.max_batch)))

@@ -69,21 +69,21 @@ class Pipeline:
         inbox: Inbox,
         send: Send,
         *,
-        threads: int,
+        decoders: int,
     ) -> None:
-        """`threads`: how many images are decoded at a time."""
+        """`decoders`: how many threads decode, each an image at a time."""
         self._filler = filler
         self._runner = runner
         self._batch = batch
         self._inbox = inbox
         self._send = send
-        self._threads = threads
-        self._slots = Slots(slots_beside(batch, threads))
+        self._decoders = decoders
+        self._slots = Slots(slots_beside(batch, decoders))
         self._ended: SimpleQueue[list[Ended]] = SimpleQueue()
 
     def start(self) -> None:
         """Start its threads, which end with the process."""
-        for number in range(self._threads):
+        for number in range(self._decoders):
             _start(f"filler {number}", self.fill_one)
         _start("device", self.run_one)
         _start("answers", self.answer_one)

@@ -26,12 +26,12 @@ _FATAL = 4  # ONNX Runtime's log level
 _ERROR = 3
 
 
-def open_session(model_file: Path, provider: Provider, device: int = 0) -> ort.InferenceSession:
-    """The model on that provider; `device` is the GPU's index. Raises `ModelError`."""
+def open_session(model_file: Path, provider: Provider, device: int = 0, threads: int = 1) -> ort.InferenceSession:
+    """The model on that provider; `device` is the GPU's index, `threads` run it on a CPU. Raises `ModelError`."""
     if provider == "cuda":
         _find_cuda_libraries()
     try:
-        session = ort.InferenceSession(str(model_file), _options(), providers=_providers(provider, device))
+        session = ort.InferenceSession(str(model_file), _options(threads), providers=_providers(provider, device))
     except Exception as error:  # ONNX Runtime's exceptions share no base class but this
         raise ModelError(f"ONNX Runtime cannot load it: {in_one_line(error)}") from error
     session.disable_fallback()
@@ -49,11 +49,13 @@ def cuda_problem(device: int) -> str | None:
     return None  # pragma: no cover - needs a GPU
 
 
-def _options() -> ort.SessionOptions:
+def _options(threads: int) -> ort.SessionOptions:
     options = ort.SessionOptions()
-    options.intra_op_num_threads = 1  # as many workers as cores: threads would only fight for them
+    options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry(
+        "session.intra_op.allow_spinning", "0"
+    )  # an idle thread takes no core from the others
     options.log_severity_level = _ERROR
     return options
 

@@ -1,12 +1,12 @@
 """The model in ONNX Runtime: its slots filled, its batches run."""
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime as ort
-import xxhash
 from numpy.typing import NDArray
 
 from server.inference.card import Card
@@ -41,14 +41,17 @@ class Session:
         device: int = 0,
         *,
         pipelined: bool | None = None,
+        decoders: int = 1,
         threads: int = 1,
     ) -> None:
-        """`pipelined`: for an engine that decodes in `threads` while the model runs, with few batch sizes and
-        more slots; by default on GPUs.
+        """`pipelined`: for an engine that decodes in `decoders` threads while the model runs, with few batch sizes
+        and more slots; by default on GPUs. `threads`: how many run the model on a CPU.
 
         Raises `ModelError` if ONNX Runtime or Tureen cannot serve this model.
         """
-        self._session = open_session(model_file, provider, device)
+        begun = time.monotonic()
+        self._session = open_session(model_file, provider, device, threads)
+        self.open_s = time.monotonic() - begun
         self.signature = _signature(self._session)
         given = image_input(self.signature)
         self.recipe = recipe_for(given, card.recipe)
@@ -59,7 +62,7 @@ class Session:
         self.fixed = fixed_batch(given)
         self.sizes = self._sizes(max_batch)
         self.max_batch = min(self.sizes[-1], max_batch)
-        self.slots = np.zeros((self._slots(threads), *self.recipe.shape), self.recipe.dtype)
+        self.slots = np.zeros((self._slots(decoders), *self.recipe.shape), self.recipe.dtype)
         self._staged = np.zeros((self.sizes[-1], *self.recipe.shape), self.recipe.dtype)
         self._output_names = [tensor.name for tensor in self.outputs]
 
@@ -92,22 +95,13 @@ class Session:
         np.take(self.slots, slots, axis=0, out=self._staged[:count], mode="clip")  # "raise" would copy twice
         return self._staged[:size]
 
-    def _slots(self, threads: int) -> int:
-        return slots_beside(self.sizes[-1], threads) if self.pipelined else self.sizes[-1]
+    def _slots(self, decoders: int) -> int:
+        return slots_beside(self.sizes[-1], decoders) if self.pipelined else self.sizes[-1]
 
     def _sizes(self, max_batch: int) -> tuple[int, ...]:
         if self.fixed:
             return (self.fixed,)
         return buckets(max_batch) if self.pipelined else every_size(max_batch)
-
-
-def digest(model_file: Path) -> str:
-    """XXH3-128 of the file, hex."""
-    state = xxhash.xxh3_128()
-    with model_file.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            state.update(chunk)
-    return state.hexdigest()
 
 
 def _signature(session: ort.InferenceSession) -> Signature:

@@ -17,8 +17,9 @@ from server.inference.session import Outputs, Session
 from server.inference.signature import Tensor
 from server.inference.sizes import buckets
 
-_TIMED_RUNS = 2  # of each batch size, after one that is not timed
-_WARM_UP_S = 1.0  # no further batch size is begun after this, where any size may be run unwarmed
+_LEAST_RUNS, _MOST_RUNS = 2, 5  # timed, of each batch size, after one that only warms
+_CHEAP_S = 0.01  # a size whose runs take less than this in all is timed more often: a short run is easily disturbed
+_WARM_UP_S = 1.0  # for all sizes together, where any may be run unwarmed
 _GAIN = 0.95  # a larger batch is tried as long as it takes less than this of the time an image
 _NEAR_ONE = 1e-3
 _OUT_OF_MEMORY = ("failed to allocate", "bad_alloc", "out of memory", "alloc_failed")
@@ -82,18 +83,27 @@ def _measure(session: Session) -> Profile:
     """Time the sizes: all that are run if they are few, else 1, 2, 4, ... while a larger one still gains."""
     session.slots[:] = session.slots[0]
     profile = Profile()
-    stop = time.monotonic() + _WARM_UP_S
-    each = float("inf")
+    stop = time.monotonic() + _WARM_UP_S if session.any_size else float("inf")
+    each = 0.0
     for count in _counts(session):
-        seconds = _time_if_it_fits(session, count)
+        if time.monotonic() + each * count > stop:  # not even one run would be in time
+            break
+        seconds = _time_if_it_fits(session, count, stop)
         if seconds is None:
             session.limit(max(profile.sizes))
             break
+        if _gains_nothing(seconds / count, each) and session.any_size:  # or something else ran on this core
+            seconds = min(seconds, _time(session, count, stop))
         profile.observe(count, seconds)
-        if session.any_size and (seconds / count > each * _GAIN or time.monotonic() >= stop):
+        if _gains_nothing(seconds / count, each) and session.any_size:
             break
         each = seconds / count
     return profile
+
+
+def _gains_nothing(each: float, before: float) -> bool:
+    """Whether `each` second an image is no better than what smaller batches took. 0: there were none."""
+    return before > 0 and each > before * _GAIN
 
 
 def _counts(session: Session) -> tuple[int, ...]:
@@ -103,10 +113,10 @@ def _counts(session: Session) -> tuple[int, ...]:
     return buckets(session.max_batch)
 
 
-def _time_if_it_fits(session: Session, count: int) -> float | None:
+def _time_if_it_fits(session: Session, count: int, stop: float) -> float | None:
     """None if there is no memory for as many."""
     try:
-        return _time(session, count)
+        return _time(session, count, stop)
     except Exception as error:  # as above
         if count > 1 and any(words in str(error).lower() for words in _OUT_OF_MEMORY):
             return None
@@ -116,12 +126,20 @@ def _time_if_it_fits(session: Session, count: int) -> float | None:
         ) from error
 
 
-def _time(session: Session, count: int) -> float:
-    """The shortest of a few runs: whatever disturbs a run makes it longer."""
+def _time(session: Session, count: int, stop: float) -> float:
+    """The shortest of a few runs: whatever disturbs a run makes it longer. At most one of them ends after `stop`."""
+    first = _once(session, count)
+    times: list[float] = []
+    while _another(times) and time.monotonic() + min(times, default=0.0) <= stop:
+        times.append(_once(session, count))
+    return min(times, default=first)
+
+
+def _another(times: list[float]) -> bool:
+    return len(times) < _LEAST_RUNS or (len(times) < _MOST_RUNS and sum(times) < _CHEAP_S)
+
+
+def _once(session: Session, count: int) -> float:
+    started = time.monotonic()
     session.run(range(count))
-    times = []
-    for _ in range(_TIMED_RUNS):
-        started = time.monotonic()
-        session.run(range(count))
-        times.append(time.monotonic() - started)
-    return min(times)
+    return time.monotonic() - started

@@ -5,25 +5,40 @@ which is also how it notices that its parent has died. Signals of the terminal a
 the whole process group and are not for it: it ends when its parent is done with it.
 """
 
+import ctypes
 import os
 import signal
 import socket
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from preprocess.limits import Limits
-from server.dispatch.wire import Frame, Load, LoadFailed, Ready, frame, read_frame
+from server.dispatch.wire import (
+    Begin,
+    Frame,
+    Load,
+    LoadFailed,
+    Order,
+    Prepare,
+    Ready,
+    Trial,
+    WireError,
+    frame,
+    read_frame,
+)
 from server.inference.answer import answerer
+from server.inference.audition import Audition
 from server.inference.card import find_model
+from server.inference.digest import digest
 from server.inference.engine import Engine
 from server.inference.errors import ModelError
 from server.inference.inbox import Inbox
 from server.inference.link import Outbox, PolledInbox, Source, end_with, read_forever, receiver
-from server.inference.model import Model, open_model
+from server.inference.model import Model, open_model, with_batch
 from server.inference.pipeline import Pipeline
-from server.inference.session import digest
 from server.inference.sizes import slots_beside
 from server.inference.stages import Filler, Runner
 
@@ -35,34 +50,64 @@ def main(argv: list[str]) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.nice(_NICENESS)
-    with socket.socket(fileno=int(argv[0])) as connection:
-        match _first_frame(connection):
+    with socket.socket(fileno=int(argv[0])) as connection, connection.makefile("rb") as file:
+        stream = cast(BinaryIO, file)  # it reads ahead, but until this worker is ready it is told one thing at a time
+        match _first_frame(stream):
             case (Load() as load, _):
-                return _serve(connection, load)
+                return _serve(connection, stream, load)
     return 0
 
 
-def _first_frame(connection: socket.socket) -> Frame | None:
+def _first_frame(stream: BinaryIO) -> Frame | None:
     try:
-        with connection.makefile("rb") as stream:  # reads ahead, but nothing follows before this worker is ready
-            return read_frame(cast(BinaryIO, stream))
+        return read_frame(stream)
     except ConnectionError:  # closed before it was said what to load: the server was stopped while it started
         return None
 
 
-def _serve(connection: socket.socket, load: Load) -> int:
+def _serve(connection: socket.socket, stream: BinaryIO, load: Load) -> int:
     end_with(connection)
     outbox = Outbox(connection)
     try:
-        located = find_model(Path(load.model))
-        model = open_model(located, load.max_batch, load.provider, load.device, load.threads)
+        model = _open(load, stream, outbox)
     except ModelError as error:
         outbox.send(frame(LoadFailed(str(error))))
         return 1
     engine = _engine(model, load, connection, outbox)
-    outbox.send(frame(_ready(model, load.threads)))
+    outbox.send(frame(_ready(model, load.decoders)))
     engine.run_forever()
     return 0
+
+
+def _open(load: Load, stream: BinaryIO, outbox: Outbox) -> Model:
+    """The model to serve, after its audition if there is to be one. Raises `ModelError`."""
+    located = find_model(Path(load.model))
+    model = open_model(
+        located, load.max_batch, load.provider, load.device, decoders=load.decoders, threads=load.threads
+    )
+    if load.audition:
+        model = Audition(located, load, model).run(partial(_next_order, stream), outbox.send)
+    _give_back_memory()
+    return with_batch(model, load.batch)
+
+
+def _next_order(stream: BinaryIO) -> Order:
+    """What to do next in the audition; the end of the stream ends the process."""
+    match read_frame(stream):
+        case ((Prepare() | Trial() | Begin()) as order, _):
+            return order
+        case None:
+            os._exit(0)
+        case (message, _):
+            raise WireError(f"{type(message).__name__} is no order")
+
+
+def _give_back_memory() -> None:
+    """What opening took for a while, and closed sessions had, goes back to the system, where glibc can be told so."""
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (OSError, AttributeError):  # not glibc
+        pass
 
 
 def _engine(model: Model, load: Load, connection: socket.socket, outbox: Outbox) -> Engine | Pipeline:
@@ -73,11 +118,11 @@ def _engine(model: Model, load: Load, connection: socket.socket, outbox: Outbox)
     source = Source(connection, receiver(inbox, outbox, limits))
     if model.session.pipelined:  # pragma: no cover - on GPUs; tests/server/inference/test_pipeline.py
         threading.Thread(target=read_forever, args=(source,), name="reader", daemon=True).start()
-        return Pipeline(filler, runner, model.warmth.batch, inbox, outbox.send, threads=load.threads)
+        return Pipeline(filler, runner, model.warmth.batch, inbox, outbox.send, decoders=load.decoders)
     return Engine(filler, runner, model.warmth.batch, PolledInbox(inbox, source), outbox.send)
 
 
-def _ready(model: Model, threads: int) -> Ready:
+def _ready(model: Model, decoders: int) -> Ready:
     batch = model.warmth.batch  # twice that is granted: what runs, and what follows at once
     return Ready(
         name=model.card.name,
@@ -85,7 +130,7 @@ def _ready(model: Model, threads: int) -> Ready:
         digest=digest(model.file),
         input=str(model.session.input),
         provider=model.session.provider,
-        grant=slots_beside(batch, threads) if model.session.pipelined else 2 * batch,
+        grant=slots_beside(batch, decoders) if model.session.pipelined else 2 * batch,
         batch_seconds=model.warmth.profile.sizes,
         output=model.describe(),
     )

@@ -3,17 +3,19 @@
 import socket
 
 from server.dispatch.answer import ModelInfo
+from server.dispatch.placement import Decision
 from server.settings import Settings
 
 
-def banner(model: ModelInfo, settings: Settings, listener: int, workers: int, why: str) -> str:
+def banner(model: ModelInfo, settings: Settings, listener: int, why: str, decision: Decision) -> str:
     """One readable block, and a line to try. `why`: the reason for the provider."""
     address = f"http://{_authority(listener)}"
     rows = {
         "model": f"{model.name} {model.version} ({model.digest[:12]})",
         "input": model.input,
         "output": model.output,
-        "provider": f"{model.provider}, {workers} worker{'s' * (workers > 1)} ({why})",
+        "provider": f"{model.provider} ({why})",
+        "layout": f"{decision.layout} ({decision.why})",
         "promise": f"answered within {settings.slo:g} s, or refused at once",
         "address": address,
     }

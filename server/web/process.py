@@ -19,10 +19,11 @@ from batcher import Batcher, Policy
 from preprocess.limits import Limits
 from server import demo, logs
 from server.dispatch.answer import ModelInfo, Reply
-from server.dispatch.placement import Placement, settle
+from server.dispatch.placement import Placement, Wish, lay_out, settle
 from server.dispatch.pool import Pool, PoolFailed
 from server.dispatch.wire import Load
 from server.settings import Settings
+from server.tune.layout import Asked
 from server.web.app import build_app
 from server.web.banner import banner
 from server.web.body import BodyLimits
@@ -67,18 +68,21 @@ async def _run(settings: Settings, listener: int) -> None:
         max_queue_bytes=settings.max_queue_bytes,
     )
     place = await settle(settings.provider, settings.device)
-    workers = settings.workers or place.default_workers
+    model = settings.model or demo.FOLDER
+    asked = Asked(settings.workers, settings.threads)
+    wish = Wish(asked, model, settings.profile_folder, settings.slo, settings.max_batch)
+    plan = await lay_out(wish, place)
     load = Load(
-        model=str(settings.model or demo.FOLDER),
+        model=str(model),
         max_batch=settings.max_batch,
         max_pixels=settings.max_pixels,
         provider=place.provider,
         device=place.device,
-        threads=place.threads(workers),
+        decoders=place.decoders(plan.workers),
     )
     connections = Connections(settings.max_connections)
     batcher: Batcher[bytes, Reply]
-    async with Batcher(policy=policy) as batcher, Pool(batcher, load, workers, settings.max_worker_growth) as pool:
+    async with Batcher(policy=policy) as batcher, Pool(batcher, load, plan, settings.max_worker_growth) as pool:
         promise = Promise(settings.slo, Limits(max_pixels=settings.max_pixels))
         runtime = Runtime(promise, batcher, pool, connections, LoopLag())
         metrics = Metrics(runtime)
@@ -96,7 +100,7 @@ async def _run(settings: Settings, listener: int) -> None:
 async def _announce(pool: Pool, settings: Settings, place: Placement, listener: int) -> None:
     model: ModelInfo = await asyncio.shield(pool.model)
     _spare_the_collector()
-    print(banner(model, settings, listener, pool.size, place.why), flush=True)
+    print(banner(model, settings, listener, place.why, pool.decision.result()), flush=True)
 
 
 def _spare_the_collector() -> None:

@@ -100,6 +100,11 @@ class Server:
         return {name: float(value) for name, value in lines}
 
 
+def before_all(folder: Path) -> str:
+    """A PYTHONPATH with `folder` before what there is, so that a working copy tests itself."""
+    return os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
+
+
 def _runs(process: psutil.Process, module: str) -> bool:
     try:
         return module in process.cmdline()
@@ -146,9 +151,16 @@ class Client:
 
 @contextmanager
 def serving(
-    *flags: str, environ: Mapping[str, str] | None = None, limits: Mapping[int, int] | None = None
+    *flags: str,
+    environ: Mapping[str, str] | None = None,
+    limits: Mapping[int, int] | None = None,
+    measured: bool = False,
 ) -> Iterator[Server]:
-    """A server on a free port, ready; whatever is left of it at the end is killed. `limits`: of `setrlimit`."""
+    """A server on a free port, ready; whatever is left of it at the end is killed. `limits`: of `setrlimit`.
+
+    `measured`: it chooses its layout itself, which takes a moment; else its workers have one thread each.
+    """
+    layout = {} if measured else {"TUREEN_THREADS": "1"}
     with tempfile.TemporaryDirectory(prefix="tureen-test-") as folder:
         log = Path(folder) / "log"
         with log.open("wb") as errors:
@@ -158,7 +170,7 @@ def serving(
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 start_new_session=True,
-                env={**os.environ, **(environ or {})},
+                env={**os.environ, "XDG_CACHE_HOME": folder, **layout, **(environ or {})},
                 preexec_fn=lambda: _limit(limits or {}),
             )
         server = None

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tests.end_to_end.harness import serving
+from tests.end_to_end.harness import before_all, serving
 from tests.photos import photo
 
 pytestmark = pytest.mark.timeout(120)
@@ -19,7 +19,7 @@ def run_serve(folder, doomed):
         f"import os, sys\nif {doomed!r} in sys.orig_argv:\n    os.kill(os.getpid(), {int(signal.SIGKILL)})\n"
     )
     command = [sys.executable, "-m", "server", "serve", "--port", "0", "--workers", "1"]
-    environ = {"PYTHONPATH": str(folder), "PATH": "/usr/bin:/bin"}
+    environ = {"PYTHONPATH": before_all(folder), "PATH": "/usr/bin:/bin"}
     return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False, env=environ)
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from server import demo
-from tests.end_to_end.harness import serving
+from tests.end_to_end.harness import before_all, serving
 from tests.photos import photo
 from tests.reference import Reference
 
@@ -34,7 +34,7 @@ def environ(folder, act):
         "        return prepare(data, *args)\n"
         "    tensor.prepare = deadly\n"
     )
-    return {"PYTHONPATH": str(folder)}
+    return {"PYTHONPATH": before_all(folder)}
 
 
 @pytest.mark.parametrize("act", ACTS)

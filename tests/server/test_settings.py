@@ -1,5 +1,7 @@
 """Settings: who wins, what is refused, and what a refusal says."""
 
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
@@ -38,6 +40,8 @@ def test_nothing_given_gives_the_defaults():
         "provider": "auto",
         "device": 0,
         "workers": None,
+        "threads": None,
+        "profile_dir": None,
         "max_batch": 32,
         "slo": 1.0,
         "max_queue": 1024,
@@ -123,6 +127,17 @@ def test_other_variables_are_none_of_our_business():
     assert Settings() == load_settings([], {"PORT": "1", "tureen_port": "2", "MY_TUREEN_PORT": "3"})
 
 
+def test_profiles_lie_where_the_system_keeps_caches_unless_told():
+    """As the XDG specification has it, which also says that a relative path does not count."""
+    told = load_settings(["--profile-dir", "/told"], {"XDG_CACHE_HOME": "/cache"})
+    system = load_settings([], {"XDG_CACHE_HOME": "/cache"})
+    neither = load_settings([], {"XDG_CACHE_HOME": "cache"})
+
+    assert "/told" == str(told.profile_folder)
+    assert "/cache/tureen" == str(system.profile_folder)
+    assert Path("~/.cache/tureen").expanduser() == neither.profile_folder
+
+
 # ---- Rules ----
 
 
@@ -134,6 +149,8 @@ def test_other_variables_are_none_of_our_business():
         ("--provider", ["auto", "cpu", "cuda"], ["gpu", "CUDA", ""]),
         ("--device", ["0", "1023"], ["-1", "1024", "first"]),
         ("--workers", ["1", "64"], ["0", "-1", "many"]),
+        ("--threads", ["1", "1024"], ["0", "-1", "1025", "all"]),
+        ("--profile-dir", ["/tmp", "/nowhere/yet"], ["", "/proc/version"]),
         ("--max-batch", ["1", "1024"], ["0", "1025"]),
         ("--slo", ["1ms", "600s", "10m"], ["0", "0s", "601", "-1s", "nan", "inf"]),
         ("--max-queue", ["1"], ["0", "-5"]),

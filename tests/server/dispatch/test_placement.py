@@ -1,11 +1,20 @@
 """What `auto` comes to, and how much there is of what follows from it."""
 
 import asyncio
+import json
+from pathlib import Path
 
 import pytest
+import structlog
 
+from server import demo
 from server.cpus import usable_cpus
-from server.dispatch.placement import Placement, settle
+from server.dispatch.placement import Decision, Placement, Plan, Wish, from_profile, lay_out, settle
+from server.inference.card import find_model
+from server.inference.digest import digest
+from server.tune import profile as file
+from server.tune.layout import Asked, Layout, Row, full
+from server.tune.machine import key_for
 
 
 def settled(*asked, devices):
@@ -34,15 +43,125 @@ def test_auto_is_the_cpu_where_the_gpu_cannot_be_used(tmp_path):
     assert len(place.why) > 60
 
 
-def test_one_worker_a_cpu_and_one_on_a_gpu():
-    """A second would hold the model a second time."""
-    assert usable_cpus() == Placement("cpu", 0, "").default_workers
-    assert 1 == Placement("cuda", 0, "").default_workers
-
-
-def test_threads_share_the_cpus():
+def test_decoders_share_the_cpus():
     """At least one each."""
     place = Placement("cuda", 0, "")
 
-    assert usable_cpus() == place.threads(1)
-    assert 1 == place.threads(10_000)
+    assert usable_cpus() == place.decoders(1)
+    assert 1 == place.decoders(10_000)
+
+
+# ---- Layouts ----
+
+CPU, GPU = Placement("cpu", 0, ""), Placement("cuda", 0, "")
+ROWS = (
+    Row(workers=2, threads=1, batch=4, rate=50, batch_s=0.15, lone_s=0.04),
+    Row(workers=1, threads=2, batch=1, rate=40, batch_s=0.025, lone_s=0.025),
+)
+
+
+def wish(workers=None, threads=None, profiles=Path("/nowhere"), slo_s=1.0, max_batch=8):
+    return Wish(Asked(workers, threads), demo.FOLDER, profiles, slo_s, max_batch)
+
+
+def laid_out(wish, place=CPU):
+    """The plan, and the events that were logged."""
+    with structlog.testing.capture_logs() as logged:
+        return asyncio.run(asyncio.wait_for(lay_out(wish, place), 30)), logged
+
+
+@pytest.fixture
+def profiles(tmp_path):
+    """A folder with a profile of the demo model, as tureen tune leaves it."""
+    key = key_for(digest(find_model(demo.FOLDER).model_file), "cpu")
+    file.write(tmp_path, file.Profile(name="demo", when="2026-11-25T16:00:00+00:00", key=key, rows=ROWS))
+    return tmp_path
+
+
+def test_what_is_asked_for_needs_no_measuring():
+    """Both given: nothing is looked for, and nothing is tried."""
+    assert (Plan(Decision(Layout(3, 2), 0, "as asked")), []) == laid_out(wish(3, 2))
+
+
+def test_with_nothing_known_the_layouts_that_use_all_cpus_are_to_be_tried():
+    """The workers for the first of them are started."""
+    plan, _ = laid_out(wish(workers=1, slo_s=0.3))
+
+    assert (None, full(usable_cpus(), Asked(workers=1)), 0.3) == (plan.decision, plan.layouts, plan.slo_s)
+    assert 1 == plan.workers
+
+
+def test_one_layout_needs_no_trial():
+    """As many workers as CPUs leave each of them one thread."""
+    plan, _ = laid_out(wish(workers=usable_cpus()))
+
+    assert Plan(Decision(Layout(usable_cpus(), 1), 0, "as asked")) == plan
+
+
+def test_on_a_gpu_nothing_is_measured():
+    """One worker, or as asked."""
+    assert Decision(Layout(1, 1), 0, "one on a GPU") == laid_out(wish(threads=4), GPU)[0].decision
+    assert Decision(Layout(2, 1), 0, "as asked") == laid_out(wish(2), GPU)[0].decision
+
+
+def test_profile_decides(profiles):
+    """Layout and batch; the reason names its date."""
+    plan, logged = laid_out(wish(profiles=profiles))
+
+    assert (Plan(Decision(Layout(2, 1), 4, "from the profile of 2026-11-25")), []) == (plan, logged)
+
+
+@pytest.mark.parametrize(
+    ("how", "expected"),
+    [
+        ({"workers": 1}, (Layout(1, 2), 1)),
+        ({"threads": 1}, (Layout(2, 1), 4)),
+        ({"slo_s": 0.2}, (Layout(1, 2), 1)),
+        ({"max_batch": 2}, (Layout(1, 2), 1)),
+        ({"workers": 3}, None),
+    ],
+)
+def test_profile_decides_what_is_left_open(how, expected):
+    """Within the promise and the bound of this start, not of that measurement."""
+    profile = file.Profile(name="m", when="2026-11-25", key=key_for("ab", "cpu"), rows=ROWS)
+
+    decision = from_profile(profile, wish(**how))
+
+    assert expected == (decision and (decision.layout, decision.batch))
+
+
+@pytest.mark.parametrize(
+    ("made_for", "how", "used"),
+    [({}, {}, True), ({}, {"workers": 2}, True), ({"workers": 2}, {}, False), ({"workers": 2}, {"workers": 2}, True),
+     ({"threads": 1}, {"workers": 2}, False)],
+)  # fmt: skip
+def test_profile_of_some_layouts_counts_only_for_who_asks_for_those(made_for, how, used):
+    """What `tureen tune --workers 2` did not look at may be better."""
+    profile = file.Profile(name="m", when="2026-11-25", key=key_for("ab", "cpu"), rows=ROWS, **made_for)
+
+    assert used == bool(from_profile(profile, wish(**how)))
+
+
+def test_stale_profile_is_ignored_and_one_line_says_why(profiles):
+    """It was measured with another number of CPUs."""
+    (path,) = profiles.iterdir()
+    changed = json.loads(path.read_text())
+    changed["key"]["cpus"] = 999
+    path.write_text(json.dumps(changed))
+
+    plan, logged = laid_out(wish(profiles=profiles))
+
+    assert plan.decision is None or "profile" not in plan.decision.why
+    assert ["profile_ignored"] == [line["event"] for line in logged]
+    assert logged[0]["reason"] == f"{path} was measured elsewhere: cpus is 999 there and {usable_cpus()} here"
+
+
+def test_profile_of_another_model_is_none(profiles):
+    """Nor is it worth a line."""
+    (path,) = profiles.iterdir()
+    path.rename(profiles / "other-cpu.json")
+
+    plan, logged = laid_out(wish(profiles=profiles))
+
+    assert not (plan.decision and "profile" in plan.decision.why)
+    assert [] == logged

@@ -9,19 +9,26 @@ import pytest
 from batcher import Batcher, Policy
 from server.dispatch.answer import ImageRejected, ModelFailed
 from server.dispatch.wire import (
+    Begin,
     Broken,
     Done,
     Drop,
     FrameReader,
     Item,
     Load,
+    Loaded,
     LoadFailed,
+    Prepare,
+    Prepared,
     Ran,
     Ready,
     Rejected,
+    Trial,
+    TrialFailed,
+    Tried,
     frame,
 )
-from server.dispatch.worker import CannotLoad, Worker, WorkerLost
+from server.dispatch.worker import CannotLoad, CannotTry, Worker, WorkerLost
 
 LOAD = Load("m.onnx", 8, 1000)
 READY = Ready("m", "1", "ab", "x", "CPU", 2, {1: 0.5})
@@ -189,5 +196,75 @@ def test_image_that_outlives_every_worker_is_given_up():
             far.writer.close()
             with pytest.raises(Exception, match="1 runners were lost with it"):
                 await waiting
+
+    run(test)
+
+
+# ---- Auditions ----
+
+TRIAL = Trial(1, 8, 0.0, 0.1)
+
+
+def test_worker_in_its_audition_is_told_what_to_try_and_gets_no_images():
+    """Each order is answered; it has a seat only when it has been told to begin and is ready."""
+
+    async def test():
+        async with connected() as (batcher, worker, far):
+            await far.next()
+            far.send(Loaded(8, 0.5, 0.25))
+            assert Loaded(8, 0.5, 0.25) == await worker.loaded
+            preparing = asyncio.ensure_future(worker.prepare(2))
+            assert Prepare(2) == (await far.next())[0]
+            far.send(Prepared())
+            await preparing
+            trying = asyncio.ensure_future(worker.try_out(TRIAL))
+            assert TRIAL == (await far.next())[0]
+            far.send(Tried(0.5, 0.25, 3))
+            assert Tried(0.5, 0.25, 3) == await trying
+            assert 0 == batcher.stats().seats
+            worker.begin(2)
+            assert Begin(2) == (await far.next())[0]
+            far.send(READY)
+            await worker.ready
+            assert 1 == batcher.stats().seats
+
+    run(test)
+
+
+def test_trial_that_fails_says_why_and_the_next_goes_on():
+    """One layout is out of the question; the worker is not."""
+
+    async def test():
+        async with connected() as (_, worker, far):
+            await far.next()
+            failing = asyncio.ensure_future(worker.try_out(TRIAL))
+            await far.next()
+            far.send(TrialFailed("no memory"))
+            with pytest.raises(CannotTry, match="no memory"):
+                await failing
+            trying = asyncio.ensure_future(worker.try_out(TRIAL))
+            await far.next()
+            far.send(Tried(0.5, 0.25, 3))
+            assert 3 == (await trying).batches
+
+    run(test)
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_worker_that_dies_in_its_audition_is_lost(told):
+    """Whether it was told to do something or is told afterwards, nobody waits for ever."""
+
+    async def test():
+        async with connected() as (_, worker, far):
+            await far.next()
+            trying = asyncio.ensure_future(worker.try_out(TRIAL)) if told else None
+            if told:
+                await far.next()
+            far.writer.close()
+            await worker.lost.wait()
+            with pytest.raises(WorkerLost):
+                await (trying or worker.try_out(TRIAL))
+            with pytest.raises(WorkerLost):
+                await worker.loaded
 
     run(test)

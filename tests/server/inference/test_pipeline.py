@@ -24,10 +24,10 @@ from tests.server.inference.bench import FAR, Bench, grey, kinds, members
 class PipelineBench(Bench):
     """A pipeline, warmed; driven step by step, or started."""
 
-    def __init__(self, model, batch=None, threads=1, max_batch=8, output=None, **session):
-        super().__init__(model, max_batch, output=output, pipelined=True, threads=threads, **session)
+    def __init__(self, model, batch=None, decoders=1, max_batch=8, output=None, **session):
+        super().__init__(model, max_batch, output=output, pipelined=True, decoders=decoders, **session)
         self.warmth = warm_up(self.session)
-        self.pipeline = Pipeline(self.filler, self.runner, batch or max_batch, self.inbox, self.sent, threads=threads)
+        self.pipeline = Pipeline(self.filler, self.runner, batch or max_batch, self.inbox, self.sent, decoders=decoders)
 
     def start(self):
         """Let it run until the tests end."""
@@ -124,7 +124,7 @@ def test_fixed_batch_is_filled_up(tmp_path):
 
 def test_every_image_gets_its_own_answer_whichever_thread_decoded_it(tmp_path):
     """Four hundred of all kinds through four fillers: slots are reused, batches lie across them."""
-    bench = PipelineBench(models.dense(tmp_path / "m.onnx", size=32, hidden=(512,)), threads=4)
+    bench = PipelineBench(models.dense(tmp_path / "m.onnx", size=32, hidden=(512,)), decoders=4)
     images = [photo(n, 40, 30) for n in range(400)]
     images[::10] = [b"nonsense"] * 40
     bench.start()
@@ -161,7 +161,7 @@ def scores(answer):
 
 def test_threads_are_named(tmp_path):
     """So that a profiler's output can be read."""
-    bench = PipelineBench(models.dense(tmp_path / "m.onnx"), threads=2)
+    bench = PipelineBench(models.dense(tmp_path / "m.onnx"), decoders=2)
     bench.pipeline.start()
 
     assert {"filler 0", "filler 1", "device", "answers"} <= {thread.name for thread in threading.enumerate()}
@@ -192,7 +192,7 @@ def test_gpu_answers_as_the_cpu_does(tmp_path):  # pragma: no cover
     images = [photo(n) for n in range(24)]
     answers = []
     for provider in ("cpu", "cuda"):
-        bench = PipelineBench(model, threads=4, provider=provider)
+        bench = PipelineBench(model, decoders=4, provider=provider)
         bench.start()
         bench.put(*images)
         frames = bench.sent.wait_for((Done, Rejected, Broken), len(images))

@@ -8,9 +8,10 @@ from onnx import TensorProto
 
 from preprocess.recipe import Recipe
 from server.inference.card import Card, find_model
+from server.inference.digest import digest
 from server.inference.errors import ModelError
 from server.inference.output import Output
-from server.inference.session import Session, digest
+from server.inference.session import Session
 from tests import models
 
 
@@ -163,7 +164,7 @@ def test_every_thread_has_a_slot_to_fill(tmp_path):
     """Also where one image at a time is run."""
     model = models.dense(tmp_path / "m.onnx", batch=1)
 
-    assert 1 + 16 == len(opened(model, pipelined=True, threads=16).slots)
+    assert 1 + 16 == len(opened(model, pipelined=True, decoders=16).slots)
 
 
 def test_digest_is_of_the_files_bytes(tmp_path):

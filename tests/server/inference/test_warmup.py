@@ -1,5 +1,7 @@
 """What warming up finds out, and what it refuses."""
 
+import time
+
 import numpy as np
 import pytest
 
@@ -101,3 +103,56 @@ def test_a_picture_that_gives_no_number_does_not_count(tmp_path):
 
     assert not seen.probabilities
     assert (2,) == seen.shape
+
+
+# ---- Time ----
+
+
+class Stalling(Session):
+    """A model that takes `each` seconds an image, and at the runs numbered in `stalls` 0.2 seconds more."""
+
+    each, stalls = 0.0, ()
+
+    def run(self, slots):
+        self.ran = [*getattr(self, "ran", []), len(slots)]
+        time.sleep(self.each * len(slots) + 0.2 * (len(self.ran) in self.stalls))
+        return super().run(slots)
+
+
+def stalling(tmp_path, **how):
+    located = find_model(models.dense(tmp_path / "m.onnx", hidden=(4,)))
+    one = Stalling(located.model_file, located.card, 8)
+    for name, value in how.items():
+        setattr(one, name, value)
+    return one
+
+
+@pytest.mark.parametrize("stall", [6, 7, 8])
+def test_one_slow_run_changes_no_figure(tmp_path, stall):
+    """Five pictures are looked at, one at a time; then come the runs of 1 image: the first warms, the rest count."""
+    one = stalling(tmp_path, each=0.002, stalls=(stall,))
+
+    profile = warm_up(one).profile
+
+    assert profile.sizes[1] < 0.1
+
+
+def test_size_that_was_disturbed_is_timed_again_before_it_ends_the_series(tmp_path):
+    """All three runs of 2 images were slow, because something else ran; that they are as cheap shows later."""
+    one = stalling(tmp_path, each=0.005, stalls=(9, 10, 11))
+
+    profile = warm_up(one).profile
+
+    assert [1] * 8 + [2] * 6 == one.ran[:14]
+    assert profile.sizes[2] < 0.1
+
+
+def test_slow_model_is_not_timed_longer_than_the_time_there_is(tmp_path):
+    """0.4 s an image: one is timed twice, and a batch of 2 would not end in time."""
+    one = stalling(tmp_path, each=0.4)
+    started = time.monotonic()
+
+    warmth = warm_up(one)
+
+    assert ([1], 1) == (list(warmth.profile.sizes), warmth.batch)
+    assert time.monotonic() - started < (5 + 3.5) * 0.4

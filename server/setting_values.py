@@ -1,0 +1,72 @@
+"""What the value of a setting may be: how each kind is read, and what the help and the error texts call it."""
+
+import os
+import re
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import BeforeValidator
+
+from server.units import COUNT, DURATION, PIXELS, SIZE, SWITCH, Kind
+
+HOST = Kind("HOST", "an IP address or a host name", "127.0.0.1, 0.0.0.0 or ::")
+MODEL = Kind("PATH", "an .onnx file or a model folder, which must exist")
+PROVIDER = Kind("NAME", "auto, cpu or cuda")
+FOLDER = Kind("PATH", "a folder, which may not exist yet")
+HTTP_SERVER = Kind("NAME", "hypercorn, or uvicorn where its extra is installed (pip install 'tureen[uvicorn]')")
+
+
+def _read_host(given: object) -> str:
+    # "" would mean every interface: nobody may open a server to the network by leaving a variable empty.
+    if not isinstance(given, str) or not re.fullmatch(r"[^\s/]+", given):
+        raise ValueError("that is neither")
+    return given
+
+
+def _read_model(given: object) -> str | None:
+    if given is None:
+        return None
+    if not isinstance(given, str | Path) or not str(given):
+        raise ValueError("that is no path")
+    # Absolute, so that it means the same in every process; links are kept, so that "current" may be switched.
+    path = Path(given).absolute()
+    if not os.path.exists(path):
+        raise ValueError(f"there is no {path}")
+    if path.suffix != ".onnx" and not os.path.isdir(path):
+        raise ValueError("that file's name does not end in .onnx")
+    return str(path)  # pydantic makes the Path, and refuses one where it reads JSON
+
+
+def _read_folder(given: object) -> str | None:
+    if given is None:
+        return None
+    if not isinstance(given, str | Path) or not str(given):
+        raise ValueError("that is no path")
+    path = Path(given).absolute()
+    if os.path.exists(path) and not os.path.isdir(path):
+        raise ValueError("that is a file")
+    return str(path)  # as above
+
+
+def _read_http_server(given: object) -> object:
+    if given == "uvicorn" and not (find_spec("uvicorn") and find_spec("httptools")):
+        raise ValueError("it is not installed")
+    return given
+
+
+def _read_optional_count(given: object) -> float | None:
+    return None if given is None else COUNT.read(given)
+
+
+Count: TypeAlias = Annotated[int, BeforeValidator(COUNT.read), COUNT]
+Seconds: TypeAlias = Annotated[float, BeforeValidator(DURATION.read), DURATION]
+Bytes: TypeAlias = Annotated[int, BeforeValidator(SIZE.read), SIZE]
+Pixels: TypeAlias = Annotated[int, BeforeValidator(PIXELS.read), PIXELS]
+OnOff: TypeAlias = Annotated[bool, BeforeValidator(SWITCH.read), SWITCH]
+Host: TypeAlias = Annotated[str, BeforeValidator(_read_host), HOST]
+Model: TypeAlias = Annotated[Path | None, BeforeValidator(_read_model), MODEL]
+Folder: TypeAlias = Annotated[Path | None, BeforeValidator(_read_folder), FOLDER]
+Provider: TypeAlias = Annotated[Literal["auto", "cpu", "cuda"], PROVIDER]
+HttpServer: TypeAlias = Annotated[Literal["hypercorn", "uvicorn"], BeforeValidator(_read_http_server), HTTP_SERVER]
+OptionalCount: TypeAlias = Annotated[int | None, BeforeValidator(_read_optional_count), COUNT]

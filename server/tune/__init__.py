@@ -1,0 +1,1 @@
+"""How many workers of how many threads: measured, chosen, and remembered in a file."""

@@ -1,0 +1,116 @@
+"""Layouts, what measuring one gives, and which is best. Pure."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import msgspec
+
+_TIE = 0.97  # of the best images a second is as good as the best
+_SAME_LATENCY = 1.03
+
+
+class Layout(NamedTuple):
+    """So many worker processes, each of which runs the model with so many threads."""
+
+    workers: int
+    threads: int
+
+    def __str__(self) -> str:
+        return f"{_count(self.workers, 'worker')} of {_count(self.threads, 'thread')}"
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """A layout as it was measured with batches of one size, all its workers at work at the same time."""
+
+    workers: int
+    threads: int
+    batch: int
+    rate: float
+    """Images a second of all workers together, decoding included."""
+    batch_s: float
+    """Seconds that a batch takes in one of them."""
+    lone_s: float
+    """Seconds that an image alone takes, where nothing else runs."""
+    cpu_s: float = 0.0
+    """Seconds of CPU time an image, of all threads."""
+    memory: int = 0
+    """Bytes in RAM, of all workers."""
+
+    @property
+    def layout(self) -> Layout:
+        return Layout(self.workers, self.threads)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the operator has decided already; None is left open."""
+
+    workers: int | None = None
+    threads: int | None = None
+
+    def includes(self, other: "Asked") -> bool:
+        """Whether who asks `other` asks for nothing but what this leaves open."""
+        return self.workers in (None, other.workers) and self.threads in (None, other.threads)
+
+    def allows(self, layout: Layout) -> bool:
+        return self.workers in (None, layout.workers) and self.threads in (None, layout.threads)
+
+
+def default(cpus: int, asked: Asked) -> Layout:
+    """The layout where nothing has been measured: one thread each, and a worker for each CPU that leaves."""
+    threads = asked.threads or 1
+    return Layout(asked.workers or max(1, cpus // threads), threads)
+
+
+def full(cpus: int, asked: Asked) -> tuple[Layout, ...]:
+    """The layouts that use all `cpus`, or as many as what is asked leaves; few threads first."""
+    if asked.threads:
+        return (default(cpus, asked),)
+    threads = _powers(max(1, cpus // asked.workers) if asked.workers else cpus)
+    return tuple(Layout(asked.workers or cpus // each, each) for each in threads)
+
+
+def every(cpus: int, asked: Asked) -> tuple[Layout, ...]:
+    """The full layouts first, then those that leave CPUs free: powers of two, and the most there can be."""
+    first = full(cpus, asked)
+    pairs = (Layout(workers, threads) for workers in _powers(cpus) for threads in _powers(cpus // workers))
+    return (*first, *(pair for pair in pairs if asked.allows(pair) and pair not in first))
+
+
+def choose(rows: Iterable[Row], slo_s: float, max_batch: int) -> Row | None:
+    """The row to serve with; None if there is none.
+
+    Of those within the promise, that with most images a second; of those within 3 % of it, the one that answers a
+    lone image first; then the one that uses fewer CPUs. Where none is within the promise, the one that comes
+    closest.
+    """
+    fitting = [row for row in rows if row.batch <= max_batch]
+    within = [row for row in fitting if is_within(row, slo_s)]
+    if not within:
+        return min(fitting, key=lambda row: row.lone_s, default=None)
+    best = max(row.rate for row in within)
+    near = [row for row in within if row.rate >= best * _TIE]
+    quickest = min(row.lone_s for row in near)
+    as_quick = [row for row in near if row.lone_s <= quickest * _SAME_LATENCY]
+    return min(as_quick, key=lambda row: (row.workers * row.threads, row.batch))
+
+
+def is_within(row: Row, slo_s: float) -> bool:
+    """Whether a lone image is in time, and one that has just missed a batch and goes with the next."""
+    worst_s = 2 * row.batch_s if row.batch > 1 else row.batch_s
+    return max(row.lone_s, worst_s) <= slo_s
+
+
+def best_of_layout(rows: Sequence[Row], layout: Layout, slo_s: float) -> Row | None:
+    """The row of that layout which counts."""
+    return choose([row for row in rows if row.layout == layout], slo_s, max(row.batch for row in rows))
+
+
+def _powers(most: int) -> tuple[int, ...]:
+    """1, 2, 4, ... and `most` itself."""
+    return (*(1 << bit for bit in range(most.bit_length()) if 1 << bit < most), most)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
