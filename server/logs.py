@@ -42,6 +42,7 @@ def configure(stream: TextIO = sys.stderr) -> None:
     )
     logging.root.handlers = [handler]
     logging.root.setLevel(logging.INFO)
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # a line of its own text for each malformed form
     logging.raiseExceptions = False  # a full disk must not take the service down
 
 

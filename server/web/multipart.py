@@ -28,7 +28,7 @@ class FormImage:
             raise RequestError("bad_multipart")
         self._chunks: list[bytes] = []
         self._parts = self._images = 0
-        self._in_image = self._ended = False
+        self._begun = self._in_image = self._ended = False
         self._field = self._value = b""
         self._parser = MultipartParser(
             boundary,
@@ -47,6 +47,9 @@ class FormImage:
 
     def feed(self, chunk: bytes) -> None:
         """Take a piece of the body. Raises `RequestError` bad_multipart."""
+        if not self._begun:  # the parser reads past empty lines, but not past as many in any pieces
+            chunk = chunk.lstrip(b"\r\n")
+            self._begun = bool(chunk)
         try:
             self._parser.write(chunk)
         except FormParserError:

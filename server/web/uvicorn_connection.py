@@ -250,6 +250,7 @@ class _Corked:
         self._transport = transport
         self._loop = loop
         self._head = b""
+        self._ended = False
         self.is_closing = transport.is_closing
         self.pause_reading = transport.pause_reading
         self.resume_reading = transport.resume_reading
@@ -258,6 +259,8 @@ class _Corked:
         self.abort = transport.abort
 
     def write(self, data: bytes) -> None:
+        if self._ended:  # a handler that has not heard yet that all is said
+            return
         if not self._head and _is_head(data):
             self._head = data
             return
@@ -275,6 +278,7 @@ class _Corked:
 
     def write_eof(self) -> None:
         self.flush()
+        self._ended = True
         self._transport.write_eof()
 
     def close(self) -> None:

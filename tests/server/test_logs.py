@@ -39,6 +39,11 @@ def test_what_libraries_log_looks_the_same():
     assert "boom 1" == json.loads(line)["event"]
 
 
+def test_what_is_wrong_with_a_form_is_not_logged():
+    """Each malformed one has a text of its own, so that no flood of them would be thinned out."""
+    assert [] == logged("logging.getLogger('python_multipart.multipart').warning('invalid character %d', 13)")
+
+
 def test_traceback_is_inside_its_line():
     """One event, one line, also for an exception."""
     (line,) = logged("try:\n    1 / 0\nexcept ZeroDivisionError:\n    log.exception('request_failed')")
