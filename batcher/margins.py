@@ -13,7 +13,7 @@ from math import ceil, frexp
 _KEPT = 256  # errors of a kind
 _ENOUGH = 32
 _PRIOR = 0.1  # of the predicted seconds, before enough was seen
-_KEEP = 0.99  # of the predictions, with their margin, come true; most of the others had time in hand anyway
+_KEEP = 0.995  # of the predictions, with their margin, come true; most of the others had time in hand anyway
 _DOUBT = 0.05  # of the answers come earlier than the lower bound
 
 _SIZES_S = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0)
