@@ -55,8 +55,9 @@ def fleet(folder, repeat=True):
         replicas = [stack.enter_context(serving(*FLAGS, "--port", str(port))) for port in backs]
 
         async def restart(k):
-            replicas[k].process.terminate()
-            assert 0 == await asyncio.to_thread(replicas[k].wait)
+            if replicas[k].process.poll() is None:
+                replicas[k].process.terminate()
+                assert 0 == await asyncio.to_thread(replicas[k].wait)
             successor = serving(*FLAGS, "--port", str(backs[k]))
             replicas[k] = await asyncio.to_thread(stack.enter_context, successor)
 

@@ -9,7 +9,7 @@ from tests.end_to_end.harness import Client
 from tests.history.operations import History, Operation
 
 HANG_S = 60.0  # no answer by then counts as none ever
-_GONE = (OSError, EOFError, ValueError, asyncio.IncompleteReadError, TimeoutError)
+_GONE = (OSError, EOFError, RuntimeError, ValueError)  # what asyncio, uvloop and our reading say of a lost connection
 
 Connect = Callable[[], Awaitable[Client]]
 
@@ -76,7 +76,7 @@ class Recorder:
         operation = self._last = self._history.begin(picture, body, timeout_ms and timeout_ms / 1000, kind)
         try:
             async with asyncio.timeout(HANG_S):
-                if self._client is None:
+                if self._client is None or _is_over(self._client):
                     self._client = await self._connect()
                 yield operation, self._client
         except _GONE as error:
@@ -102,3 +102,8 @@ class Recorder:
         if self._client:
             self._client.writer.transport.abort()
             self._client = None
+
+
+def _is_over(client: Client) -> bool:
+    """Whether the server has closed the connection while nothing was under way: every client looks before it sends."""
+    return client.writer.is_closing() or client.reader.at_eof() or client.reader.exception() is not None
