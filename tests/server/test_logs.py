@@ -39,6 +39,13 @@ def test_what_libraries_log_looks_the_same():
     assert "boom 1" == json.loads(line)["event"]
 
 
+def test_flood_of_a_library_is_thinned_out_and_no_matter_to_it():
+    """Logging returns, whether the line was written or not: what it raised would end an event loop."""
+    lines = logged("for n in range(100): logging.getLogger('python_multipart').warning('odd')\nprint('done')")
+
+    assert ["odd"] * 20 == [json.loads(line)["event"] for line in lines]
+
+
 def test_traceback_is_inside_its_line():
     """One event, one line, also for an exception."""
     (line,) = logged("try:\n    1 / 0\nexcept ZeroDivisionError:\n    log.exception('request_failed')")
