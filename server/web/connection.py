@@ -150,6 +150,9 @@ class _Connection(TCPServer):
             connections.open -= 1
             self._watch_head(waiting=False)
             self._watch_idle(idle=False)
+            # Connection and protocol point at each other, and at what was read of a body: not for the garbage
+            # collector, which counts objects and not bytes, and comes after thousands of them.
+            del self.protocol
 
     async def _read_data(self) -> None:
         self._watch_idle(idle=True)
