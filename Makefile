@@ -6,7 +6,7 @@ UV ?= uv
 HOST ?= http://127.0.0.1:8080
 
 .DEFAULT_GOAL := help
-.PHONY: help serve servers test check lint fmt type cover lock bench roofs locust clean
+.PHONY: help serve servers test check lint fmt type cover lock bench roofs soak locust clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -59,6 +59,9 @@ bench: $(VENV)/.dev ## Tureen beside the roof and two hand-written servers, into
 
 roofs: $(VENV)/.dev ## what this machine could do with no server, and what the server makes of it
 	$(BIN)/python -m benchmarks.roofs $(ARGS)
+
+soak: $(VENV)/.dev servers ## ten minutes of faults and abuse: is every promise kept? ARGS="--only PHASE"; ARGS=--help lists them
+	$(BIN)/python -m tests.soak $(ARGS)
 
 locust: $(VENV)/.dev ## Locust's web interface, aimed at HOST; ARGS="--headless -u 8 -t 30s" does without
 	$(BIN)/locust -f benchmarks/locustfile.py --host $(HOST) $(ARGS)

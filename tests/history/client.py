@@ -24,11 +24,17 @@ class Recorder:
         self._client: Client | None = None
         self._last: Operation | None = None
 
+    async def open(self) -> None:
+        """Connect now, so that no operation has to. Raises `OSError`."""
+        self._client = await self._connect()
+
     async def post(self, picture: int, body: bytes, kind: str = "good", timeout_ms: int | None = None, **headers):
         """One upload and its answer; `timeout_ms`: a deadline of its own, which counts from now. The operation."""
         if timeout_ms is not None:
             headers["x_request_timeout_ms"] = str(timeout_ms)
         async with self._operation(picture, body, kind, timeout_ms) as (operation, client):
+            if timeout_ms is not None:
+                operation.due = time.monotonic() + timeout_ms / 1000  # connecting took some time
             await client.send("POST", "/v1/images", body, **headers)
             await self._read(operation, client)
         return operation
@@ -36,7 +42,7 @@ class Recorder:
     async def trickle(self, picture: int, body: bytes, pieces: int, pause_s: float):
         """One upload in pieces with a pause before each. The operation."""
         async with self._operation(picture, body, "slow") as (operation, client):
-            await self._open(client, len(body))
+            await self._head(client, len(body))
             size = -(-len(body) // pieces)
             for at in range(0, len(body), size):
                 await asyncio.sleep(pause_s)  # sets the rate; nothing waits for it
@@ -49,7 +55,7 @@ class Recorder:
         """Sends this share of an upload and closes its connection a little later. The operation."""
         kind = "leaving" if share == 1 else "cut short"
         async with self._operation(picture, body, kind) as (operation, client):
-            await self._open(client, len(body))
+            await self._head(client, len(body))
             client.writer.write(body[: round(len(body) * share)])
             await asyncio.sleep(after_s)  # sets the rate; nothing waits for it
             operation.left()
@@ -83,7 +89,7 @@ class Recorder:
             operation.lost(repr(error))
             self._drop()
 
-    async def _open(self, client: Client, size: int) -> None:
+    async def _head(self, client: Client, size: int) -> None:
         client.writer.write(b"POST /v1/images HTTP/1.1\r\nhost: test\r\ncontent-length: %d\r\n\r\n" % size)
         await client.writer.drain()
 

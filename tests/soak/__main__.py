@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from benchmarks.machine import facts
 from tests.soak.page import PAGE, write_table
 from tests.soak.phases import PHASES
 from tests.soak.runner import carry_out
@@ -52,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _kept(name: str, given: argparse.Namespace, found: dict[str, Any]) -> dict[str, Any]:
     """Write a phase's figures down at once: what comes after it may fail."""
     when = datetime.now(UTC).isoformat(timespec="seconds")
-    whole = {"phase": name, "when": when, "seed": given.seed, "scale": given.scale, **found}
+    whole = {"phase": name, "when": when, "seed": given.seed, "scale": given.scale, "machine": facts(), **found}
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.json").write_text(json.dumps(whole, indent=1) + "\n")
     return whole

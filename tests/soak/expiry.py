@@ -1,6 +1,7 @@
 """Deadlines that pass while every worker is stopped: the answer comes at the deadline, and the work never begins."""
 
 import asyncio
+import random
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -15,7 +16,8 @@ from tests.soak.servers import in_workers, rested
 from tests.soak.servers import run as run_loop
 
 _ROUNDS, _EACH = 6, 100
-_TIMEOUTS_MS = (400, 1400)
+_TIMEOUTS_MS = (600, 1400)
+_APART_S = 0.005  # sent, so that what is measured is no burst's own queue
 _WARM = 40  # images before, so that the pace is known
 _GOAL_MS = 20.0
 _MARK = b"#soak"
@@ -78,8 +80,8 @@ async def _rounds(job: Job, server: Server, history: History) -> None:
         for worker in server.workers:
             worker.suspend()
         try:
-            low, high = _TIMEOUTS_MS
-            timeouts = [low + (high - low) * n // _EACH for n in range(_EACH)]
+            random_ = random.Random(f"{job.seed}-{number}")
+            timeouts = [random_.randint(*_TIMEOUTS_MS) for _ in range(_EACH)]
             await asyncio.gather(*(_post(server, history, n, "doomed", ms) for n, ms in enumerate(timeouts)))
         finally:
             for worker in server.workers:
@@ -90,6 +92,8 @@ async def _rounds(job: Job, server: Server, history: History) -> None:
 async def _post(server: Server, history: History, seed: int, kind: str, timeout_ms: int | None) -> Operation:
     """An image that carries its operation's number behind its end."""
     recorder = Recorder(history, connecting(server.port), slo_s=60)
+    await recorder.open()
+    await asyncio.sleep(seed * _APART_S)  # its place in the row
     body = photo(seed) + _MARK + b"%08d" % len(history.operations)
     operation = await recorder.post(-1, body, kind, timeout_ms=timeout_ms)
     await recorder.finish()

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import textwrap
+import time
 from collections.abc import Coroutine
 from contextlib import ExitStack
 from pathlib import Path
@@ -92,8 +93,7 @@ def cpu_s(process: psutil.Process) -> float:
 
 async def ask(client: Client, path: str) -> float:
     """Seconds that a GET took. Raises `AssertionError` if its status was not 200."""
-    loop = asyncio.get_running_loop()
-    began = loop.time()
+    began = time.monotonic()  # finer than uvloop's own
     reply = await client.request("GET", path)
     assert reply.status == 200, reply
-    return loop.time() - began
+    return time.monotonic() - began
