@@ -12,7 +12,7 @@ from tests.soak.servers import rested
 from tests.soak.servers import run as run_loop
 
 _LIMIT = 1_000_000  # bytes of an image
-_WARM, _WAVES, _EACH = 3, 5, 100
+_WARM, _WAVES, _EACH = 2, 3, 100
 _MOST_MIB = 1.0
 _AT_ONCE = 10
 _LINE = b"POST /v1/images HTTP/1.1\r\nhost: test\r\n"

@@ -32,11 +32,12 @@ def run(job: Job) -> Findings:
     found.figure("capacity, 32 connections", f"{raw['capacity']:.1f} images/s")
     for name, step in raw["steps"].items():
         text = f"{step['goodput']:.1f} images/s, p99 {step['p99_s'] * 1e3:,.0f} ms, {step['refused']:,} refused"
-        found.figure(f"{name}: good", f"{text}, {step['late']} late")
+        found.figure(f"{name}: good", f"{text}, {step['outcomes'].get(504, 0):,} expired")
     share = goodputs[-1] / peak
     found.holds("goodput at 10x, of its peak", f"{share:.2f}", f">= {_GOOD_SHARE}", share >= _GOOD_SHARE)
     found.at_most("health endpoints at 10x, p99", raw["probe_p99_s"] * 1e3, _PROBE_MS, "ms")
     found.none("health answers other than 200", raw["probe_failures"])
+    found.figure("goodput at 10x, of capacity", f"{goodputs[-1] / raw['capacity']:.2f}")
     growth = raw["memory_at_10"] / raw["memory_at_1"]
     found.at_most("memory at 10x, of that at 1x", growth, _MEMORY, "", 2)
     found.at_most("back to normal after it", raw["recovery_s"], _RECOVERY_S, "s")

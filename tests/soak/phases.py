@@ -21,6 +21,6 @@ PHASES: Mapping[str, Phase] = {
     "overload": Phase("overload", "ResNet-50 offered up to ten times what it can do", 100),
     "refusals": Phase("refusals", "what saying no costs", 30),
     "restarts": Phase("restarts", "rolling restarts and kills behind nginx", 150),
-    "abuse": Phase("abuse", "hundreds of abusive requests: what they leave behind", 30),
+    "abuse": Phase("abuse", "hundreds of abusive requests: what they leave behind", 70),
     "steady": Phase("steady", "mixed load at half of what it can do", 130),
 }

@@ -48,7 +48,11 @@ def _judge(found: Findings, what: str, history: History) -> None:
 
 def _figure(found: Findings, what: str, history: History) -> None:
     statuses = _statuses(history)
-    found.figure(f"{what}: not 200, of {len(history.operations):,}", f"{statuses.total() - statuses[200]}")
+    bad = {str(status or "no answer"): count for status, count in sorted(statuses.items()) if status != 200}
+    text = f"{sum(bad.values())}" + (
+        f" ({', '.join(f'{status}: {count}' for status, count in bad.items())})" if bad else ""
+    )
+    found.figure(f"{what}: not 200, of {len(history.operations):,}", text)
     found.raw[what] = dict(statuses)
 
 
