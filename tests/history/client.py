@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import asynccontextmanager
 
 from tests.end_to_end.harness import Client
 from tests.history.operations import History, Operation
@@ -32,16 +31,21 @@ class Recorder:
         """One upload and its answer; `timeout_ms`: a deadline of its own, which counts from now. The operation."""
         if timeout_ms is not None:
             headers["x_request_timeout_ms"] = str(timeout_ms)
-        async with self._operation(picture, body, kind, timeout_ms) as (operation, client):
+        operation = self._begin(picture, body, kind, timeout_ms)
+
+        async def act(client: Client) -> None:
             if timeout_ms is not None:
                 operation.due = time.monotonic() + timeout_ms / 1000  # connecting took some time
             await client.send("POST", "/v1/images", body, **headers)
             await self._read(operation, client)
-        return operation
+
+        return await self._carry_out(operation, act)
 
     async def trickle(self, picture: int, body: bytes, pieces: int, pause_s: float):
         """One upload in pieces with a pause before each. The operation."""
-        async with self._operation(picture, body, "slow") as (operation, client):
+        operation = self._begin(picture, body, "slow")
+
+        async def act(client: Client) -> None:
             await self._head(client, len(body))
             size = -(-len(body) // pieces)
             for at in range(0, len(body), size):
@@ -49,18 +53,21 @@ class Recorder:
                 client.writer.write(body[at : at + size])
                 await client.writer.drain()
             await self._read(operation, client)
-        return operation
+
+        return await self._carry_out(operation, act)
 
     async def leave(self, picture: int, body: bytes, share: float, after_s: float):
         """Sends this share of an upload and closes its connection a little later. The operation."""
-        kind = "leaving" if share == 1 else "cut short"
-        async with self._operation(picture, body, kind) as (operation, client):
+        operation = self._begin(picture, body, "leaving" if share == 1 else "cut short")
+
+        async def act(client: Client) -> None:
             await self._head(client, len(body))
             client.writer.write(body[: round(len(body) * share)])
             await asyncio.sleep(after_s)  # sets the rate; nothing waits for it
             operation.left()
             self._drop()
-        return operation
+
+        return await self._carry_out(operation, act)
 
     async def finish(self) -> None:
         """Close the connection; an answer too many, still in it, becomes a second ending of the last operation."""
@@ -77,17 +84,21 @@ class Recorder:
             pass  # the server had closed it before
         client.writer.transport.abort()
 
-    @asynccontextmanager
-    async def _operation(self, picture: int, body: bytes, kind: str, timeout_ms: int | None = None):
-        operation = self._last = self._history.begin(picture, body, timeout_ms and timeout_ms / 1000, kind)
+    def _begin(self, picture: int, body: bytes, kind: str, timeout_ms: int | None = None) -> Operation:
+        self._last = self._history.begin(picture, body, timeout_ms and timeout_ms / 1000, kind)
+        return self._last
+
+    async def _carry_out(self, operation: Operation, act: Callable[[Client], Awaitable[None]]) -> Operation:
+        """`act` on a connection; whatever ends that early is the operation's ending."""
         try:
             async with asyncio.timeout(HANG_S):
                 if self._client is None or _is_over(self._client):
                     self._client = await self._connect()
-                yield operation, self._client
+                await act(self._client)
         except _GONE as error:
             operation.lost(repr(error))
             self._drop()
+        return operation
 
     async def _head(self, client: Client, size: int) -> None:
         client.writer.write(b"POST /v1/images HTTP/1.1\r\nhost: test\r\ncontent-length: %d\r\n\r\n" % size)
