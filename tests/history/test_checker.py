@@ -69,12 +69,14 @@ def test_clean_history_has_no_violation(history):
 
 
 def test_operation_without_an_ending_is_found(history):
+    """Nothing came of it, and nobody wrote down that it was lost."""
     history.begin(0, b"first", 1.0)
 
     assert ["one ending"] == rules(checker.check(history, PICTURES))
 
 
 def test_second_answer_is_found(history):
+    """One request, two answers."""
     history.operations[0].answered(Reply(200, {}, answer(0)))
 
     assert ["one ending"] == rules(checker.check(history, PICTURES))
@@ -89,6 +91,7 @@ def test_another_pictures_answer_is_found(history):
 
 
 def test_answer_without_predictions_is_found(history):
+    """A 200 with nothing in it is no answer."""
     history.operations[0].endings[0].body = b'{"predictions": []}'
 
     assert ["answer"] == rules(checker.check(history, PICTURES))
@@ -102,24 +105,28 @@ def test_pictures_with_the_same_answer_are_found():
 
 
 def test_other_bytes_than_the_pictures_are_found(history):
+    """Then its answer proves nothing."""
     history.begin(0, b"second", 1.0).answered(Reply(200, {}, answer(0)))
 
     assert ["bytes"] == rules(checker.check(history, PICTURES))
 
 
 def test_connection_that_ends_without_an_answer_is_found(history):
+    """Lost, when no fault explains it."""
     history.begin(0, b"first", 1.0).lost("reset")
 
     assert ["lost"] == rules(checker.check(history, PICTURES))
 
 
 def test_answer_after_deadline_and_grace_is_found(history):
+    """101 ms after its deadline is late, whatever its status."""
     history.operations[0].due = history.operations[0].endings[0].at - 0.101
 
     assert ["late"] == rules(checker.check(history, PICTURES))
 
 
 def test_answer_within_the_grace_is_none(history):
+    """99 ms are its way to the client."""
     history.operations[0].due = history.operations[0].endings[0].at - 0.099
 
     assert [] == checker.check(history, PICTURES)
@@ -134,12 +141,14 @@ def test_status_that_is_our_fault_is_found(history, picture, status):
 
 
 def test_rejection_of_what_is_no_picture_is_none(history):
+    """415 is the right answer to garbage."""
     history.begin(-1, b"garbage", 1.0).answered(problem(415, "not_an_image"))
 
     assert [] == checker.check(history, PICTURES)
 
 
 def test_refusal_that_does_not_say_when_to_come_back_is_found(history):
+    """A 503 has a Retry-After in whole seconds."""
     history.begin(0, b"first", 1.0).answered(problem(503, "queue_full"))
 
     assert ["retry-after"] == rules(checker.check(history, PICTURES))
@@ -167,6 +176,7 @@ def test_fault_explains_what_it_says_and_only_while_it_lasts(history):
     ],
 )
 def test_counter_that_does_not_add_up_is_found(name, rule):
+    """One more than there were, in any of them."""
     after = counted(**COUNTED)
     after[name] += 1
 
@@ -212,16 +222,19 @@ def test_same_footprint_has_no_violation():
     ],
 )
 def test_what_is_left_behind_is_found(after, rule):
+    """Each thing that a server may leave behind, alone."""
     assert [rule] == rules(footprint.difference(held(), after))
 
 
 def test_another_supervisor_is_found():
+    """Its process id says so."""
     after = footprint.Footprint(process(9), process(2), {pid: process(pid) for pid in (3, 4)}, 1)
 
     assert ["supervisor"] == rules(footprint.difference(held(), after))
 
 
 def test_growth_beyond_what_is_allowed_is_found():
+    """Ten MiB are more than nine, and not more than ten."""
     after = held(resident=60 << 20)
 
     assert (["memory"], []) == (
