@@ -7,6 +7,7 @@ import signal
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -186,7 +187,10 @@ class _Nemesis:
     def _again(self) -> None:
         # A second thread, since the harness runs a loop of its own while it waits for readiness.
         self._standing.start_again()
-        self._before = look(self._standing.server)
+        # What it held at rest stays the measure: just now it has the clients' connections.
+        old, now = self._before, look(self._standing.server)
+        supervisor, web = replace(old.supervisor, pid=now.supervisor.pid), replace(old.web, pid=now.web.pid)
+        self._before = replace(now, supervisor=supervisor, web=web, connections=old.connections)
 
     async def _until_ready(self) -> None:
         server = self._standing.server
