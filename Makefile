@@ -6,7 +6,7 @@ UV ?= uv
 HOST ?= http://127.0.0.1:8080
 
 .DEFAULT_GOAL := help
-.PHONY: help serve servers test check lint fmt type cover lock bench roofs simulate locust clean
+.PHONY: help serve servers test check lint fmt type cover lock bench roofs soak simulate locust clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -62,6 +62,9 @@ roofs: $(VENV)/.dev ## what this machine could do with no server, and what the s
 
 simulate: $(VENV)/.dev ## the scheduler against an oracle, in virtual time; writes docs/img/simulation.svg
 	$(BIN)/python -m benchmarks.simulation $(ARGS)
+
+soak: $(VENV)/.dev servers ## ten minutes of faults and abuse: is every promise kept? ARGS="--only PHASE"; ARGS=--help lists them
+	$(BIN)/python -m tests.soak $(ARGS)
 
 locust: $(VENV)/.dev ## Locust's web interface, aimed at HOST; ARGS="--headless -u 8 -t 30s" does without
 	$(BIN)/locust -f benchmarks/locustfile.py --host $(HOST) $(ARGS)

@@ -33,7 +33,7 @@ def configure(stream: TextIO = sys.stderr) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(stream)
+    handler = _Handler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, render],
@@ -44,6 +44,16 @@ def configure(stream: TextIO = sys.stderr) -> None:
     logging.root.setLevel(logging.INFO)
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # a line of its own text for each malformed form
     logging.raiseExceptions = False  # a full disk must not take the service down
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    """Writes lines. What a library logs meets the flood gate only here, and is not the library's to hear of."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            super().emit(record)
+        except structlog.DropEvent:  # no Exception, so that it would end the event loop
+            pass
 
 
 class FloodGate:

@@ -109,6 +109,11 @@ class Body:
         await self._drain()
         await self._finish(send)
 
+    def abandon(self) -> None:
+        """Nobody will read it or answer it: let go of it now, not when its time limit strikes."""
+        self.ended = True
+        self._stop_alarm()
+
     def _next_due(self) -> float:
         """When more must have come: what is here has bought time at the minimum rate, up to the whole body's."""
         bought_s = _GRACE_S + self._seen / self._limits.min_rate

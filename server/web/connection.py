@@ -198,6 +198,15 @@ class _Connection(TCPServer):
             connections.open -= 1
             self._watch_head(waiting=False)
             self._watch_idle(idle=False)
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Break the circles: connection and protocol point at each other, a lost connection's error at its own reader,
+        and all of them at what was read of a body. The garbage collector counts objects, not bytes, and would come
+        after thousands of them."""
+        if error := self.reader.exception():
+            error.__traceback__ = None
+        vars(self).clear()
 
     async def _read_data(self) -> None:
         self._watch_idle(idle=True)

@@ -62,6 +62,7 @@ class Exchange:
             check_head(request.scope, request.headers)
             return "ok", await self._handled(request)
         except ClientGone:
+            request.body.abandon()
             return "client_gone", None
         except Exception as error:
             code = code_of(error)

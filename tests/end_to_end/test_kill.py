@@ -7,36 +7,42 @@ import time
 import psutil
 import pytest
 
-from server import demo as demo_model
 from tests.end_to_end.harness import serving
-from tests.end_to_end.load import IMAGES, Load
+from tests.end_to_end.load import Load
+from tests.history import checker
+from tests.history.footprint import look, settled
+from tests.history.load import RecordedLoad, demo_pictures, post_good
+from tests.history.operations import History
 from tests.photos import photo
-from tests.reference import Reference
 
 pytestmark = pytest.mark.timeout(180)
 
 
 def test_killed_workers_lose_no_request_and_are_replaced():
     """Five times: what the dead worker held is answered by another, and a new one serves within 5 s."""
+    pictures = demo_pictures()
     with serving("--workers", "2", "--slo", "20s") as server:
+        before, at_start = server.run(server.metrics()), look(server)
 
         async def run():
             delays = []
-            async with Load(server.connect, 8) as load:
+            async with RecordedLoad(History(), server.connect, post_good(pictures), slo_s=20) as load:
                 for _ in range(5):
-                    await load.answers(20)
+                    await load.more(20)
                     victim = server.workers[0]
                     victim.send_signal(signal.SIGKILL)
                     killed = time.monotonic()
                     await until_ready(server, 2, without=victim.pid)
                     delays.append(time.monotonic() - killed)
-            return load.answered, delays
+            return load.history, delays
 
-        answered, delays = server.run(run())
+        history, delays = server.run(run())
+        left_behind = settled(server, at_start)
+        after = server.run(server.metrics())
 
-    reference = Reference(demo_model.FOLDER)
-    assert {200} == {reply.status for _, reply in answered}
-    assert all(reference.agrees(IMAGES[n], reply.json()) for n, reply in answered)
+    assert [] == checker.check(history, pictures)
+    assert [] == checker.at_rest(after) + checker.agreement(history, before, after) + left_behind
+    assert {200} == {ending.status for one in history.operations for ending in one.endings}
     assert all(delay < 5 for delay in delays)
 
 

@@ -44,6 +44,13 @@ def test_what_is_wrong_with_a_form_is_not_logged():
     assert [] == logged("logging.getLogger('python_multipart.multipart').warning('invalid character %d', 13)")
 
 
+def test_flood_of_a_library_is_thinned_out_and_no_matter_to_it():
+    """Logging returns, whether the line was written or not: what it raised would end an event loop."""
+    lines = logged("for n in range(100): logging.getLogger('a_library').warning('odd')\nprint('done')")
+
+    assert ["odd"] * 20 == [json.loads(line)["event"] for line in lines]
+
+
 def test_traceback_is_inside_its_line():
     """One event, one line, also for an exception."""
     (line,) = logged("try:\n    1 / 0\nexcept ZeroDivisionError:\n    log.exception('request_failed')")

@@ -1,0 +1,85 @@
+"""Two replicas behind a real nginx with the shipped configuration, its ports changed."""
+
+import asyncio
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from tests.end_to_end.harness import Client, serving
+
+CONFIG = Path(__file__).parents[2] / "deploy/nginx/nginx.conf"
+FLAGS = ("--workers", "1", "--slo", "10s", "--drain-delay", "1s")
+
+
+def free_ports(count):
+    """Ports that were free just now."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+
+
+@contextmanager
+def nginx(folder, front, backs, repeat=True):
+    """The shipped configuration with other ports; `repeat=False` leaves out the repeating of POSTs."""
+    text = CONFIG.read_text()
+    for old, new in zip(("8080", "8081", "8082"), (front, *backs), strict=True):
+        text = re.sub(rf"\b{old}\b", str(new), text)
+    if not repeat:
+        text = text.replace(" non_idempotent", "")
+    temporary = "\n".join(
+        f"    {kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    text = text.replace("http {", f"http {{\n    access_log off;\n{temporary}")
+    file = folder / "nginx.conf"
+    file.write_text(f"daemon off;\npid {folder}/pid;\nerror_log {folder}/error.log;\n{text}")
+    process = subprocess.Popen([shutil.which("nginx") or "/usr/sbin/nginx", "-p", str(folder), "-c", str(file)])
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGQUIT)
+        process.wait(30)
+
+
+@contextmanager
+def fleet(folder, repeat=True):
+    """Two replicas and nginx; `restart(k)` and `replicas[k]` work on them while it is entered."""
+    front, *backs = free_ports(3)
+    with ExitStack() as stack:
+        replicas = [stack.enter_context(serving(*FLAGS, "--port", str(port))) for port in backs]
+
+        async def restart(k):
+            if replicas[k].process.poll() is None:
+                replicas[k].process.terminate()
+                assert 0 == await asyncio.to_thread(replicas[k].wait)
+            successor = serving(*FLAGS, "--port", str(backs[k]))
+            replicas[k] = await asyncio.to_thread(stack.enter_context, successor)
+
+        stack.enter_context(nginx(folder, front, backs, repeat))
+        wait_listening(front)
+        yield front, replicas, restart
+
+
+def wait_listening(port):
+    """Return once somebody listens there."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+    raise AssertionError("nginx does not listen")
+
+
+def connecting(port):
+    """What gives a new connection to it."""
+
+    async def connect():
+        return Client(*await asyncio.open_connection("127.0.0.1", port))
+
+    return connect

@@ -1,0 +1,26 @@
+"""The phases, in the order in which they run. Quick to import: the help needs nothing else."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Phase:
+    """`module`: of `tests.soak`, with a function `run(job)`. `seconds`: about how long it takes on two cores."""
+
+    module: str
+    title: str
+    seconds: int
+
+
+PHASES: Mapping[str, Phase] = {
+    "mutants": Phase("mutants", "100,000 damaged files over HTTP", 150),
+    "nemesis": Phase("nemesis", "random faults under mixed load", 90),
+    "idle": Phase("idle", "10,000 idle connections", 50),
+    "expiry": Phase("expiry", "deadlines that pass while every worker is stopped", 20),
+    "overload": Phase("overload", "ResNet-50 offered up to ten times what it can do", 100),
+    "refusals": Phase("refusals", "what saying no costs", 30),
+    "restarts": Phase("restarts", "rolling restarts and kills behind nginx", 150),
+    "abuse": Phase("abuse", "hundreds of abusive requests: what they leave behind", 70),
+    "steady": Phase("steady", "mixed load at half of what it can do", 130),
+}
