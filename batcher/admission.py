@@ -27,7 +27,11 @@ class Load:
     broken_s: float = 0.0
     """By which it would make somebody late who was accepted before, and is as urgent."""
     drain_s: float = 0.0
-    """Until what waits has been served; 0 if nothing was measured."""
+    """Until what waits has been served; 0 if nothing was measured, or there is room."""
+    idle: bool = False
+    """Whether nothing waits and a runner has nothing to do."""
+    hope_s: float = 0.0
+    """Until the item would be answered by an idle runner, if all goes as well as it ever did."""
 
 
 def admit(now: float, load: Load, size: int, deadline: float, policy: Policy) -> Refused | None:
@@ -38,9 +42,11 @@ def admit(now: float, load: Load, size: int, deadline: float, policy: Policy) ->
         return QueueFull(f"{load.waiting} items wait already", load.drain_s or _UNKNOWN_WAIT_S)
     if load.held_bytes + size > policy.max_queue_bytes:
         return QueueFull(f"{load.held_bytes} bytes are held already", load.drain_s or _UNKNOWN_WAIT_S)
-    late_s = now + load.finish_s + load.margin_s - deadline
+    # An idle runner is tried whatever has been learned, as long as there is hope: nobody is harmed by it, and it is the
+    # only way to learn that bad times are over.
+    late_s = now + (load.hope_s if load.idle else load.finish_s + load.margin_s) - deadline
     if late_s > 0:
         return WouldBeLate(f"the answer would be {late_s:.3f} s late", late_s)
-    if load.broken_s > 0:
+    if load.broken_s > 0 and not load.idle:
         return WouldBeLate(f"one accepted before would be {load.broken_s:.3f} s late", load.broken_s)
     return None

@@ -232,13 +232,15 @@ class Batcher(Generic[T, R]):
             self._refused["closed"] += 1
             raise BatcherClosed("the batcher is closing")
         self._outlook.learn()
-        load = self._load(now, order, cost)
+        load = self._load(now, order, cost, size)
         if refusal := admit(now, load, size, order[1], self.policy):
             self._refused[refusal.reason] += 1
+            if load.margin_s and now + load.finish_s <= order[1]:
+                self._outlook.doubt(now, order[0], load.finish_s)
             raise refusal
         return load.finish_s
 
-    def _load(self, now: float, order: Order, cost: float) -> Load:
+    def _load(self, now: float, order: Order, cost: float, size: int) -> Load:
         outlook, expected = self._outlook, self.seat_expected
         timely = order[1] < float("inf")  # who has no deadline is never late: nothing needs to be predicted
         finish_s = outlook.finish_s(now, order, cost, expected) if timely else 0.0
@@ -250,8 +252,13 @@ class Batcher(Generic[T, R]):
             finish_s=finish_s,
             margin_s=outlook.margin_s(order[0], finish_s) if timely else 0.0,
             broken_s=outlook.broken_s(now, order, cost) if timely else 0.0,
-            drain_s=outlook.drain_s(now, expected),
+            drain_s=outlook.drain_s(now, expected) if self._is_full(size) else 0.0,
+            idle=timely and outlook.idle,
+            hope_s=self.estimator.hope_s(cost),
         )
+
+    def _is_full(self, size: int) -> bool:
+        return self._waiting >= self.policy.max_queue or self._ledger.held_bytes + size > self.policy.max_queue_bytes
 
     def _again(self, entry: Entry[T, R], outcome: Again) -> None:
         if entry.done:
@@ -324,7 +331,7 @@ class Batcher(Generic[T, R]):
         seats = [seat for seat in self._seats if room_of(seat) == most]
         seat = min(seats, key=lambda one: residual_s(now, one)) if len(seats) > 1 else seats[0]
         pace = self._outlook.pace
-        return seat, Room(most, len(seats), residual_s(now, seat) * pace.fastest / pace.slowness)
+        return seat, Room(most, len(seats), residual_s(now, seat) * pace.fastest / pace.slowness, not seat.held)
 
     def _refuse_overtaken(self) -> None:
         """Tell those at once who have been pushed past their deadlines."""

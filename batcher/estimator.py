@@ -77,6 +77,10 @@ class Estimator:
         own_s = (cost_s + mates_s / max(1, self.beside)) * self.cost_factor
         return max(1.0, self.slowness) * (own_s + self.run_s(count))
 
+    def hope_s(self, cost_s: float) -> float:
+        """Seconds of an item alone, if all goes as well as it ever did."""
+        return cost_s * min(1.0, self.cost_factor) + self.profile.least_s
+
     def observe(self, sample: Sample) -> None:
         """A seat was busy for so long, with so much."""
         if sample.wall_s > 0 and sample.items:

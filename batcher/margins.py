@@ -14,6 +14,7 @@ _KEPT = 256  # errors of a kind
 _ENOUGH = 32
 _PRIOR = 0.1  # of the predicted seconds, before enough was seen
 _KEEP = 0.995  # of the predictions, with their margin, come true; most of the others had time in hand anyway
+_FORGOTTEN_S = 0.01  # between two errors that are forgotten since nothing new is learned: all within a few seconds
 _DOUBT = 0.05  # of the answers come earlier than the lower bound
 
 _SIZES_S = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0)
@@ -33,6 +34,7 @@ class Margins:
 
     def __init__(self) -> None:
         self._windows: dict[tuple[int, int], _Window] = {}
+        self._next_doubt = 0.0
         self._counts = [0] * (len(BOUNDS_S) + 1)
         self._sum_s = 0.0
 
@@ -56,6 +58,12 @@ class Margins:
             return max(0.0, -window.quantile(_DOUBT))
         return _PRIOR * predicted_s
 
+    def doubt(self, now: float, urgency: int, predicted_s: float) -> None:
+        """Forget the oldest error of this kind, unless one has just been forgotten."""
+        if now >= self._next_doubt and (window := self._windows.get(_kind(urgency, predicted_s))):
+            self._next_doubt = now + _FORGOTTEN_S
+            window.forget()
+
     def learn(self, urgency: int, predicted_s: float, error_s: float) -> None:
         """A prediction of so many seconds was wrong by `error_s`."""
         self._counts[bisect_left(BOUNDS_S, error_s)] += 1
@@ -78,9 +86,13 @@ class _Window:
 
     def add(self, value: float) -> None:
         if len(self._arrived) == _KEPT:
-            del self._sorted[bisect_left(self._sorted, self._arrived.popleft())]
+            self.forget()
         self._arrived.append(value)
         insort(self._sorted, value)
+
+    def forget(self) -> None:
+        """The oldest."""
+        del self._sorted[bisect_left(self._sorted, self._arrived.popleft())]
 
     def quantile(self, share: float) -> float:
         return self._sorted[ceil(share * len(self._sorted)) - 1]

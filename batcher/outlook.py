@@ -84,6 +84,15 @@ class Outlook(Generic[T, R]):
         """By how much later the answer may come. None before anything was measured: there is no ground to refuse."""
         return self._margins.later_s(urgency, predicted_s) if self._estimator.measured else 0.0
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits and a seat has nothing to do."""
+        return not self._queue and any(not seat.held and self._isolation.room(seat) for seat in self._seats)
+
+    def doubt(self, now: float, urgency: int, predicted_s: float) -> None:
+        """For its margin alone an item was refused. What nobody tests any more must not be believed for ever."""
+        self._margins.doubt(now, urgency, predicted_s)
+
     def broken_s(self, now: float, order: Order, cost_s: float) -> float:
         """By how much a newcomer at this place would make one late that was accepted before and is as urgent. Some of
         those behind are looked at, the last among them."""

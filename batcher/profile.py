@@ -20,6 +20,8 @@ class Profile:
     def __init__(self) -> None:
         self._seconds: dict[int, float] = {}
         self._sizes: list[int] = []
+        self.least_s = 0.0
+        """The quickest batch of all so far; 0 before anything was measured."""
         self._best: dict[int, int] = {}  # by limit, until something new is learned
 
     def __repr__(self) -> str:
@@ -41,6 +43,7 @@ class Profile:
         if size not in self._seconds:
             insort(self._sizes, size)
         self._seconds[size] = blend(self._seconds.get(size), seconds)
+        self.least_s = min(self.least_s or seconds, seconds)
         self._best.clear()
 
     def seconds(self, size: int) -> float | None:

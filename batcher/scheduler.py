@@ -41,6 +41,8 @@ class Room:
     seats: int
     ready_s: float = 0.0
     """Seconds until that seat has done what it holds, at the least."""
+    idle: bool = False
+    """Whether that seat holds nothing."""
 
 
 class Pace(NamedTuple):
@@ -93,7 +95,7 @@ def decide(
     if not queue.count or room.items < 1:
         return Idle()
     start = now + room.ready_s
-    if pace.fastest and (doomed := _doomed(start, queue.dues, pace.fastest, profile)):
+    if pace.fastest and (doomed := _doomed(start + _least_s(room, pace, profile), queue.dues)):
         return Drop(doomed)
     wanted = _wanted(queue.count, room, policy, profile)
     count = _in_time(start, queue, wanted, profile, pace)
@@ -132,9 +134,14 @@ def _in_time(start: float, queue: QueueView, count: int, profile: Profile, pace:
     return count
 
 
-def _doomed(start: float, dues: Sequence[float], fastest: float, profile: Profile) -> int:
-    """How many of the first would be late even alone and at the fastest."""
-    earliest = start + fastest * (profile.seconds(1) or 0.0)
+def _least_s(room: Room, pace: Pace, profile: Profile) -> float:
+    """The least that a batch can take. Where nobody is harmed by a try, that is the least it ever took: what was
+    slow lately may be over, and nothing else would show it."""
+    return profile.least_s if room.idle else pace.fastest * (profile.seconds(1) or 0.0)
+
+
+def _doomed(earliest: float, dues: Sequence[float]) -> int:
+    """How many of the first are due before they can be answered."""
     return next((number for number, due in enumerate(dues) if due >= earliest), len(dues))
 
 

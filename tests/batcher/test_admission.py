@@ -44,6 +44,20 @@ POLICY = Policy(max_queue=4, max_queue_bytes=1000)
             WouldBeLate("one accepted before would be 0.500 s late", 0.5),
             id="in time, at the cost of another's promise",
         ),
+        pytest.param(
+            Load(finish_s=9.0, margin_s=9.0, broken_s=1.0, idle=True, hope_s=1.0),
+            0,
+            NOW + 1,
+            None,
+            id="an idle runner is tried, whatever was learned",
+        ),
+        pytest.param(
+            Load(finish_s=9.0, idle=True, hope_s=2.0),
+            0,
+            NOW + 1,
+            WouldBeLate("the answer would be 1.000 s late", 1.0),
+            id="an idle runner that was never so quick",
+        ),
         pytest.param(Load(seats=0), 0, NOW + 99, NoRunner("no runner is ready", 1.0), id="no runner"),
         pytest.param(Load(seats=0, runner_expected=True, finish_s=9.0), 0, NOW + 9, None, id="a runner in time"),
         pytest.param(

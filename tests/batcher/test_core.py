@@ -383,3 +383,30 @@ async def test_repr_shows_what_is_where():
 
         assert "Batcher(waiting=1, live=2, seats=[Seat(held=1, room=0)])" == repr(batcher)
         take_back(tickets)
+
+
+@virtual_time
+async def test_bad_times_do_not_shut_the_door_for_good():
+    """A runner that took fifty times as long as predicted, again and again, is tried as soon as it is idle; then what
+    has been refused for the margin alone is let in again."""
+    batcher = new_batcher(max_batch=1, slo_s=4.0)
+    batcher.profile.observe(1, 0.1)
+    async with batcher:
+        runner = GatedRunner(batcher, room=1)
+        for number in range(40):
+            name = f"slow {number}"
+            ticket = batcher.enqueue_nowait(name, deadline=now() + 100)
+            await pass_until(now() + 5.0)
+            runner.answer(name)
+            await ticket.wait()
+
+        answered = 0
+        for number in range(40):
+            name = f"quick {number}"
+            ticket = batcher.enqueue_nowait(name)
+            await pass_until(now() + 0.1)
+            runner.answer(name)
+            await ticket.wait()
+            answered += 1
+
+        assert 40 == answered

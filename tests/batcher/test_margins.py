@@ -26,6 +26,19 @@ def test_old_errors_are_forgotten():
     assert 0.01 == taught(*[5.0] * 50, *[0.01] * 256).later_s(3, 1.0)
 
 
+def test_what_nobody_tests_is_forgotten_one_by_one():
+    """At most a hundred a second, the oldest first; other kinds are not touched."""
+    margins = taught(*[5.0] * 3, *[0.5] * 40)
+    margins.learn(0, 1.0, 7.0)
+    seen = []
+    for moment in (0.0, 0.001, 0.02, 0.04):
+        margins.doubt(moment, 3, 1.0)
+        seen.append(margins.later_s(3, 1.0))
+
+    assert [5.0, 5.0, 5.0, 0.5] == seen
+    assert 7.0 == margins.later_s(0, 1.0)
+
+
 def test_early_answers_need_no_margin():
     """And tell how much sooner an answer may come."""
     margins = taught(*[-0.25] * 50)

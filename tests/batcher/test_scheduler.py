@@ -117,6 +117,12 @@ def due(*seconds, waiting=None):
         pytest.param(due(0.5), Room(1, 1), FLAT, Pace(), Dispatch(1), id="too little measured to trust: tried"),
         pytest.param(due(1.5), Room(1, 1, ready_s=1.0), FLAT, TRUSTED, Drop(1), id="the seat is busy for too long"),
         pytest.param(
+            due(1.5), Room(1, 1, idle=True), FLAT, Pace(50.0, 50.0), Dispatch(1), id="slow lately, but idle: tried"
+        ),
+        pytest.param(
+            due(0.5), Room(1, 1, idle=True), FLAT, Pace(50.0, 50.0), Drop(1), id="idle, and never as quick as that"
+        ),
+        pytest.param(
             due(9.5, *[30.0] * 15), Room(16, 1), PAYS, TRUSTED, Drop(1), id="one in the way of fifteen is given up"
         ),
         pytest.param(
