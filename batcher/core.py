@@ -122,10 +122,19 @@ class Batcher(Generic[T, R]):
         return Ticket(self, entry)
 
     def check_open(
-        self, size: int = 0, *, cost: float = 0.0, deadline: float = float("inf"), urgency: int = LEAST_URGENT
+        self,
+        size: int = 0,
+        *,
+        cost: float = 0.0,
+        deadline: float = float("inf"),
+        urgency: int = LEAST_URGENT,
+        coming: int = 0,
     ) -> None:
-        """Raise what would refuse an item now, so that nothing is done for it in vain; counted as refused."""
-        self._admit(self._clock(), (urgency, deadline, 0), cost, size)
+        """Raise what would refuse an item now, so that nothing is done for it in vain; counted as refused.
+
+        `coming`: items like it that will be queued before it, and are not yet.
+        """
+        self._admit(self._clock(), (urgency, deadline, 0), cost, size, coming)
 
     @contextmanager
     def arriving(self) -> Iterator[None]:
@@ -226,13 +235,13 @@ class Batcher(Generic[T, R]):
     def _waiting(self) -> int:
         return len(self._queue) + len(self._isolation.suspects)
 
-    def _admit(self, now: float, order: Order, cost: float, size: int) -> float:
+    def _admit(self, now: float, order: Order, cost: float, size: int, coming: int = 0) -> float:
         """Raise what refuses an item; else the predicted seconds to its answer."""
         if self._closing:
             self._refused["closed"] += 1
             raise BatcherClosed("the batcher is closing")
         self._outlook.learn()
-        load = self._load(now, order, cost, size)
+        load = self._load(now, order, cost, size, coming)
         if refusal := admit(now, load, size, order[1], self.policy):
             self._refused[refusal.reason] += 1
             if load.margin_s and now + load.finish_s <= order[1]:
@@ -240,10 +249,10 @@ class Batcher(Generic[T, R]):
             raise refusal
         return load.finish_s
 
-    def _load(self, now: float, order: Order, cost: float, size: int) -> Load:
+    def _load(self, now: float, order: Order, cost: float, size: int, coming: int) -> Load:
         outlook, expected = self._outlook, self.seat_expected
         timely = order[1] < float("inf")  # who has no deadline is never late: nothing needs to be predicted
-        finish_s = outlook.finish_s(now, order, cost, expected) if timely else 0.0
+        finish_s = outlook.finish_s(now, order, cost, expected, coming) if timely else 0.0
         return Load(
             waiting=self._waiting,
             held_bytes=self._ledger.held_bytes,
@@ -253,7 +262,7 @@ class Batcher(Generic[T, R]):
             margin_s=outlook.margin_s(order[0], finish_s) if timely else 0.0,
             broken_s=outlook.broken_s(now, order, cost) if timely else 0.0,
             drain_s=outlook.drain_s(now, expected) if self._is_full(size) else 0.0,
-            idle=timely and outlook.idle,
+            idle=timely and not coming and outlook.idle,
             hope_s=self.estimator.hope_s(cost),
         )
 

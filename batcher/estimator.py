@@ -38,7 +38,7 @@ class Estimator:
         self._max_batch = max_batch
         self._each_s = 0.0  # where nothing is measured but whole items
         self._samples: deque[Sample] = deque(maxlen=_SAMPLES)
-        self._costs = self._actual = 0.0
+        self._costs = self._actual = self._counted = 0.0
 
     @property
     def measured(self) -> bool:
@@ -94,6 +94,9 @@ class Estimator:
         self._costs = _COST_MEMORY * self._costs + cost_s
         self._actual = _COST_MEMORY * self._actual + min(actual_s, _COST_OUTLIER * self.cost_factor * cost_s)
         self.cost_factor = self._actual / self._costs
+        self._counted = _COST_MEMORY * self._counted + 1.0
+        if not self.beside:
+            self.profile.take_in_line(self._actual / self._counted)
 
     def _joined(self, cost_s: float, runs_s: float) -> float:
         cost_s *= self.cost_factor

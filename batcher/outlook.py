@@ -74,9 +74,10 @@ class Outlook(Generic[T, R]):
         """Until there is a seat at all."""
         return 0.0 if self._seats or seat_expected is None else max(0.0, seat_expected - now)
 
-    def finish_s(self, now: float, order: Order, cost_s: float, seat_expected: float | None) -> float:
-        """Until an item at this place would be answered."""
-        ahead = self._queue.before(order)
+    def finish_s(self, now: float, order: Order, cost_s: float, seat_expected: float | None, coming: int = 0) -> float:
+        """Until an item at this place would be answered, if so many like it come before it."""
+        items, before_s = self._queue.before(order)
+        ahead = Ahead(items + coming, before_s + coming * cost_s)
         free = self._free(now, ahead)
         return self.wait_s(now, seat_expected) + finish_s(free, ahead, cost_s, self._estimator)
 

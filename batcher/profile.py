@@ -4,6 +4,8 @@ from bisect import bisect_left, insort
 
 _WEIGHT = 0.2  # of a new sample: about the last ten count
 _OUTLIER = 2.0  # one sample counts for at most this many times the estimate, so one stall cannot lie for long
+_HANDED_S = 0.1e-3  # that handing over a batch, and waking who waits for it, costs besides (two cores, 20 KB images)
+_NEWS = 0.1  # of what was known: a change that may matter
 _SLACK = 1.05  # a batch is big enough when its seconds an image are within 5 % of the best
 
 
@@ -22,6 +24,7 @@ class Profile:
         self._sizes: list[int] = []
         self.least_s = 0.0
         """The quickest batch of all so far; 0 before anything was measured."""
+        self._in_line_s = 0.0
         self._best: dict[int, int] = {}  # by limit, until something new is learned
 
     def __repr__(self) -> str:
@@ -63,8 +66,16 @@ class Profile:
             return 0.0
         return self._on_line(0)
 
+    def take_in_line(self, seconds: float) -> None:
+        """An image takes so long besides its share of a batch, before the batch can run: decoding, where that is not
+        done beside it. The more that is, the less there is to gain by larger batches."""
+        if abs(seconds - self._in_line_s) > _NEWS * self._in_line_s:
+            self._in_line_s = seconds
+            self._best.clear()
+
     def best_size(self, limit: int) -> int | None:
-        """The smallest size up to `limit` within 5 % of the best seconds an image; None while unknown."""
+        """The smallest size up to `limit` within 5 % of the best seconds an image, all that it takes counted; None
+        while unknown."""
         if len(self._sizes) < 2:
             return None
         if limit not in self._best:
@@ -84,7 +95,7 @@ class Profile:
     def _each(self, size: int) -> float:
         seconds = self.seconds(size)
         assert seconds is not None  # only asked once two sizes are known
-        return seconds / size
+        return (seconds + (_HANDED_S if self._in_line_s else 0.0)) / size + self._in_line_s
 
     def _proportional(self, size: int) -> float:
         known = self._sizes[0]

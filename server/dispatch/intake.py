@@ -68,11 +68,6 @@ class Intake:
         """Bytes reserved by uploads under way."""
         return self._arriving_bytes
 
-    @property
-    def pace_s(self) -> float:
-        """Seconds that an upload takes lately, of all workers together; 0 before anything was measured."""
-        return (self._batcher.estimator.pace_s or 0.0) / self._pool.size
-
     def reserve(self, size: int) -> Reservation:
         """Room for an upload of `size` bytes (0 while unknown: let it grow).
 
@@ -97,9 +92,9 @@ class Intake:
         """So many more uploads, or less, are about to be here."""
         self._batcher.announce(count)
 
-    def check(self, header: Header, deadline: float, urgency: int) -> None:
-        """Raise what `submit` would refuse such an upload with."""
-        self._batcher.check_open(cost=decode_seconds(header), deadline=deadline, urgency=urgency)
+    def check(self, header: Header, deadline: float, urgency: int, coming: int) -> None:
+        """Raise what `submit` would refuse such an upload with, after `coming` others like it."""
+        self._batcher.check_open(cost=decode_seconds(header), deadline=deadline, urgency=urgency, coming=coming)
 
     async def submit(self, upload: Upload, deadline: float, urgency: int) -> Answer:
         """The answer to an upload. `deadline` in seconds of CLOCK_MONOTONIC, `urgency` 0 (first) to 7.

@@ -4,12 +4,8 @@ It is told what to try (`Prepare`, `Trial`), one order at a time, until it is to
 what serving does: a photo is decoded into each slot, then the model runs.
 """
 
-import io
 import time
 from collections.abc import Callable
-
-import numpy as np
-from PIL import Image
 
 from preprocess.limits import Limits
 from preprocess.tensor import prepare
@@ -29,9 +25,9 @@ from server.dispatch.wire import (
 from server.inference.card import Located
 from server.inference.errors import in_one_line
 from server.inference.model import Model, warmed
+from server.inference.pictures import photo
 from server.inference.session import Session
 
-_PHOTO = (640, 480)  # pixels: as phones' uploads are, once an app has made them smaller
 _LEAST_BATCHES = 2  # however long one takes
 
 Send = Callable[[bytes], None]
@@ -104,15 +100,3 @@ def time_batches(session: Session, image: bytes, size: int, begin: float, second
         times.append(time.monotonic() - started)
     spent = time.process_time() - cpu
     return Tried(sorted(times)[len(times) // 4], spent / len(times), len(times))
-
-
-def photo() -> bytes:
-    """A JPEG with the look of a photo to a decoder: large soft shapes, and some grain."""
-    random = np.random.default_rng(0)
-    colours = random.integers(0, 256, (12, 16, 3), dtype=np.uint8)
-    shapes = Image.fromarray(colours).resize(_PHOTO, Image.Resampling.BICUBIC)
-    grain = random.integers(-6, 7, (_PHOTO[1], _PHOTO[0], 1), dtype=np.int16)
-    pixels = np.clip(np.asarray(shapes, np.int16) + grain, 0, 255).astype(np.uint8)
-    out = io.BytesIO()
-    Image.fromarray(pixels).save(out, "JPEG", quality=85)
-    return out.getvalue()

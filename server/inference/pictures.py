@@ -7,6 +7,19 @@ from numpy.typing import NDArray
 from PIL import Image
 
 _SIDE = 32  # pixels; resized to what the model takes
+_PHOTO = (640, 480)  # pixels: as phones' uploads are, once an app has made them smaller
+
+
+def photo() -> bytes:
+    """A JPEG with the look of a photo to a decoder: large soft shapes, and some grain."""
+    random = np.random.default_rng(0)
+    colours = random.integers(0, 256, (12, 16, 3), dtype=np.uint8)
+    shapes = Image.fromarray(colours).resize(_PHOTO, Image.Resampling.BICUBIC)
+    grain = random.integers(-6, 7, (_PHOTO[1], _PHOTO[0], 1), dtype=np.int16)
+    pixels = np.clip(np.asarray(shapes, np.int16) + grain, 0, 255).astype(np.uint8)
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "JPEG", quality=85)
+    return out.getvalue()
 
 
 def pictures() -> list[bytes]:

@@ -11,7 +11,7 @@ from batcher import Profile
 from preprocess.limits import Limits
 from preprocess.tensor import prepare
 from server.inference.errors import ModelError, in_one_line
-from server.inference.pictures import pictures
+from server.inference.pictures import photo, pictures
 from server.inference.served import Seen
 from server.inference.session import Outputs, Session
 from server.inference.signature import Tensor
@@ -43,9 +43,21 @@ def warm_up(session: Session) -> Warmth:
     try:
         seen = _look(session)
         profile = _measure(session)
+        if not session.pipelined:
+            profile.take_in_line(_decode_s(session))
     finally:
         session.slots[:] = 0
     return Warmth(profile, seen, profile.best_size(max(profile.sizes)) or 1)
+
+
+def _decode_s(session: Session) -> float:
+    """Seconds that decoding a usual photo takes."""
+    picture, times = photo(), []
+    for _ in range(_LEAST_RUNS):
+        started = time.monotonic()
+        prepare(picture, session.recipe, session.slots[0], Limits())
+        times.append(time.monotonic() - started)
+    return min(times)
 
 
 def _look(session: Session) -> tuple[Seen, ...]:

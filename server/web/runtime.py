@@ -63,9 +63,9 @@ class Runtime:
         """What an upload that is here now is refused with, counted as refused; None if it would be accepted. `before`:
         uploads that have been let in and are not in the queue yet."""
         within_s = self.promise.slo_s if terms.timeout_s is None else terms.timeout_s
-        deadline = self.deadline(self.now(), within_s) - before * self.intake.pace_s
+        deadline = self.deadline(self.now(), within_s)
         try:
-            self.intake.check(header, deadline, terms.urgency)
+            self.intake.check(header, deadline, terms.urgency, before)
         except Refused as refused:
             return refused
         return None

@@ -149,3 +149,34 @@ def test_any_profile_predicts(seconds, limit):
     assert all(profile.seconds(size) >= 0.0 for size in range(1, 65))
     assert profile.fixed_s >= 0.0
     assert 1 <= profile.best_size(limit) <= limit
+
+
+def test_work_in_line_with_a_batch_leaves_less_to_gain_by_larger_ones():
+    """A batch of 8 is half as dear an image as one alone; beside ten times as much decoding that is little."""
+    profile = Profile()
+    for size in (1, 8):
+        profile.observe(size, 1.0 + size)
+    alone = profile.best_size(8)
+    profile.take_in_line(20.0)
+
+    assert (8, 1) == (alone, profile.best_size(8))
+
+
+def test_the_hand_over_of_each_batch_counts_where_work_is_in_line():
+    """Of a model that takes next to nothing, a few images share it."""
+    profile = Profile()
+    for size in (1, 2, 4, 8):
+        profile.observe(size, size * 1e-5)
+    profile.take_in_line(0.5e-3)
+
+    assert 4 == profile.best_size(8)
+
+
+def test_least_is_the_quickest_batch_ever():
+    """Whatever came after it."""
+    profile = Profile()
+    empty = profile.least_s
+    for seconds in (0.5, 0.25, 0.75):
+        profile.observe(4, seconds)
+
+    assert (0.0, 0.25) == (empty, profile.least_s)

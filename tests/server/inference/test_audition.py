@@ -6,9 +6,10 @@ from queue import SimpleQueue
 import pytest
 
 from server.dispatch.wire import Begin, FrameReader, Load, Loaded, Prepare, Prepared, Trial, TrialFailed, Tried
-from server.inference.audition import Audition, photo, time_batches
+from server.inference.audition import Audition, time_batches
 from server.inference.card import find_model
 from server.inference.model import open_model
+from server.inference.pictures import photo
 from server.inference.session import Session
 from tests import models
 
