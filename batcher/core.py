@@ -3,23 +3,22 @@
 Everything here runs on one event loop, and between reading state and acting on it there is no `await`; so
 there is no lock. The whole mutable state: `_queue` (what waits), `_isolation` (what waits to be tried alone),
 `_seats` (each with what its runner holds), `_ledger` (what is accepted and not yet settled), `estimator` and
-`_outlook` (what was measured, and how wrong predictions were), `_arriving`, `_closing`, two counters.
+`_outlook` (what was measured, and how wrong predictions were), `_gate` (who was refused), `_arriving`, `_closing`.
 """
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
-from batcher.admission import Load, admit
 from batcher.callable_runner import CallableRunner, RunBatch
 from batcher.entry import Entry, Order, Stage
 from batcher.errors import BatcherClosed, RetriesExhausted, WouldBeLate
 from batcher.estimator import Estimator
+from batcher.gate import Gate
 from batcher.isolation import Isolation, is_suspect
 from batcher.ledger import Ledger
 from batcher.oneshot import Again, Failed, Oneshot, Result
@@ -67,7 +66,7 @@ class Batcher(Generic[T, R]):
         self._arriving = 0
         self._closing = False
         self._retried = 0
-        self._refused: Counter[str] = Counter()
+        self._gate = Gate(self.policy, self._outlook, self._ledger, self._seats)
         self._sequence = count()
         self._changed = asyncio.Event()
         self._tasks = asyncio.TaskGroup()
@@ -184,7 +183,7 @@ class Batcher(Generic[T, R]):
             retried=self._retried,
             expired=dict(self._ledger.expired),
             cancelled=dict(self._ledger.cancelled),
-            refused=dict(self._refused),
+            refused=dict(self._gate.refused),
             dropped=dict(self._ledger.dropped),
             slowness=self.estimator.slowness,
             cost_factor=self.estimator.cost_factor,
@@ -233,41 +232,15 @@ class Batcher(Generic[T, R]):
 
     @property
     def _waiting(self) -> int:
-        return len(self._queue) + len(self._isolation.suspects)
+        return self._outlook.waiting
 
     def _admit(self, now: float, order: Order, cost: float, size: int, coming: int = 0) -> float:
         """Raise what refuses an item; else the predicted seconds to its answer."""
         if self._closing:
-            self._refused["closed"] += 1
+            self._gate.refused["closed"] += 1
             raise BatcherClosed("the batcher is closing")
         self._outlook.learn()
-        load = self._load(now, order, cost, size, coming)
-        if refusal := admit(now, load, size, order[1], self.policy):
-            self._refused[refusal.reason] += 1
-            if load.margin_s and now + load.finish_s <= order[1]:
-                self._outlook.doubt(now, order[0], load.finish_s)
-            raise refusal
-        return load.finish_s
-
-    def _load(self, now: float, order: Order, cost: float, size: int, coming: int) -> Load:
-        outlook, expected = self._outlook, self.seat_expected
-        timely = order[1] < float("inf")  # who has no deadline is never late: nothing needs to be predicted
-        finish_s = outlook.finish_s(now, order, cost, expected, coming) if timely else 0.0
-        return Load(
-            waiting=self._waiting,
-            held_bytes=self._ledger.held_bytes,
-            seats=len(self._seats),
-            runner_expected=expected is not None,
-            finish_s=finish_s,
-            margin_s=outlook.margin_s(order[0], finish_s) if timely else 0.0,
-            broken_s=outlook.broken_s(now, order, cost) if timely else 0.0,
-            drain_s=outlook.drain_s(now, expected) if self._is_full(size) else 0.0,
-            idle=timely and not coming and outlook.idle,
-            hope_s=self.estimator.hope_s(cost),
-        )
-
-    def _is_full(self, size: int) -> bool:
-        return self._waiting >= self.policy.max_queue or self._ledger.held_bytes + size > self.policy.max_queue_bytes
+        return self._gate.admit(now, order, cost, size, coming, self.seat_expected)
 
     def _again(self, entry: Entry[T, R], outcome: Again) -> None:
         if entry.done:

@@ -45,6 +45,15 @@ class Outlook(Generic[T, R]):
         self._next_look = 0.0
 
     @property
+    def waiting(self) -> int:
+        """How many items wait, those among them that are to be tried alone."""
+        return len(self._queue) + len(self._isolation.suspects)
+
+    def hope_s(self, cost_s: float) -> float:
+        """Until the answer of an item that an idle seat takes now, if all goes as well as it ever did."""
+        return self._estimator.hope_s(cost_s)
+
+    @property
     def pace(self) -> Pace:
         """For `decide`."""
         return Pace(self._estimator.slowness, self._estimator.fastest)

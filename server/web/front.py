@@ -6,7 +6,8 @@ from hypercorn.asyncio import serve as hypercorn_serve
 from starlette.types import ASGIApp
 
 from server.settings import Settings
-from server.web.connection import Connections, hypercorn_config
+from server.web.connections import Connections
+from server.web.hypercorn_connection import guard, hypercorn_config
 
 
 async def serve(
@@ -21,6 +22,6 @@ async def serve(
 
         await uvicorn_front.serve(app, listener, connections, settings.keep_alive, settings.shutdown_timeout, stop)
         return
-    connections.guard()
+    guard(connections)
     config = hypercorn_config(listener, settings.keep_alive, settings.shutdown_timeout)
     await hypercorn_serve(app, config, shutdown_trigger=stop, mode="asgi")  # type: ignore[arg-type]

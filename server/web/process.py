@@ -27,7 +27,7 @@ from server.tune.layout import Asked
 from server.web.app import build_app
 from server.web.banner import banner
 from server.web.body import BodyLimits
-from server.web.connection import Connections
+from server.web.connections import Connections
 from server.web.control import Control, read_first_line
 from server.web.front import serve
 from server.web.lag import LoopLag

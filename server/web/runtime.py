@@ -10,7 +10,7 @@ from preprocess.limits import Limits
 from server.dispatch.answer import Reply
 from server.dispatch.intake import Intake
 from server.dispatch.pool import Pool
-from server.web.connection import Connections
+from server.web.connections import Connections
 from server.web.lag import LoopLag
 from server.web.terms import Terms
 

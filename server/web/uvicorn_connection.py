@@ -1,4 +1,4 @@
-"""One connection of uvicorn's HTTP/1.1 protocol (httptools, in C), with the rules of server/web/connection.py.
+"""One connection of uvicorn's HTTP/1.1 protocol (httptools, in C), with the rules of server/web/connections.py.
 
 Beyond uvicorn: connections are counted and capped; a request's head has a deadline and a limit, as has whatever comes
 without being of any use; an offer to upgrade is declined, trailers are dropped, and little may be pipelined; a refusal
@@ -14,7 +14,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from server.web.connection import HEAD_BYTES, HEAD_S, LINGER_S, STALL_S, TURNED_AWAY, Connections
+from server.web.connections import HEAD_BYTES, HEAD_S, LINGER_S, STALL_S, TURNED_AWAY, Connections
 from server.web.presence import STATE, Presence
 
 _BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"

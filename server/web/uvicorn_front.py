@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from server.web.connection import BACKLOG, Connections
+from server.web.connections import BACKLOG, Connections
 from server.web.uvicorn_connection import Connection
 
 

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.timeout(180)
 
 def test_stopped_worker_is_killed_and_its_image_answered_by_another():
     """SIGSTOP makes a worker hang for good: after ten silent seconds it is replaced, and loses nothing."""
-    with serving("--workers", "2", "--slo", "60s") as server:
+    with serving("--workers", "2", "--slo", "60s", "--max-batch", "1") as server:  # each takes two images
         for worker in server.workers:
             worker.suspend()
 

@@ -17,7 +17,7 @@ from server.web.uvicorn_connection import Connection
     ("library", "known"), [("hypercorn", "0.18.0"), ("h11", "0.16.0"), ("uvicorn", "0.54.0"), ("httptools", "0.9.0")]
 )
 def test_library_is_the_version_we_know(library, known):
-    """Read the change log, check server/web/connection.py, uvicorn_connection.py and body.py, then change this line."""
+    """Read the change log, check the two *_connection.py and body.py in server/web, then change this line."""
     assert known == version(library)
 
 

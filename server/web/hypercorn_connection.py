@@ -4,8 +4,7 @@ pyproject.toml pins hypercorn exactly; a test fails when what is reached into ha
 """
 
 import asyncio
-import resource
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -22,18 +21,10 @@ from hypercorn.protocol.h11 import STREAM_ID, H11Protocol
 from hypercorn.protocol.http_stream import HTTPStream
 from hypercorn.typing import H11SendableEvent
 
-from server.web.plain import Refusal
+from server.web.connections import BACKLOG, HEAD_BYTES, HEAD_S, LINGER_S, STALL_S, TURNED_AWAY, Connections
 from server.web.presence import STATE, Presence
 
-HEAD_BYTES = 16 * 1024  # of one request
-HEAD_S = 10.0  # from the first byte of a request's head to its last
-BACKLOG = 2048
-LINGER_S = 2.0  # in which a client that was refused may see that it was, before it is hung up on
-STALL_S = 10.0  # without a byte being taken by the client
 _NO_CAP = 1 << 62
-_OTHER_FILES = 64  # descriptors kept for everything that is not a client's connection
-_MAX_PARTING = 24  # of them for clients that are being turned away
-TURNED_AWAY = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
 class _Config(Config):
@@ -61,45 +52,11 @@ def hypercorn_config(listener: int, keep_alive_s: float, graceful_s: float) -> C
     return config
 
 
-class Connections:
-    """The clients' connections of one web process: how many there may be, how many there are."""
-
-    def __init__(self, limit: int) -> None:
-        """The limit is lowered to what the system's limit of open files, raised as far as it goes, has room for."""
-        self.limit = max(1, min(limit, _open_files() - _OTHER_FILES))
-        self.open = 0
-        self.turned_away = 0
-        self.slow_heads = 0
-        self.turnstile: Callable[[bytes], Refusal | None] = lambda _: None
-        """Says what to answer to the first bytes of a request in the place of its parser, if anything."""
-        self.parting = 0
-        """Clients that are being turned away: not among the open ones."""
-        self.max_parting = _MAX_PARTING
-        self._idle: set[_Connection] = set()
-        self._ending: asyncio.Task[None] | None = None
-
-    def guard(self) -> None:
-        """Put the rules around every connection that hypercorn makes in this process."""
-        h11_readers._obsolete_line_fold = _refuse_folds
-        hypercorn_protocol.H11Protocol = _Http1  # type: ignore[assignment, attr-defined]
-        hypercorn_run.TCPServer = partial(_Connection, self)  # type: ignore[assignment, attr-defined]
-
-    def mark_idle(self, connection: "_Connection", idle: bool) -> None:
-        """Whether a connection has nothing under way."""
-        if idle:
-            self._idle.add(connection)
-        else:
-            self._idle.discard(connection)
-
-    def end_idle_when(self, terminated: EventWrapper) -> None:
-        """Once this is set, what is idle is closed."""
-        if self._ending is None:
-            self._ending = asyncio.ensure_future(self._end_idle(terminated))
-
-    async def _end_idle(self, terminated: EventWrapper) -> None:
-        await terminated.wait()
-        for connection in list(self._idle):
-            connection.end_idle()
+def guard(connections: Connections) -> None:
+    """Put the rules around every connection that hypercorn makes in this process."""
+    h11_readers._obsolete_line_fold = _refuse_folds
+    hypercorn_protocol.H11Protocol = _Http1  # type: ignore[assignment, attr-defined]
+    hypercorn_run.TCPServer = partial(_Connection, connections)  # type: ignore[assignment, attr-defined]
 
 
 class _Refused(Event):
@@ -191,7 +148,7 @@ class _Connection(TCPServer):
             await self._close()
             return
         connections.open += 1
-        connections.end_idle_when(self.context.terminated)  # type: ignore[arg-type]
+        connections.end_idle_when(self.context.terminated.wait)
         try:
             await super().run()
         finally:
@@ -354,12 +311,3 @@ def _refuse_folds(lines: Iterable[bytes]) -> Iterator[bytes]:
         if line[:1] in (b" ", b"\t"):
             raise h11.LocalProtocolError("folded header line")
         yield line
-
-
-def _open_files() -> int:
-    """The limit of open files of this process, raised as far as the system lets it."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard not in (soft, resource.RLIM_INFINITY):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-        soft = hard
-    return soft if soft != resource.RLIM_INFINITY else 1 << 20

@@ -1,0 +1,62 @@
+"""The way in: asks the outlook, decides by `admission`, and counts whom it refuses."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Generic, TypeVar
+
+from batcher.admission import Load, admit
+from batcher.entry import Order
+from batcher.ledger import Ledger
+from batcher.outlook import Outlook
+from batcher.policy import Policy
+from batcher.seat import Seat
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Gate(Generic[T, R]):
+    """Of one batcher. Its only state: `refused`, by reason."""
+
+    def __init__(
+        self, policy: Policy, outlook: Outlook[T, R], ledger: Ledger[T, R], seats: Sequence[Seat[T, R]]
+    ) -> None:
+        self._policy = policy
+        self._outlook = outlook
+        self._ledger = ledger
+        self._seats = seats
+        self.refused: Counter[str] = Counter()
+
+    def admit(
+        self, now: float, order: Order, cost: float, size: int, coming: int, seat_expected: float | None
+    ) -> float:
+        """The predicted seconds to the answer of an item of `cost` seconds and `size` bytes at this place, with
+        `coming` like it to be queued before it. Raises what refuses it."""
+        load = self._load(now, order, cost, size, coming, seat_expected)
+        if refusal := admit(now, load, size, order[1], self._policy):
+            self.refused[refusal.reason] += 1
+            if load.margin_s and now + load.finish_s <= order[1]:
+                self._outlook.doubt(now, order[0], load.finish_s)
+            raise refusal
+        return load.finish_s
+
+    def _load(self, now: float, order: Order, cost: float, size: int, coming: int, seat_expected: float | None) -> Load:
+        outlook = self._outlook
+        timely = order[1] < float("inf")  # who has no deadline is never late: nothing needs to be predicted
+        finish_s = outlook.finish_s(now, order, cost, seat_expected, coming) if timely else 0.0
+        return Load(
+            waiting=outlook.waiting,
+            held_bytes=self._ledger.held_bytes,
+            seats=len(self._seats),
+            runner_expected=seat_expected is not None,
+            finish_s=finish_s,
+            margin_s=outlook.margin_s(order[0], finish_s) if timely else 0.0,
+            broken_s=outlook.broken_s(now, order, cost) if timely else 0.0,
+            drain_s=outlook.drain_s(now, seat_expected) if self._is_full(size) else 0.0,
+            idle=timely and not coming and outlook.idle,
+            hope_s=outlook.hope_s(cost),
+        )
+
+    def _is_full(self, size: int) -> bool:
+        held = self._ledger.held_bytes + size
+        return self._outlook.waiting >= self._policy.max_queue or held > self._policy.max_queue_bytes
