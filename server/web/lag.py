@@ -7,8 +7,8 @@ loop reads, so what is promised from the last byte on has to be cut by as much: 
 import asyncio
 from collections.abc import Callable
 
-_PERIOD_S = 0.05
-_KEPT = 0.85  # of an allowance, a period later: halved in about 0.2 s
+_PERIOD_S = 0.1
+_KEPT = 0.7  # of an allowance, a period later: halved in about 0.2 s
 _READ_AND_SENT = 2  # a request waits for the loop twice
 
 
@@ -20,7 +20,7 @@ class LoopLag:
         """Seconds that a request may lose to the loop without being seen to: the worst of the last few moments."""
 
     async def watch(self, observe: Callable[[float], None]) -> None:
-        """Tell, 20 times a second, by how many seconds a timer was late. Runs until cancelled."""
+        """Tell, 10 times a second, by how many seconds a timer was late. Runs until cancelled."""
         loop = asyncio.get_running_loop()
         while True:
             due = loop.time() + _PERIOD_S
