@@ -26,6 +26,7 @@ def goodput(whole: Mapping[str, Any], path: Path) -> None:
         rows = -(-len(works) // columns)
         sheet = Figure(figsize=(7.6, 0.6 + 2.5 * rows), layout="constrained")
         panels = sheet.subplots(rows, columns, squeeze=False, sharey=True)
+        most = 1.15
         for axes in panels.flat[len(works) :]:
             axes.set_visible(False)
         for axes, (title, work) in zip(panels.flat, works.items(), strict=False):
@@ -34,12 +35,13 @@ def goodput(whole: Mapping[str, Any], path: Path) -> None:
             for name in CONTENDERS:
                 found = [(factor, figure(work["rounds"], good_of_capacity(f"x{factor:g}"), name)) for factor in factors]
                 known = [(factor, one.median) for factor, one in found if one]
+                most = max([most, *(value for _, value in known)])
                 if known:
                     axes.plot(*zip(*known, strict=True), marker=_MARKERS[name], markersize=5, color=_COLOURS[name])
             axes.set_xscale("log")
             axes.set_xticks(factors, [f"{factor:g}x" for factor in factors])
             axes.minorticks_off()
-            axes.set_ylim(-0.03, 1.2)
+        panels[0][0].set_ylim(-0.03, most * 1.05)  # all share it
         sheet.supxlabel("offered, of what it serves at 32 connections", fontsize=9)
         sheet.supylabel("good, of the same", fontsize=9)
         handles = [
