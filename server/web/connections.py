@@ -62,6 +62,26 @@ class Connections:
             connection.end_idle()
 
 
+class HeadDeadline:
+    """Of the request that a connection has begun: set once, it stands until the head is whole, whatever comes."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+        self._due: asyncio.TimerHandle | None = None
+
+    def watch(self, waiting: bool, transport: asyncio.WriteTransport) -> None:
+        """Whether something has begun on this transport that is not whole. It is aborted when the deadline passes."""
+        if waiting and not self._due:
+            self._due = asyncio.get_running_loop().call_later(HEAD_S, self._is_late, transport)
+        elif not waiting and self._due:
+            self._due.cancel()
+            self._due = None
+
+    def _is_late(self, transport: asyncio.WriteTransport) -> None:
+        self._connections.slow_heads += 1
+        transport.abort()
+
+
 def _open_files() -> int:
     """The limit of open files of this process, raised as far as the system lets it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

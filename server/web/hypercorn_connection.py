@@ -21,7 +21,7 @@ from hypercorn.protocol.h11 import STREAM_ID, H11Protocol
 from hypercorn.protocol.http_stream import HTTPStream
 from hypercorn.typing import H11SendableEvent
 
-from server.web.connections import BACKLOG, HEAD_BYTES, HEAD_S, LINGER_S, STALL_S, TURNED_AWAY, Connections
+from server.web.connections import BACKLOG, HEAD_BYTES, LINGER_S, STALL_S, TURNED_AWAY, Connections, HeadDeadline
 from server.web.presence import STATE, Presence
 
 _NO_CAP = 1 << 62
@@ -132,7 +132,7 @@ class _Connection(TCPServer):
         self._presence = Presence()
         self.state = {**self.state, STATE: self._presence}
         self.idle_task = _NoTask()  # type: ignore[assignment]
-        self._head_due: asyncio.TimerHandle | None = None
+        self._head_deadline = HeadDeadline(connections)
         self._idle_due: asyncio.TimerHandle | None = None
         self._unwanted = 0
 
@@ -153,7 +153,7 @@ class _Connection(TCPServer):
             await super().run()
         finally:
             connections.open -= 1
-            self._watch_head(waiting=False)
+            self._head_deadline.watch(False, self.writer.transport)
             self._watch_idle(idle=False)
             self._let_go()
 
@@ -173,7 +173,7 @@ class _Connection(TCPServer):
                     await self.protocol.handle(RawData(data))
             except OSError:
                 break
-            self._watch_head(waiting=self._unwanted > 0 or self._is_inside_head())
+            self._head_deadline.watch(self._unwanted > 0 or self._is_inside_head(), self.writer.transport)
         self._watch_idle(idle=False)
         self._presence.left()
         await self.protocol.handle(Closed())
@@ -283,18 +283,6 @@ class _Connection(TCPServer):
         """Whether the client has begun a request whose head is not complete."""
         http = getattr(self.protocol.protocol, "connection", None)
         return isinstance(http, h11.Connection) and http.their_state is h11.IDLE and bool(http.trailing_data[0])
-
-    def _watch_head(self, waiting: bool) -> None:
-        """The deadline is the head's, not the last byte's: it is set once, and stands until the head is whole."""
-        if waiting and not self._head_due:
-            self._head_due = self.loop.call_later(HEAD_S, self._head_is_late)
-        elif not waiting and self._head_due:
-            self._head_due.cancel()
-            self._head_due = None
-
-    def _head_is_late(self) -> None:
-        self._connections.slow_heads += 1
-        self.writer.transport.abort()
 
 
 class _NoTask:

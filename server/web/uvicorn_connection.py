@@ -14,7 +14,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from server.web.connections import HEAD_BYTES, HEAD_S, LINGER_S, STALL_S, TURNED_AWAY, Connections
+from server.web.connections import HEAD_BYTES, LINGER_S, STALL_S, TURNED_AWAY, Connections, HeadDeadline
 from server.web.presence import STATE, Presence
 
 _BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
@@ -43,7 +43,7 @@ class Connection(HttpToolsProtocol):
         self._unwanted = 0
         """Bytes of a refused body that are still to come."""
         self._in_head = False
-        self._head_due: asyncio.TimerHandle | None = None
+        self._head_deadline = HeadDeadline(connections)
         self._stalled: asyncio.TimerHandle | None = None
 
     # -- asyncio.Protocol --------------------------------------------------------------------------
@@ -65,7 +65,7 @@ class Connection(HttpToolsProtocol):
             self._limits.parting -= self._deaf
             return
         self._limits.open -= 1
-        self._watch_head(waiting=False)
+        self._head_deadline.watch(False, self.transport)
         self._watch_writing(paused=False)
         self._presence.left()
         super().connection_lost(exc)
@@ -77,7 +77,7 @@ class Connection(HttpToolsProtocol):
         if data := self._turned_away(data):
             self._parse(data)
         else:
-            self._watch_head(self._unwanted > 0)
+            self._head_deadline.watch(self._unwanted > 0, self.transport)
 
     def _turned_away(self, data: bytes) -> bytes:
         """What the parser has to see of `data`: not an upload that the turnstile refuses, nor the rest of its body."""
@@ -105,7 +105,7 @@ class Connection(HttpToolsProtocol):
         if self._barren > HEAD_BYTES:
             self._refuse(_TOO_LARGE)
         else:
-            self._watch_head(self._in_head or self._is_idle())
+            self._head_deadline.watch(self._in_head or self._is_idle(), self.transport)
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -184,7 +184,7 @@ class Connection(HttpToolsProtocol):
     def _refuse(self, words: bytes) -> None:
         """Read no more, and say this in its turn: after the answers to what came whole."""
         self._deaf = True
-        self._watch_head(waiting=False)
+        self._head_deadline.watch(False, self.transport)
         cycle = self.cycle
         if self._is_idle():
             self._part(words)
@@ -214,18 +214,6 @@ class Connection(HttpToolsProtocol):
     def _is_idle(self) -> bool:
         cycle: RequestResponseCycle | None = self.cycle
         return cycle is None or cycle.response_complete
-
-    def _watch_head(self, waiting: bool) -> None:
-        """The deadline is the head's, not the last byte's: it is set once, and stands until the head is whole."""
-        if waiting and not self._head_due:
-            self._head_due = self.loop.call_later(HEAD_S, self._head_is_late)
-        elif not waiting and self._head_due:
-            self._head_due.cancel()
-            self._head_due = None
-
-    def _head_is_late(self) -> None:
-        self._limits.slow_heads += 1
-        self.transport.abort()
 
     def _watch_writing(self, paused: bool) -> None:
         """A client that takes nothing for a while is left, or it would keep its place for ever."""
