@@ -91,6 +91,12 @@ class Server:
         while (now := await self.metrics())["tureen_workers_ready"] < now["tureen_workers"]:
             pass
 
+    async def restarted(self, reason: str, count: int) -> None:
+        """Wait until so many workers have been replaced for that reason: an answer can be there before its dead worker
+        has been buried and counted."""
+        while (await self.metrics())[f'tureen_worker_restarts_total{{reason="{reason}"}}'] < count:
+            pass
+
     async def metrics(self) -> dict[str, float]:
         """Every sample of /metrics, by its name with labels."""
         client = await self.connect()

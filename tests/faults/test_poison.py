@@ -19,6 +19,7 @@ ACTS = {
     "kills": "os.kill(os.getpid(), signal.SIGSEGV)",
     "hangs": "signal.pause()",
 }
+REASONS = {"kills": "crash", "hangs": "hang"}
 
 
 def environ(folder, act):
@@ -48,7 +49,9 @@ def test_poison_is_found_and_answered_alone_and_the_others_get_their_answers(tmp
             poisoned = asyncio.ensure_future(clients[60].post(POISON))
             replies = await asyncio.gather(*(clients[n].post(good[n]) for n in range(60)))
             first = await poisoned
-            return replies, first, await clients[0].post(POISON), await server.metrics()
+            again = await clients[0].post(POISON)
+            await server.restarted(REASONS[act], 2)
+            return replies, first, again, await server.metrics()
 
         replies, first, again, after = server.run(run())
 
@@ -57,5 +60,4 @@ def test_poison_is_found_and_answered_alone_and_the_others_get_their_answers(tmp
     assert all(reference.agrees(good[n], reply.json()) for n, reply in enumerate(replies))
     assert (500, "worker_lost") == (first.status, first.json()["code"])
     assert (422, "quarantined") == (again.status, again.json()["code"])
-    reason = {"kills": "crash", "hangs": "hang"}[act]
-    assert 2.0 == after[f'tureen_worker_restarts_total{{reason="{reason}"}}']
+    assert 2.0 == after[f'tureen_worker_restarts_total{{reason="{REASONS[act]}"}}']

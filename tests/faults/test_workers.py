@@ -24,7 +24,9 @@ def test_stopped_worker_is_killed_and_its_image_answered_by_another():
                 await client.send("POST", "/v1/images", IMAGES[n])
             while (await server.metrics())["tureen_running_images"] < 4:
                 pass
-            return [await client.read() for client in clients], await server.metrics()
+            answers = [await client.read() for client in clients]
+            await server.restarted("hang", 2)
+            return answers, await server.metrics()
 
         replies, after = server.run(run())
 
