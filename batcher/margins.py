@@ -15,6 +15,7 @@ _ENOUGH = 32
 _PRIOR = 0.1  # of the predicted seconds, before enough was seen
 _KEEP = 0.995  # of the predictions, with their margin, come true; most of the others had time in hand anyway
 _FORGOTTEN_S = 0.01  # between two errors that are forgotten since nothing new is learned: all within a few seconds
+_FRESH_S = 1.0  # after an error was learned, while its kind is being tested
 _DOUBT = 0.05  # of the answers come earlier than the lower bound
 
 _SIZES_S = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0)
@@ -59,19 +60,21 @@ class Margins:
         return _PRIOR * predicted_s
 
     def doubt(self, now: float, urgency: int, predicted_s: float) -> None:
-        """Forget the oldest error of this kind, unless one has just been forgotten."""
-        if now >= self._next_doubt and (window := self._windows.get(_kind(urgency, predicted_s))):
+        """Forget the oldest error of this kind, unless one has just been forgotten, or learned."""
+        window = self._windows.get(_kind(urgency, predicted_s))
+        if window and now >= max(self._next_doubt, window.fresh_until):
             self._next_doubt = now + _FORGOTTEN_S
             window.forget()
 
-    def learn(self, urgency: int, predicted_s: float, error_s: float) -> None:
-        """A prediction of so many seconds was wrong by `error_s`."""
+    def learn(self, urgency: int, predicted_s: float, error_s: float, now: float) -> None:
+        """A prediction of so many seconds turned out, `now`, to be wrong by `error_s`."""
         self._counts[bisect_left(BOUNDS_S, error_s)] += 1
         self._sum_s += error_s
         kind = _kind(urgency, predicted_s)
         if kind not in self._windows:
             self._windows[kind] = _Window()
         self._windows[kind].add(error_s)
+        self._windows[kind].fresh_until = now + _FRESH_S
 
 
 class _Window:
@@ -79,6 +82,7 @@ class _Window:
 
     def __init__(self) -> None:
         self._arrived: deque[float] = deque()
+        self.fresh_until = 0.0
         self._sorted: list[float] = []
 
     def __len__(self) -> int:

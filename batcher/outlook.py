@@ -128,7 +128,7 @@ class Outlook(Generic[T, R]):
     def ended(self, entry: Entry[T, R], now: float) -> None:
         """An entry was answered, or has given up waiting: what was predicted of it was wrong by so much."""
         if entry.predicted_s is not None and not entry.losses:
-            self._margins.learn(entry.urgency, entry.predicted_s, now - entry.arrived - entry.predicted_s)
+            self._margins.learn(entry.urgency, entry.predicted_s, now - entry.arrived - entry.predicted_s, now)
             entry.predicted_s = None
 
     def accept(self, entry: Entry[T, R], predicted_s: float) -> None:
