@@ -15,7 +15,7 @@ _ENOUGH = 32
 _PRIOR = 0.1  # of the predicted seconds, before enough was seen
 _KEEP = 0.995  # of the predictions, with their margin, come true; most of the others had time in hand anyway
 _FORGOTTEN_S = 0.01  # between two errors that are forgotten since nothing new is learned: all within a few seconds
-_FRESH_S = 1.0  # after an error was learned, while its kind is being tested
+_FRESH = 2.0  # times the predicted seconds: so long after an error was learned its kind counts as being tested
 _DOUBT = 0.05  # of the answers come earlier than the lower bound
 
 _SIZES_S = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0)
@@ -74,7 +74,7 @@ class Margins:
         if kind not in self._windows:
             self._windows[kind] = _Window()
         self._windows[kind].add(error_s)
-        self._windows[kind].fresh_until = now + _FRESH_S
+        self._windows[kind].fresh_until = now + _FRESH * predicted_s
 
 
 class _Window:

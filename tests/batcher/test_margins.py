@@ -27,11 +27,11 @@ def test_old_errors_are_forgotten():
 
 
 def test_what_nobody_tests_is_forgotten_one_by_one():
-    """From a second after the last was learned, at most a hundred a second, the oldest first; no other kind."""
+    """From twice the predicted time after the last on, at most a hundred a second, the oldest first; no other kind."""
     margins = taught(*[5.0] * 3, *[0.5] * 40)
     margins.learn(0, 1.0, 7.0, 0.0)
     seen = []
-    for moment in (0.9, 1.0, 1.001, 1.02, 1.04):
+    for moment in (1.9, 2.0, 2.001, 2.02, 2.04):
         margins.doubt(moment, 3, 1.0)
         seen.append(margins.later_s(3, 1.0))
 
