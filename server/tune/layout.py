@@ -102,11 +102,6 @@ def is_within(row: Row, slo_s: float) -> bool:
     return max(row.lone_s, worst_s) <= slo_s
 
 
-def best_of_layout(rows: Sequence[Row], layout: Layout, slo_s: float) -> Row | None:
-    """The row of that layout which counts."""
-    return choose([row for row in rows if row.layout == layout], slo_s, max(row.batch for row in rows))
-
-
 def _powers(most: int) -> tuple[int, ...]:
     """1, 2, 4, ... and `most` itself."""
     return (*(1 << bit for bit in range(most.bit_length()) if 1 << bit < most), most)
