@@ -1,6 +1,6 @@
 """Layouts, what measuring one gives, and which is best. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
