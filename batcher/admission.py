@@ -28,8 +28,10 @@ class Load:
     """By which it would make somebody late who was accepted before, and is as urgent."""
     drain_s: float = 0.0
     """Until what waits has been served; 0 if nothing was measured, or there is room."""
+    lag_s: float = 0.0
+    """By which the answer may be seen later than it is there."""
     idle: bool = False
-    """Whether nothing waits and a runner has nothing to do."""
+    """Whether a runner has nothing to do, and nobody else waits for it."""
     hope_s: float = 0.0
     """Until the item would be answered by an idle runner, if all goes as well as it ever did."""
 
@@ -44,7 +46,7 @@ def admit(now: float, load: Load, size: int, deadline: float, policy: Policy) ->
         return QueueFull(f"{load.held_bytes} bytes are held already", load.drain_s or _UNKNOWN_WAIT_S)
     # An idle runner is tried whatever has been learned, as long as there is hope: nobody is harmed by it, and it is the
     # only way to learn that bad times are over.
-    late_s = now + (load.hope_s if load.idle else load.finish_s + load.margin_s) - deadline
+    late_s = now + load.lag_s + (load.hope_s if load.idle else load.finish_s + load.margin_s) - deadline
     if late_s > 0:
         return WouldBeLate(f"the answer would be {late_s:.3f} s late", late_s)
     if load.broken_s > 0 and not load.idle:

@@ -150,6 +150,16 @@ class Batcher(Generic[T, R]):
         if count < 0:
             self.wake()
 
+    def allow_for_lag(self, lag_s: float) -> None:
+        """Until told otherwise, the event loop may keep an item waiting for so many seconds besides. They come off what
+        a newcomer may take, up to half of that, and runners are given as much more to do at once."""
+        self._gate.lag_s = lag_s
+        self._outlook.learn()
+        pace_s = self.estimator.pace_s
+        for seat in self._seats:
+            seat.ahead = int(lag_s / pace_s) if pace_s else 0
+        self.wake()
+
     def attach(self, runner: Runner[T, R]) -> Seat[T, R]:
         """Give a runner its seat. It is sent nothing before it grants room."""
         seat = Seat(self, runner)

@@ -16,7 +16,7 @@ R = TypeVar("R")
 
 
 class Gate(Generic[T, R]):
-    """Of one batcher. Its only state: `refused`, by reason."""
+    """Of one batcher. Its state: `refused`, by reason, and `lag_s`, seconds that an answer may be on its way unseen."""
 
     def __init__(
         self, policy: Policy, outlook: Outlook[T, R], ledger: Ledger[T, R], seats: Sequence[Seat[T, R]]
@@ -26,6 +26,7 @@ class Gate(Generic[T, R]):
         self._ledger = ledger
         self._seats = seats
         self.refused: Counter[str] = Counter()
+        self.lag_s = 0.0
 
     def admit(
         self, now: float, order: Order, cost: float, size: int, coming: int, seat_expected: float | None
@@ -53,7 +54,8 @@ class Gate(Generic[T, R]):
             margin_s=outlook.margin_s(order[0], finish_s) if timely else 0.0,
             broken_s=outlook.broken_s(now, order, cost) if timely else 0.0,
             drain_s=outlook.drain_s(now, seat_expected) if self._is_full(size) else 0.0,
-            idle=timely and not coming and outlook.idle,
+            lag_s=min(self.lag_s, max(0.0, order[1] - now) / 2) if timely else 0.0,
+            idle=timely and outlook.waiting + coming < outlook.idle_seats,
             hope_s=outlook.hope_s(cost),
         )
 

@@ -95,9 +95,9 @@ class Outlook(Generic[T, R]):
         return self._margins.later_s(urgency, predicted_s) if self._estimator.measured else 0.0
 
     @property
-    def idle(self) -> bool:
-        """Whether nothing waits and a seat has nothing to do."""
-        return not self._queue and any(not seat.held and self._isolation.room(seat) for seat in self._seats)
+    def idle_seats(self) -> int:
+        """How many seats have nothing to do."""
+        return sum(not seat.held and self._isolation.room(seat) > 0 for seat in self._seats)
 
     def doubt(self, now: float, urgency: int, predicted_s: float) -> None:
         """For its margin alone an item was refused. What nobody tests any more must not be believed for ever."""

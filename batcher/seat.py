@@ -13,6 +13,8 @@ from batcher.oneshot import Again, Failed, Result
 if TYPE_CHECKING:
     from batcher.core import Batcher
 
+_MOST_AHEAD = 2  # times what it grants: if it dies, all that it held has to be tried alone
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -34,6 +36,8 @@ class Seat(Generic[T, R]):
         self._batcher = batcher
         self.runner = runner
         self.granted = 0
+        self.ahead = 0
+        """Items it is given beyond its grant, for as long as whoever drives the batcher may be late to give it more."""
         self.held: set[Entry[T, R]] = set()
         self.held_cost_s = 0.0
         """Own costs of what it holds, as named by those who brought it."""
@@ -47,7 +51,7 @@ class Seat(Generic[T, R]):
     @property
     def room(self) -> int:
         """How many more items the runner takes now."""
-        return max(0, self.granted - len(self.held))
+        return max(0, self.granted + min(self.ahead, _MOST_AHEAD * self.granted) - len(self.held))
 
     def grant(self, items: int) -> None:
         """From now on the runner holds up to `items` at once. What it already holds is not taken back."""

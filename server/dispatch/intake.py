@@ -40,8 +40,8 @@ class Reservation:
             self._intake.announce(1)
 
     def release(self) -> None:
-        """Give the room back."""
-        self._intake.hold(-self._bytes)
+        """Give the room back; once is enough. Raises nothing: an answer may be on its way out."""
+        self._intake.let_go(self._bytes)
         self._bytes = 0
         if self._announced:
             self._announced = False
@@ -78,10 +78,13 @@ class Intake:
         return Reservation(self, size)
 
     def hold(self, size: int) -> None:
-        """Count bytes of uploads under way; negative to give back. Raises as `reserve`."""
-        if size >= 0:
-            self._batcher.check_open(self._arriving_bytes + size)
+        """Count so many bytes of uploads under way. Raises as `reserve`."""
+        self._batcher.check_open(self._arriving_bytes + size)
         self._arriving_bytes += size
+
+    def let_go(self, size: int) -> None:
+        """Count so many bytes less."""
+        self._arriving_bytes -= size
 
     @property
     def longest_linger_s(self) -> float:

@@ -44,9 +44,9 @@ class Images:
             image = await _read(request, reservation)
             uploaded = runtime.now()
             if terms.timeout_s is None:
-                deadline = runtime.deadline(uploaded, runtime.promise.slo_s)
+                deadline = uploaded + runtime.promise.slo_s
             else:
-                deadline = runtime.deadline(request.received, terms.timeout_s)
+                deadline = request.received + terms.timeout_s
             upload = Upload(image, read_header(image, runtime.promise.limits))
             reservation.release()  # CORRECTNESS: no await before submit has queued the bytes
             answer = await runtime.intake.submit(upload, deadline, terms.urgency)

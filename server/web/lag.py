@@ -19,14 +19,15 @@ class LoopLag:
         self.allowance_s = 0.0
         """Seconds that a request may lose to the loop without being seen to: the worst of the last few moments."""
 
-    async def watch(self, observe: Callable[[float], None]) -> None:
-        """Tell, 10 times a second, by how many seconds a timer was late. Runs until cancelled."""
+    async def watch(self, observe: Callable[[float], None], allow: Callable[[float], None]) -> None:
+        """Tell, 10 times a second, by how many seconds a timer was late, and what to allow for. Until cancelled."""
         loop = asyncio.get_running_loop()
         while True:
             due = loop.time() + _PERIOD_S
             await asyncio.sleep(_PERIOD_S)
             self.note(loop.time() - due)
             observe(max(0.0, loop.time() - due))
+            allow(self.allowance_s)
 
     def note(self, late_s: float) -> None:
         """A timer was so many seconds late."""

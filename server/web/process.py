@@ -84,12 +84,12 @@ async def _run(settings: Settings, listener: int) -> None:
     batcher: Batcher[bytes, Reply]
     async with Batcher(policy=policy) as batcher, Pool(batcher, load, plan, settings.max_worker_growth) as pool:
         promise = Promise(settings.slo, Limits(max_pixels=settings.max_pixels))
-        runtime = Runtime(promise, batcher, pool, connections, LoopLag())
+        runtime = Runtime(promise, batcher, pool, connections)
         metrics = Metrics(runtime)
         body = BodyLimits(settings.max_image_bytes, settings.upload_timeout, settings.min_upload_rate)
         app = build_app(runtime, metrics, body, settings.access_log)
         async with asyncio.TaskGroup() as tasks:
-            lag = tasks.create_task(runtime.lag.watch(metrics.loop_lag.observe))
+            lag = tasks.create_task(LoopLag().watch(metrics.loop_lag.observe, batcher.allow_for_lag))
             hello = tasks.create_task(_announce(pool, settings, place, listener))
             await serve(app, settings, listener, connections, partial(control.wait_stop, runtime.drain))
             lag.cancel()

@@ -11,7 +11,6 @@ from server.dispatch.answer import Reply
 from server.dispatch.intake import Intake
 from server.dispatch.pool import Pool
 from server.web.connections import Connections
-from server.web.lag import LoopLag
 from server.web.terms import Terms
 
 
@@ -32,10 +31,8 @@ class Runtime:
         batcher: Batcher[bytes, Reply],
         pool: Pool,
         connections: Connections,
-        lag: LoopLag,
     ) -> None:
         self.promise = promise
-        self.lag = lag
         self.connections = connections
         self.intake = Intake(batcher, pool)
         self.pool = pool
@@ -51,21 +48,12 @@ class Runtime:
         """Say from now on that requests should go elsewhere; those that come are served all the same."""
         self.draining = True
 
-    def deadline(self, start: float, within_s: float) -> float:
-        """When an answer must be ready that a client is to have `within_s` seconds after `start`, as the loop read it.
-
-        What the loop's lag adds to either end is taken off, up to half of the time: a loop that stalls for longer
-        breaks promises, and refusing everybody would not mend it.
-        """
-        return start + within_s - min(self.lag.allowance_s, within_s / 2)
-
     def would_refuse(self, header: Header, terms: Terms, before: int) -> Refused | None:
         """What an upload that is here now is refused with, counted as refused; None if it would be accepted. `before`:
         uploads that have been let in and are not in the queue yet."""
         within_s = self.promise.slo_s if terms.timeout_s is None else terms.timeout_s
-        deadline = self.deadline(self.now(), within_s)
         try:
-            self.intake.check(header, deadline, terms.urgency, before)
+            self.intake.check(header, self.now() + within_s, terms.urgency, before)
         except Refused as refused:
             return refused
         return None

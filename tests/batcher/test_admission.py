@@ -38,6 +38,16 @@ POLICY = Policy(max_queue=4, max_queue_bytes=1000)
             id="in time by less than the margin",
         ),
         pytest.param(
+            Load(finish_s=4.0, margin_s=1.0, lag_s=1.0), 0, NOW + 6, None, id="in time with the margin and lag"
+        ),
+        pytest.param(
+            Load(finish_s=4.0, margin_s=1.0, lag_s=1.0),
+            0,
+            NOW + 5,
+            WouldBeLate("the answer would be 1.000 s late", 1.0),
+            id="in time, but not seen in time",
+        ),
+        pytest.param(
             Load(finish_s=4.0, broken_s=0.5),
             0,
             NOW + 5,

@@ -410,3 +410,22 @@ async def test_bad_times_do_not_shut_the_door_for_good():
             answered += 1
 
         assert 40 == answered
+
+
+@virtual_time
+async def test_as_many_are_tried_as_runners_are_idle():
+    """Those who came just now have been sent to nobody yet, and stand in nobody's way."""
+    batcher = new_batcher(max_batch=1)
+    batcher.profile.observe(1, 0.1)
+    async with batcher:
+        slow = GatedRunner(batcher, room=1)
+        ticket = batcher.enqueue_nowait("slow")
+        await pass_until(50.0)
+        slow.answer("slow")
+        await ticket.wait()
+        GatedRunner(batcher, room=1)
+
+        tickets = [batcher.enqueue_nowait(item, deadline=now() + 1.0) for item in "ab"]
+        with pytest.raises(WouldBeLate):
+            batcher.enqueue_nowait("c", deadline=now() + 1.0)
+        take_back(tickets)

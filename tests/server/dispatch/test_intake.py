@@ -2,6 +2,7 @@
 
 import pytest
 
+from batcher import QueueFull
 from server.dispatch.intake import Intake
 from tests.fakes import GatedRunner, all_blocked, new_batcher, now, pass_until, virtual_time
 
@@ -47,3 +48,20 @@ async def test_batch_does_not_wait_for_a_slow_upload(rest_s):
             assert ([["a"]], 0.0) == (runner.batches, now())
             runner.answer("a")
             await ticket.wait()
+
+
+@virtual_time
+async def test_room_is_given_back_whatever_has_come_in_meanwhile():
+    """An upload that was queued gives it back once more when it has been answered; by then the queue may be full."""
+    batcher = new_batcher(max_queue=1)
+    intake = Intake(batcher, pool=None)
+    async with batcher:
+        GatedRunner(batcher)
+        with intake.reserve(1000) as reservation:
+            reservation.release()
+            ticket = batcher.enqueue_nowait("a")
+            with pytest.raises(QueueFull):
+                intake.reserve(1000)
+
+        assert 0 == intake.arriving_bytes
+        ticket.cancel()
