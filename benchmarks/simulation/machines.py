@@ -40,6 +40,11 @@ class Machine:
         each = self.run_s(self.batch) / self.batch
         return max(decode_s / self.threads, each) if self.threads else decode_s + each
 
+    @property
+    def decoding_bounds(self) -> bool:
+        """Whether the threads that decode have more to do than the device beside them."""
+        return bool(self.threads) and self.decode_s / self.threads > self.run_s(self.batch) / self.batch
+
 
 MACHINES = {
     machine.name: machine

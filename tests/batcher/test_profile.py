@@ -35,7 +35,7 @@ BENT = {2: 12.0, 4: 16.0, 8: 18.0}  # from 4 on, an item costs less
         pytest.param(BENT, 6, 17.0, id="between the last two of a bent line"),
         pytest.param(BENT, 16, 22.0, id="past the largest of a bent line: on with the last two"),
         pytest.param(BENT, 1, 10.0, id="below the smallest of a bent line: back with the first two"),
-        pytest.param({16: 24.0, 1: 9.0, 8: 20.0}, 12, 22.0, id="measured in any order, nearest two count"),
+        pytest.param({16: 24.0, 8: 20.0, 1: 9.0}, 12, 22.0, id="measured in any order, nearest two count"),
         pytest.param({4: 10.0, 8: 40.0}, 1, 0.0, id="below the smallest, never less than 0"),
         pytest.param({4: 8.0, 8: 6.0}, 6, 8.0, id="a larger size is never predicted cheaper"),
     ],
@@ -113,13 +113,51 @@ def test_blend(known, sample, expected):
     assert expected == blend(known, sample)
 
 
-def test_a_size_seen_again_corrects_its_seconds():
-    """What is known of other sizes stays."""
+def test_a_size_seen_again_corrects_the_pace_of_all():
+    """What makes one slower makes the others slower too."""
     profile = measured({1: 10.0, 2: 12.0})
 
     profile.observe(1, 15.0)
 
-    assert {1: 11.0, 2: 12.0} == profile.sizes
+    assert [11.0, 13.2] == pytest.approx([profile.seconds(1), profile.seconds(2)], rel=0.01)
+
+
+def test_half_the_speed_of_one_size_does_not_make_others_pay():
+    """A machine that slows down while it runs single images: batches are no better than they were."""
+    profile = measured({1: 10.0, 2: 20.0, 4: 40.0})
+    for _ in range(20):
+        profile.observe(1, 20.0)
+
+    assert 1 == profile.best_size(4)
+    assert 80.0 == pytest.approx(profile.seconds(4), rel=0.05)
+
+
+def test_what_a_size_costs_beside_others_is_learned_slowly():
+    """Single images twice as dear, those in fours as before: after some hundred of each that is known."""
+    profile = measured({1: 10.0, 4: 40.0})
+    for _ in range(300):
+        profile.observe(1, 20.0)
+        profile.observe(4, 40.0)
+
+    assert 4 == profile.best_size(4)
+
+
+def test_a_new_size_starts_between_its_neighbours():
+    """Its first sample may be a stall."""
+    profile = measured({1: 10.0, 4: 40.0})
+
+    profile.observe(2, 400.0)
+
+    assert 20.0 == pytest.approx(profile.seconds(2) / profile.pace, rel=0.02)
+
+
+def test_batches_that_were_cut_short_do_not_move_the_best_size():
+    """Of sizes that happened to run, 30 is within 5 % of 32; only doublings are asked for."""
+    profile = measured({1: 23.0, 16: 52.0, 32: 84.0})
+    for size in (29, 30, 31):
+        profile.observe(size, 20.0 + 2.0 * size)
+
+    assert 32 == profile.best_size(32)
 
 
 def test_the_sizes_are_a_copy():
