@@ -80,9 +80,7 @@ class Estimator:
     @property
     def batch(self) -> int:
         """How many items run together where enough of them wait."""
-        if not self.profile.known:
-            return 1
-        return self.profile.best_size(self._max_batch) or self._max_batch
+        return self.profile.best_size(self._max_batch) or (self._max_batch if self.profile.known else 1)
 
     def run_s(self, count: int) -> float:
         """Seconds of one batch of `count`, own costs aside."""
@@ -138,8 +136,10 @@ class Estimator:
 
     def _runs_s(self, count: int) -> float:
         batch = self.batch
+        if count <= batch:
+            return self.run_s(count) if count else 0.0
         full, rest = divmod(count, batch)
-        return (full * self.run_s(batch) if full else 0.0) + (self.run_s(rest) if rest else 0.0)
+        return full * self.run_s(batch) + (self.run_s(rest) if rest else 0.0)
 
     def _joined(self, cost_s: float, runs_s: float) -> float:
         cost_s *= self.cost_factor

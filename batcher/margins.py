@@ -13,16 +13,16 @@ few that are imagined.
 from bisect import bisect_left, insort
 from collections import deque
 from dataclasses import dataclass
+from functools import cache
 from math import ceil, frexp, sqrt
+from statistics import NormalDist
 
 _KEPT = 256  # errors of a kind
 _ENOUGH = 128  # for a percentile
 _DOUBT_ENOUGH = 32
 _PRIOR = 0.1  # of the predicted seconds, before anything was seen
 _IMAGINED = 4  # errors: how soon what is seen outweighs the prior
-_NORMAL = 2.326  # that many times their deviation later is 1 % of normal errors
 _TELLING = 8  # errors of nearer predictions tell what to imagine of farther ones
-_KEEP = 0.99  # of the samples are no later than the margin; of a sample's images most are less late than the worst
 _FORGOTTEN_S = 0.01  # between two errors that are forgotten since nothing new is learned: all within a few seconds
 _FRESH = 2.0  # times the predicted seconds: so long after an error was learned its kind counts as being tested
 _DOUBT = 0.05  # of the answers come earlier than the lower bound
@@ -54,10 +54,10 @@ class Margins:
         """All errors so far."""
         return Errors(tuple(self._counts), self._sum_s)
 
-    def later_s(self, urgency: int, predicted_s: float) -> float:
-        """Seconds to add to a prediction, so that nearly all answers come by then."""
+    def later_s(self, urgency: int, predicted_s: float, risk: float = 0.01) -> float:
+        """Seconds to add to a prediction, so that an answer comes later only with a chance of `risk`."""
         window = self._windows.get(_kind(urgency, predicted_s), _NONE)
-        return max(0.0, window.later_s(self._imagined_s(urgency, predicted_s)))
+        return max(0.0, window.later_s(self._imagined_s(urgency, predicted_s), risk))
 
     def earlier_s(self, urgency: int, predicted_s: float) -> float:
         """Seconds to take off a prediction, so that hardly any answer comes before."""
@@ -69,7 +69,7 @@ class Margins:
     def _imagined_s(self, urgency: int, predicted_s: float) -> float:
         """What errors of this kind deviate by, before any was seen: in proportion, what nearer ones do."""
         nearer = self._windows.get(_kind(urgency, predicted_s / 2), _NONE)
-        usual = _PRIOR / _student(_IMAGINED) * predicted_s
+        usual = _PRIOR / _student(_IMAGINED, 0.01) * predicted_s
         return usual if len(nearer) < _TELLING else min(usual, 2.0 * nearer.deviation_s(usual / 2))
 
     def doubt(self, now: float, urgency: int, predicted_s: float) -> None:
@@ -125,13 +125,13 @@ class _Window:
     def quantile(self, share: float) -> float:
         return self._sorted[ceil(share * len(self._sorted)) - 1]
 
-    def later_s(self, imagined_s: float) -> float:
+    def later_s(self, imagined_s: float, risk: float) -> float:
         """The margin, given by how much errors should deviate."""
         count = len(self._sorted)
         if count >= _ENOUGH:
-            return self.quantile(_KEEP)
+            return self.quantile(1.0 - risk)
         middle = self._sorted[(count - 1) // 2] if count else 0.0
-        return count / (count + _IMAGINED) * middle + _student(count + _IMAGINED) * self.deviation_s(imagined_s)
+        return count / (count + _IMAGINED) * middle + _student(count + _IMAGINED, risk) * self.deviation_s(imagined_s)
 
     def deviation_s(self, imagined_s: float) -> float:
         """Of the errors, upwards: by how much others came early says nothing of how late one may come."""
@@ -154,11 +154,16 @@ class _Window:
 _NONE = _Window()
 
 
-def _student(count: int) -> float:
-    """How many deviations of `count` errors above their mean the next stays, but for 1 %: Student's quantile, by the
-    first terms of its expansion."""
-    free = count - 1
-    return _NORMAL + 3.73 / free + 5.7 / free**2
+def _student(count: int, risk: float) -> float:
+    """By how many deviations of `count` errors the next is above their mean only with a chance of `risk`: Student's
+    quantile, by the first terms of its expansion from the normal one."""
+    free, z = count - 1, _normal(round(risk, 3))
+    return z + (z**3 + z) / (4 * free) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * free**2)
+
+
+@cache
+def _normal(risk: float) -> float:
+    return NormalDist().inv_cdf(1.0 - risk)
 
 
 def _kind(urgency: int, predicted_s: float) -> tuple[int, int]:

@@ -13,6 +13,7 @@ from batcher.forecast import Ahead, Finish, Place, finish, late
 from batcher.isolation import Isolation
 from batcher.margins import Errors, Margins
 from batcher.queue import WaitingQueue
+from batcher.risk import TIGHT, Risk
 from batcher.scheduler import Pace
 from batcher.seat import Seat
 
@@ -40,6 +41,7 @@ class Outlook(Generic[T, R]):
         self._seats = seats
         self._estimator = estimator
         self._margins = Margins()
+        self._risk = Risk()
         self._pushed = False
         self._changes = 0
         self._changed = float("-inf")
@@ -111,7 +113,9 @@ class Outlook(Generic[T, R]):
 
     def margin_s(self, urgency: int, predicted_s: float) -> float:
         """By how much later the answer may come. None before anything was measured: there is no ground to refuse."""
-        return self._margins.later_s(urgency, predicted_s) if self._estimator.measured else 0.0
+        if not self._estimator.measured:
+            return 0.0
+        return self._margins.later_s(urgency, predicted_s, self._risk.allowed)
 
     @property
     def idle(self) -> bool:
@@ -152,9 +156,11 @@ class Outlook(Generic[T, R]):
 
     def accept(self, entry: Entry[T, R], predicted: Finish) -> None:
         """An entry is about to be added. Where others stand behind it, they may be late then."""
-        self._pushed |= self._queue.before(entry.order).items < len(self._queue)
+        self._pushed |= self._queue.has_behind(entry.order)
         if self._estimator.measured:
             entry.predicted = predicted
+            margin_s = self._margins.later_s(entry.urgency, predicted.finish_s, TIGHT)
+            self._risk.accept(entry.arrived + predicted.finish_s + margin_s > entry.deadline)
 
     def shaken(self, now: float) -> None:
         """A seat has come or gone: what was predicted before says nothing of how good predictions are, and those that

@@ -52,6 +52,14 @@ def test_those_of_one_batch_are_one_sample_the_worst():
     assert 0.5 == batches.later_s(3, 1.0) - taught(*[0.5] * 36).later_s(3, 1.0) + 0.5
 
 
+def test_who_may_be_late_more_often_needs_less():
+    """A chance of a tenth instead of a hundredth, with few errors and with many."""
+    few, many = taught(*[0.01, -0.01] * 5), taught(*[0.01] * 120, *[0.05] * 16)
+
+    assert few.later_s(3, 1.0, 0.1) < few.later_s(3, 1.0, 0.01)
+    assert [0.01, 0.05] == [many.later_s(3, 1.0, 0.2), many.later_s(3, 1.0, 0.01)]
+
+
 def test_old_errors_are_forgotten():
     """After 256 newer ones."""
     assert 0.01 == taught(*[5.0] * 50, *[0.01] * 256).later_s(3, 1.0)
