@@ -59,13 +59,13 @@ class Runtime:
         """
         return start + within_s - min(self.lag.allowance_s, within_s / 2)
 
-    def would_refuse(self, header: Header, terms: Terms, before: int) -> Refused | None:
-        """What an upload that is here now is refused with, counted as refused; None if it would be accepted. `before`:
-        uploads that have been let in and are not in the queue yet."""
+    def would_refuse(self, header: Header, size: int, terms: Terms, before: int) -> Refused | None:
+        """What an upload of `size` bytes that is here now is refused with, counted as refused; None if it would be
+        accepted. `before`: uploads that have been let in and are not in the queue yet."""
         within_s = self.promise.slo_s if terms.timeout_s is None else terms.timeout_s
         deadline = self.deadline(self.now(), within_s)
         try:
-            self.intake.check(header, deadline, terms.urgency, before)
+            self.intake.check(header, size, deadline, terms.urgency, before)
         except Refused as refused:
             return refused
         return None
