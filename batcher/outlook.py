@@ -170,8 +170,9 @@ class Outlook(Generic[T, R]):
         self._next_look = now
 
     def overdue(self, now: float) -> list[tuple[Entry[T, R], float]]:
-        """Entries that will be late, even if all goes better than expected, each with its predicted finish. Empty
-        while nothing has changed for the worse, or the last look was just now."""
+        """Entries that will be late, each with its predicted finish: as expected where all has become slower, and even
+        if all goes better than expected where others were let in before them. Empty while nothing has changed for the
+        worse, or the last look was just now."""
         slower = self._estimator.slowness > self._slowness * _SLOWER
         trusted = self._seats and self._estimator.fastest
         if not (self._pushed or slower) or not trusted or not self.waiting or now < self._next_look:
@@ -182,7 +183,8 @@ class Outlook(Generic[T, R]):
         doomed = self._doomed_suspects(now)
         free = self._all_done(now, len(self._isolation.suspects) - len(doomed))
         entries = list(self._queue)
-        places = [Place(entry.cost_s, self._latest_s(now, entry)) for entry in entries]
+        due = _due_s if slower else self._latest_s
+        places = [Place(entry.cost_s, due(now, entry)) for entry in entries]
         return doomed + [(entries[number], finish) for number, finish in late(free, places, self._estimator)]
 
     def _doomed_suspects(self, now: float) -> list[tuple[Entry[T, R], float]]:
@@ -237,6 +239,10 @@ class Outlook(Generic[T, R]):
         """The number of the seat at which suspects are tried."""
         aside = self._isolation.seat
         return self._seats.index(aside) if aside in self._seats else 0
+
+
+def _due_s(now: float, entry: Entry[T, R]) -> float:
+    return entry.deadline - now
 
 
 def _roomiest(seats: list[Seat[T, R]]) -> list[Seat[T, R]]:

@@ -64,10 +64,11 @@ class _Capacity:
 
     def __init__(self, run: Run) -> None:
         world, seats = run.world, run.machine.seats
+        whole = sum(1.0 / world.trouble.pace(seat) for seat in range(seats))
         turns = {0.0, *world.slow, *(when for pair in run.down for when in pair)}
         self._starts = sorted(turns)
         self._slopes = [
-            (seats - sum(dies <= start < back for dies, back in run.down)) / world.speed(start)
+            (whole - sum(dies <= start < back for dies, back in run.down)) / world.speed(start)
             for start in self._starts
         ]
         self._sums = [0.0]
@@ -83,9 +84,13 @@ def would_have_fitted(run: Run) -> int:
     """How many of those turned away could have been served in idle seconds of the schedule that ran."""
     lanes = run.world.decoding if run.machine.decoding_bounds else [[busy] for busy in run.world.busy]
     end = run.length_s + 2 * run.machine.slo_s
-    idle = [_idle([*busy, *_down(run, seat)], end) for seat, busies in enumerate(lanes) for busy in busies]
+    idle = [
+        (_idle([*busy, *_down(run, seat)], end), run.world.trouble.pace(seat))
+        for seat, busies in enumerate(lanes)
+        for busy in busies
+    ]
     turned_away = [job for job in run.jobs if job.outcome in ("refused", "dropped")]
-    return sum(any(_fill(stretches, job, _alone_s(run, job)) for stretches in idle) for job in turned_away)
+    return sum(any(_fill(left, job, pace * _alone_s(run, job)) for left, pace in idle) for job in turned_away)
 
 
 def _alone_s(run: Run, job: Job) -> float:

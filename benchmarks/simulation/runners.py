@@ -33,8 +33,9 @@ class World:
         """Seconds that take a second of work."""
         return 2.0 if self.slow[0] <= when < self.slow[1] else 1.0
 
-    def run_s(self, count: int, when: float) -> float:
-        seconds = noisy(self.random, self.machine.run_s(count), RUN_NOISE) * self.speed(when)
+    def run_s(self, count: int, when: float, seat: int) -> float:
+        """What a batch takes at this seat."""
+        seconds = noisy(self.random, self.machine.run_s(count), RUN_NOISE) * self.speed(when) * self.trouble.pace(seat)
         if self.random.random() < self.trouble.stalls:
             seconds += STALL_OF_SLO * self.machine.slo_s
         return seconds
@@ -81,7 +82,7 @@ class SimulatedRunner:
         return self._inbox.popleft()
 
     async def _decode(self, entry: Entry[Job, None]) -> tuple[Entry[Job, None], float]:
-        seconds = entry.item.decode_s * self._world.speed(self._loop.time())
+        seconds = entry.item.decode_s * self._world.speed(self._loop.time()) * self._world.trouble.pace(self._number)
         await asyncio.sleep(seconds)
         return entry, seconds
 
@@ -108,7 +109,7 @@ class SimulatedRunner:
 
     async def _run(self, filled: list[tuple[Entry[Job, None], float]], decoded_s: float) -> None:
         begun = self._loop.time()
-        seconds = self._world.run_s(len(filled), begun)
+        seconds = self._world.run_s(len(filled), begun, self._number)
         await asyncio.sleep(seconds)
         self._busy.append((begun - decoded_s, begun + seconds))
         self._seat.observe(len(filled), seconds)
