@@ -8,20 +8,11 @@ that happens to run single images would seem to gain by batches, which were meas
 from bisect import bisect_left, insort
 
 _WEIGHT = 0.2  # of a new sample: about the last ten count
-_SHAPE_WEIGHT = (
-    0.01  # ... and for what tells one size from another the last two hundred: no change of pace is taken for it
-)
+_SHAPE_WEIGHT = 0.01  # ... and for what tells one size from another about the last two hundred
 _OUTLIER = 2.0  # one sample counts for at most this many times the estimate, so one stall cannot lie for long
 _HANDED_S = 0.1e-3  # that handing over a batch, and waking who waits for it, costs besides (two cores, 20 KB images)
 _NEWS = 0.1  # of what was known: a change that may matter
 _SLACK = 1.05  # a batch is big enough when its seconds an image are within 5 % of the best
-
-
-def blend(known: float | None, sample: float) -> float:
-    """An estimate corrected by one sample, robust to a single slow one. One of 0 is none: a coarse clock."""
-    if not known:
-        return sample
-    return known + _WEIGHT * (min(sample, _OUTLIER * known) - known)
 
 
 class Profile:
@@ -118,12 +109,15 @@ class Profile:
             self._correct(size, seconds)
 
     def _correct(self, size: int, seconds: float) -> None:
-        shape, at_pace = self._shape[size], seconds / self.pace
-        if not shape:
-            self._shape[size] = at_pace
+        """CORRECTNESS: by powers of one ratio, so that what a size has come to cost beside others follows the pace only
+        there and back, and noise alone, however much, moves it nowhere."""
+        known = self.pace * self._shape[size]
+        if not known or not seconds:  # a coarse clock
+            self._shape[size] = self._shape[size] or seconds / self.pace
             return
-        self.pace *= blend(shape, at_pace) / shape
-        self._shape[size] += _SHAPE_WEIGHT * (min(at_pace, _OUTLIER * shape) - shape)
+        ratio = min(max(seconds / known, 1 / _OUTLIER), _OUTLIER)
+        self.pace *= ratio**_WEIGHT
+        self._shape[size] *= ratio**_SHAPE_WEIGHT
 
     def _proportional(self, size: int) -> float:
         known = self._sizes[0]
