@@ -18,6 +18,7 @@ from batcher.callable_runner import CallableRunner, RunBatch
 from batcher.entry import Entry, Order, Stage
 from batcher.errors import BatcherClosed, RetriesExhausted, WouldBeLate
 from batcher.estimator import Estimator
+from batcher.forecast import Finish
 from batcher.gate import Gate
 from batcher.isolation import Isolation, is_suspect
 from batcher.ledger import Ledger
@@ -112,9 +113,9 @@ class Batcher(Generic[T, R]):
         now = self._clock()
         due = now + self.policy.slo_s if deadline is None else deadline
         order = (urgency, due, next(self._sequence))
-        predicted_s = self._admit(now, order, cost, size)
+        predicted = self._admit(now, order, cost, size)
         entry: Entry[T, R] = Entry(item, Oneshot(), now, due, urgency, cost, size, order)
-        self._outlook.accept(entry, predicted_s)
+        self._outlook.accept(entry, predicted)
         self._ledger.open(entry)
         self._queue.add(entry)
         self.wake()
@@ -154,7 +155,7 @@ class Batcher(Generic[T, R]):
         """Until told otherwise, the event loop may keep an item waiting for so many seconds besides. They come off what
         a newcomer may take, up to half of that, and runners are given as much more to do at once."""
         self._gate.lag_s = lag_s
-        self._outlook.learn()
+        self._outlook.learn(self._clock())
         pace_s = self.estimator.pace_s
         for seat in self._seats:
             seat.ahead = int(lag_s / pace_s) if pace_s else 0
@@ -164,6 +165,7 @@ class Batcher(Generic[T, R]):
         """Give a runner its seat. It is sent nothing before it grants room."""
         seat = Seat(self, runner)
         self._seats.append(seat)
+        self._outlook.shaken(self._clock())
         return seat
 
     async def drain(self) -> None:
@@ -176,7 +178,7 @@ class Batcher(Generic[T, R]):
 
     def stats(self) -> Stats:
         """A snapshot of the state and the counters."""
-        self._outlook.learn()
+        self._outlook.learn(self._clock())
         arrivals = (self._queue.oldest_arrival(), self._isolation.suspects.oldest_arrival())
         oldest = min((arrival for arrival in arrivals if arrival is not None), default=None)
         return Stats(
@@ -223,6 +225,7 @@ class Batcher(Generic[T, R]):
     def detach(self, seat: Seat[T, R]) -> None:
         """The seat's runner is gone."""
         self._seats.remove(seat)
+        self._outlook.shaken(self._clock())
         self.wake()
 
     def cancel(self, entry: Entry[T, R]) -> bool:
@@ -244,12 +247,12 @@ class Batcher(Generic[T, R]):
     def _waiting(self) -> int:
         return self._outlook.waiting
 
-    def _admit(self, now: float, order: Order, cost: float, size: int, coming: int = 0) -> float:
-        """Raise what refuses an item; else the predicted seconds to its answer."""
+    def _admit(self, now: float, order: Order, cost: float, size: int, coming: int = 0) -> Finish:
+        """Raise what refuses an item; else its predicted finish."""
         if self._closing:
             self._gate.refused["closed"] += 1
             raise BatcherClosed("the batcher is closing")
-        self._outlook.learn()
+        self._outlook.learn(now)
         return self._gate.admit(now, order, cost, size, coming, self.seat_expected)
 
     def _again(self, entry: Entry[T, R], outcome: Again) -> None:
@@ -298,7 +301,7 @@ class Batcher(Generic[T, R]):
 
     def _dispatch(self) -> WakeAt | Idle:
         """Send whatever can be sent now."""
-        self._outlook.learn()
+        self._outlook.learn(self._clock())
         self._try_suspects()
         self._refuse_overtaken()
         while True:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Generic, TypeVar
 
+from batcher.forecast import Finish
 from batcher.oneshot import Oneshot
 
 T = TypeVar("T")
@@ -34,8 +35,8 @@ class Entry(Generic[T, R]):
     order: Order
     stage: Stage = Stage.WAITING
     losses: int = 0
-    predicted_s: float | None = None
-    """Seconds from its arrival to its answer, as predicted then; None where there was nothing to predict from."""
+    predicted: Finish | None = None
+    """When it would be answered, from its arrival on, as predicted then; None where nothing was measured."""
 
     @property
     def done(self) -> bool:

@@ -14,16 +14,36 @@ class Ahead(NamedTuple):
     """Own costs of all of them, as named by those who brought them."""
 
 
-def finish_s(free_s: Sequence[float], ahead: Ahead, cost_s: float, work: Estimator) -> float:
-    """Predicted seconds from now to the answer of an item of `cost_s`. `free_s`: when each seat has done what it
-    holds; at least one."""
+class Finish(NamedTuple):
+    """A prediction, in seconds from now."""
+
+    finish_s: float
+    """Until the answer."""
+    joined_s: float = 0.0
+    """By how much later it may come since others join its batch. They do where its deadline allows it."""
+
+
+def finish(free_s: Sequence[float], ahead: Ahead, cost_s: float, work: Estimator) -> Finish:
+    """When an item of `cost_s` will be answered. `free_s`: when each seat has done what it holds; at least one."""
+    if work.beside:
+        return Finish(_beside_s(free_s, ahead, cost_s, work))
     batch = work.batch
     units = ahead.items // batch
     if units:
         each_s = ahead.cost_s / ahead.items
         full = work.work_s(each_s * batch, batch)
-        return start_s(free_s, units, full) + work.alone_s(cost_s, each_s * (batch - 1), batch)
-    return min(free_s) + work.alone_s(cost_s, ahead.cost_s / len(free_s), ahead.items + 1)
+        return Finish(start_s(free_s, units, full) + work.alone_s(cost_s, each_s * (batch - 1), batch))
+    alone = work.alone_s(cost_s, ahead.cost_s / len(free_s), ahead.items + 1)
+    each_s = (ahead.cost_s + cost_s) / (ahead.items + 1)
+    whole = work.alone_s(cost_s, each_s * (batch - 1), batch)
+    return Finish(min(free_s) + alone, max(0.0, whole - alone))
+
+
+def _beside_s(free_s: Sequence[float], ahead: Ahead, cost_s: float, work: Estimator) -> float:
+    """Where own costs are done beside the batches, items flow: when those before it are through, its own cost, and then
+    a batch with what has become ready meanwhile, a whole one at most."""
+    each_s = work.work_s(ahead.cost_s, ahead.items) / ahead.items if ahead.items else 0.0
+    return start_s(free_s, ahead.items, each_s) + work.alone_s(cost_s, 0.0, min(work.batch, ahead.items + 1))
 
 
 def start_s(free_s: Sequence[float], units: int, unit_s: float) -> float:
@@ -52,9 +72,9 @@ class Place(NamedTuple):
 
 def late(free_s: Sequence[float], places: Sequence[Place], work: Estimator) -> Iterator[tuple[int, float]]:
     """The waiting that will be late if nothing changes, each by its number and predicted finish in seconds. Who is
-    late is taken to leave: it delays nobody. All work is a fluid here, since this looks at every one of them."""
+    late is taken to leave: it delays nobody. Batches are a fluid here, since this looks at every one of them."""
     free = sorted(free_s)
-    seats, total, ahead_s = 1, free[0], 0.0
+    seats, total, ahead_s, batches_s, kept = 1, free[0], 0.0, 0.0, 0
     batch = work.batch
     each_s = work.run_s(batch) / batch
     mean_s = sum(place.cost_s for place in places) / max(1, len(places))
@@ -62,12 +82,15 @@ def late(free_s: Sequence[float], places: Sequence[Place], work: Estimator) -> I
     slowness, factor, beside = work.slowness, work.cost_factor, work.beside
     alone = max(1.0, slowness) * factor
     for number, (cost_s, due_s) in enumerate(places):
-        while seats < len(free) and free[seats] * seats < ahead_s + total:
+        if kept % batch == 0:
+            batches_s = ahead_s
+        while seats < len(free) and free[seats] * seats < batches_s + total:
             total += free[seats]
             seats += 1
-        finish = (ahead_s + total) / seats + cost_s * alone + run_s
+        finish = (batches_s + total) / seats + cost_s * alone + run_s
         if finish > due_s:
             yield number, finish
             continue
         own_s = cost_s * factor
+        kept += 1
         ahead_s += slowness * (max(own_s / beside, each_s) if beside else own_s + each_s)

@@ -6,6 +6,7 @@ from typing import Generic, TypeVar
 
 from batcher.admission import Load, admit
 from batcher.entry import Order
+from batcher.forecast import Finish
 from batcher.ledger import Ledger
 from batcher.outlook import Outlook
 from batcher.policy import Policy
@@ -30,21 +31,33 @@ class Gate(Generic[T, R]):
 
     def admit(
         self, now: float, order: Order, cost: float, size: int, coming: int, seat_expected: float | None
-    ) -> float:
-        """The predicted seconds to the answer of an item of `cost` seconds and `size` bytes at this place, with
+    ) -> Finish:
+        """The predicted finish of an item of `cost` seconds and `size` bytes at this place, with
         `coming` like it to be queued before it. Raises what refuses it."""
-        load = self._load(now, order, cost, size, coming, seat_expected)
+        timely = order[1] < float("inf")  # who has no deadline is never late: nothing needs to be predicted
+        if not timely and self._seats and not self._is_full(size):
+            return Finish(0.0)
+        predicted = self._outlook.finish(now, order, cost, seat_expected, coming) if timely else Finish(0.0)
+        load = self._load(now, order, cost, size, coming, seat_expected, predicted.finish_s)
         if refusal := admit(now, load, size, order[1], self._policy):
             self.refused[refusal.reason] += 1
             if load.margin_s and now + load.finish_s <= order[1]:
                 self._outlook.doubt(now, order[0], load.finish_s)
             raise refusal
-        return load.finish_s
+        return predicted
 
-    def _load(self, now: float, order: Order, cost: float, size: int, coming: int, seat_expected: float | None) -> Load:
+    def _load(
+        self,
+        now: float,
+        order: Order,
+        cost: float,
+        size: int,
+        coming: int,
+        seat_expected: float | None,
+        finish_s: float,
+    ) -> Load:
         outlook = self._outlook
-        timely = order[1] < float("inf")  # who has no deadline is never late: nothing needs to be predicted
-        finish_s = outlook.finish_s(now, order, cost, seat_expected, coming) if timely else 0.0
+        timely = order[1] < float("inf")
         return Load(
             waiting=outlook.waiting,
             held_bytes=self._ledger.held_bytes,

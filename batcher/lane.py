@@ -62,6 +62,10 @@ class Lane(Generic[T, R]):
             return Ahead(count, sum(self._costs[self._head : place]))
         return Ahead(count, max(0.0, self._cost_s - sum(self._costs[place:])))
 
+    def behind(self, order: Order) -> int:
+        """How many stand behind `order`."""
+        return len(self._orders) - self._place(order)
+
     def first(self, count: int, start: int = 0) -> list[Entry[T, R]]:
         """`count` entries from number `start` on; they stay inside."""
         begin = self._head + start

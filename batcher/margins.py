@@ -3,20 +3,30 @@
 An error is the actual finish less the predicted one: positive where the answer came later. Far predictions are
 wrong by more than near ones, and those of what others may overtake by more than those of the most urgent; so errors
 are kept by urgency, and by the octave of the predicted seconds.
+
+Answers that come soon after each other share most of what happened before them, and are wrong by about as much, most of
+all those of one batch: within an eighth of the predicted time they are one sample, the worst of them. Before there are
+samples enough for a percentile the margin is what Student's distribution says of the next error, after those seen and a
+few that are imagined.
 """
 
 from bisect import bisect_left, insort
 from collections import deque
 from dataclasses import dataclass
-from math import ceil, frexp
+from functools import cache
+from math import ceil, frexp, sqrt
+from statistics import NormalDist
 
 _KEPT = 256  # errors of a kind
-_ENOUGH = 32
-_PRIOR = 0.1  # of the predicted seconds, before enough was seen
-_KEEP = 0.995  # of the predictions, with their margin, come true; most of the others had time in hand anyway
+_ENOUGH = 128  # for a percentile
+_DOUBT_ENOUGH = 32
+_PRIOR = 0.1  # of the predicted seconds, before anything was seen
+_IMAGINED = 4  # errors: how soon what is seen outweighs the prior
+_TELLING = 8  # errors of nearer predictions tell what to imagine of farther ones
 _FORGOTTEN_S = 0.01  # between two errors that are forgotten since nothing new is learned: all within a few seconds
 _FRESH = 2.0  # times the predicted seconds: so long after an error was learned its kind counts as being tested
 _DOUBT = 0.05  # of the answers come earlier than the lower bound
+_TOGETHER = 1 / 8  # of the predicted seconds: the answers within are one sample
 
 _SIZES_S = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0)
 BOUNDS_S = (*(-size for size in reversed(_SIZES_S)), 0.0, *_SIZES_S)
@@ -44,20 +54,23 @@ class Margins:
         """All errors so far."""
         return Errors(tuple(self._counts), self._sum_s)
 
-    def later_s(self, urgency: int, predicted_s: float) -> float:
-        """Seconds to add to a prediction, so that nearly all answers come by then."""
-        window = self._windows.get(_kind(urgency, predicted_s))
-        seen = max(0.0, window.quantile(_KEEP)) if window else 0.0
-        if window and len(window) >= _ENOUGH:
-            return seen
-        return max(seen, _PRIOR * predicted_s)
+    def later_s(self, urgency: int, predicted_s: float, risk: float = 0.01) -> float:
+        """Seconds to add to a prediction, so that an answer comes later only with a chance of `risk`."""
+        window = self._windows.get(_kind(urgency, predicted_s), _NONE)
+        return max(0.0, window.later_s(self._imagined_s(urgency, predicted_s), risk))
 
     def earlier_s(self, urgency: int, predicted_s: float) -> float:
         """Seconds to take off a prediction, so that hardly any answer comes before."""
         window = self._windows.get(_kind(urgency, predicted_s))
-        if window and len(window) >= _ENOUGH:
+        if window and len(window) >= _DOUBT_ENOUGH:
             return max(0.0, -window.quantile(_DOUBT))
         return _PRIOR * predicted_s
+
+    def _imagined_s(self, urgency: int, predicted_s: float) -> float:
+        """What errors of this kind deviate by, before any was seen: in proportion, what nearer ones do."""
+        nearer = self._windows.get(_kind(urgency, predicted_s / 2), _NONE)
+        usual = _PRIOR / _student(_IMAGINED, 0.01) * predicted_s
+        return usual if len(nearer) < _TELLING else min(usual, 2.0 * nearer.deviation_s(usual / 2))
 
     def doubt(self, now: float, urgency: int, predicted_s: float) -> None:
         """Forget the oldest error of this kind, unless one has just been forgotten, or learned."""
@@ -73,33 +86,84 @@ class Margins:
         kind = _kind(urgency, predicted_s)
         if kind not in self._windows:
             self._windows[kind] = _Window()
-        self._windows[kind].add(error_s)
+        self._windows[kind].learn(error_s, now, _TOGETHER * predicted_s)
         self._windows[kind].fresh_until = now + _FRESH * predicted_s
 
 
 class _Window:
-    """The last values, in order of arrival and of size."""
+    """The last errors, in order of arrival and of size."""
 
     def __init__(self) -> None:
-        self._arrived: deque[float] = deque()
         self.fresh_until = 0.0
+        self._arrived: deque[float] = deque()
         self._sorted: list[float] = []
+        self._last = float("-inf")  # when the last sample began
+        self._upper: tuple[float, int, float] | None = None  # median, how many are above, their squares from it
 
     def __len__(self) -> int:
         return len(self._sorted)
 
-    def add(self, value: float) -> None:
+    def learn(self, value: float, now: float, together_s: float) -> None:
+        """One error. Of those that come within `together_s` the worst stays."""
+        if self._arrived and now - self._last <= together_s:
+            if value <= self._arrived[-1]:
+                return
+            self._remove(self._arrived.pop())
+        else:
+            self._last = now
         if len(self._arrived) == _KEPT:
             self.forget()
         self._arrived.append(value)
         insort(self._sorted, value)
+        self._upper = None
 
     def forget(self) -> None:
         """The oldest."""
-        del self._sorted[bisect_left(self._sorted, self._arrived.popleft())]
+        if self._arrived:
+            self._remove(self._arrived.popleft())
 
     def quantile(self, share: float) -> float:
         return self._sorted[ceil(share * len(self._sorted)) - 1]
+
+    def later_s(self, imagined_s: float, risk: float) -> float:
+        """The margin, given by how much errors should deviate."""
+        count = len(self._sorted)
+        if count >= _ENOUGH:
+            return self.quantile(1.0 - risk)
+        middle = self._sorted[(count - 1) // 2] if count else 0.0
+        return count / (count + _IMAGINED) * middle + _student(count + _IMAGINED, risk) * self.deviation_s(imagined_s)
+
+    def deviation_s(self, imagined_s: float) -> float:
+        """Of the errors, upwards: by how much others came early says nothing of how late one may come."""
+        count = len(self._sorted)
+        if not count:
+            return imagined_s
+        if self._upper is None:
+            middle = self._sorted[(count - 1) // 2]
+            above = [value - middle for value in self._sorted[count // 2 :]]
+            self._upper = middle, len(above), sum(value * value for value in above)
+        middle, seen, squares = self._upper
+        off = count / (count + _IMAGINED) * max(0.0, middle) ** 2
+        return sqrt((squares + _IMAGINED / 2 * (imagined_s**2 + off)) / (seen + _IMAGINED / 2))
+
+    def _remove(self, value: float) -> None:
+        del self._sorted[bisect_left(self._sorted, value)]
+        self._upper = None
+
+
+_NONE = _Window()
+
+
+def _student(count: int, risk: float) -> float:
+    """By how many deviations of `count` errors the next is above their mean only with a chance of `risk`: Student's
+    quantile, by the first terms of its expansion from the normal one."""
+    free, z = count - 1, _normal(round(risk, 3))
+    return z + (z**3 + z) / (4 * free) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * free**2)
+
+
+@cache
+def _normal(risk: float) -> float:
+    return NormalDist().inv_cdf(1.0 - risk)
 
 
 def _kind(urgency: int, predicted_s: float) -> tuple[int, int]:

@@ -9,10 +9,11 @@ from typing import Generic, TypeVar
 
 from batcher.entry import Entry, Order
 from batcher.estimator import Estimator, Sample
-from batcher.forecast import Ahead, Place, finish_s, late
+from batcher.forecast import Ahead, Finish, Place, finish, late
 from batcher.isolation import Isolation
 from batcher.margins import Errors, Margins
 from batcher.queue import WaitingQueue
+from batcher.risk import TIGHT, Risk
 from batcher.scheduler import Pace
 from batcher.seat import Seat
 
@@ -40,7 +41,10 @@ class Outlook(Generic[T, R]):
         self._seats = seats
         self._estimator = estimator
         self._margins = Margins()
+        self._risk = Risk()
         self._pushed = False
+        self._changes = 0
+        self._changed = float("-inf")
         self._slowness = 1.0
         self._next_look = 0.0
 
@@ -63,36 +67,55 @@ class Outlook(Generic[T, R]):
         """How wrong the predictions have been."""
         return self._margins.errors
 
-    def learn(self) -> None:
+    def learn(self, now: float) -> None:
         """Take in what the seats have done since."""
         for seat in self._seats:
             if done := seat.take_done():
                 self._estimator.observe(Sample(*done))
+        if self._estimator.changes != self._changes:
+            self._changes = self._estimator.changes
+            self._changed = now
 
     def residual_s(self, now: float, seat: Seat[T, R]) -> float:
-        """Until a seat has done what it holds. One that overruns is expected to take as long again as it is late: a
+        """Until a seat has done what it holds."""
+        pending = self._pending(seat)
+        return self._begun_s(now, seat) + self._estimator.work_s(pending.cost_s, pending.items)
+
+    def _begun_s(self, now: float, seat: Seat[T, R]) -> float:
+        """Until a seat has done what it has begun. One that overruns is expected to take as long again as it is late: a
         small lateness means little, and one that hangs is soon left out of account."""
-        count = len(seat.held)
-        if not count:
+        if not seat.held:
             return 0.0
-        whole = self._estimator.work_s(seat.held_cost_s, count)
-        first = whole * min(count, self._estimator.batch) / count
-        return abs(first - (now - seat.since)) + whole - first
+        pending = self._pending(seat)
+        begun_s = self._estimator.work_s(seat.held_cost_s - pending.cost_s, len(seat.held) - pending.items)
+        if not self._estimator.beside:
+            return abs(begun_s - (now - seat.since))
+        first = begun_s * min(1.0, self._estimator.batch / len(seat.held))
+        return abs(first - (now - seat.since)) + begun_s - first
+
+    def _pending(self, seat: Seat[T, R]) -> Ahead:
+        """What a seat holds and has not begun: it runs together with what is sent after it. Where decoding is done
+        beside the batches all that it holds is under way."""
+        if not seat.held or self._estimator.beside:
+            return Ahead(0, 0.0)
+        items = len(seat.held) - max(1, min(len(seat.held), seat.begun, self._estimator.batch))
+        return Ahead(items, seat.held_cost_s * items / len(seat.held))
 
     def wait_s(self, now: float, seat_expected: float | None) -> float:
         """Until there is a seat at all."""
         return 0.0 if self._seats or seat_expected is None else max(0.0, seat_expected - now)
 
-    def finish_s(self, now: float, order: Order, cost_s: float, seat_expected: float | None, coming: int = 0) -> float:
-        """Until an item at this place would be answered, if so many like it come before it."""
+    def finish(self, now: float, order: Order, cost_s: float, seat_expected: float | None, coming: int = 0) -> Finish:
+        """When an item at this place would be answered, if so many like it come before it."""
         items, before_s = self._queue.before(order)
-        ahead = Ahead(items + coming, before_s + coming * cost_s)
-        free = self._free(now, ahead)
-        return self.wait_s(now, seat_expected) + finish_s(free, ahead, cost_s, self._estimator)
+        found = self._finish(now, Ahead(items + coming, before_s + coming * cost_s), cost_s)
+        return Finish(self.wait_s(now, seat_expected) + found.finish_s, found.joined_s)
 
     def margin_s(self, urgency: int, predicted_s: float) -> float:
         """By how much later the answer may come. None before anything was measured: there is no ground to refuse."""
-        return self._margins.later_s(urgency, predicted_s) if self._estimator.measured else 0.0
+        if not self._estimator.measured:
+            return 0.0
+        return self._margins.later_s(urgency, predicted_s, self._risk.allowed)
 
     @property
     def idle_seats(self) -> int:
@@ -110,13 +133,11 @@ class Outlook(Generic[T, R]):
             return 0.0
         worst = 0.0
         for entry in self._queue.behind(order, _LOOKED_AT):
-            if entry.predicted_s is None:
+            if entry.predicted is None:
                 continue
             count, cost = self._queue.before(entry.order)
-            ahead = Ahead(count + 1, cost + cost_s)
-            worst = max(
-                worst, now + finish_s(self._free(now, ahead), ahead, entry.cost_s, self._estimator) - entry.deadline
-            )
+            found = self._finish(now, Ahead(count + 1, cost + cost_s), entry.cost_s)
+            worst = max(worst, now + found.finish_s - entry.deadline)
         return worst
 
     def drain_s(self, now: float, seat_expected: float | None) -> float:
@@ -127,51 +148,101 @@ class Outlook(Generic[T, R]):
 
     def ended(self, entry: Entry[T, R], now: float) -> None:
         """An entry was answered, or has given up waiting: what was predicted of it was wrong by so much."""
-        if entry.predicted_s is not None and not entry.losses:
-            self._margins.learn(entry.urgency, entry.predicted_s, now - entry.arrived - entry.predicted_s, now)
-            entry.predicted_s = None
+        if entry.predicted and not entry.losses and entry.arrived >= self._changed:
+            finish_s, joined_s = entry.predicted
+            error_s = now - entry.arrived - finish_s
+            self._margins.learn(entry.urgency, finish_s, min(error_s, max(0.0, error_s - joined_s)), now)
+        entry.predicted = None
 
-    def accept(self, entry: Entry[T, R], predicted_s: float) -> None:
+    def accept(self, entry: Entry[T, R], predicted: Finish) -> None:
         """An entry is about to be added. Where others stand behind it, they may be late then."""
-        self._pushed |= self._queue.before(entry.order).items < len(self._queue)
+        self._pushed |= self._queue.has_behind(entry.order)
         if self._estimator.measured:
-            entry.predicted_s = predicted_s
+            entry.predicted = predicted
+            margin_s = self._margins.later_s(entry.urgency, predicted.finish_s, TIGHT)
+            self._risk.accept(entry.arrived + predicted.finish_s + margin_s > entry.deadline)
+
+    def shaken(self, now: float) -> None:
+        """A seat has come or gone: what was predicted before says nothing of how good predictions are, and those that
+        wait may be late now."""
+        self._changed = now
+        self._pushed = True
+        self._next_look = now
 
     def overdue(self, now: float) -> list[tuple[Entry[T, R], float]]:
-        """Entries that will be late, even if all goes better than expected, each with its predicted finish. Empty
-        while nothing has changed for the worse, or the last look was just now."""
+        """Entries that will be late, each with its predicted finish: as expected where all has become slower, and even
+        if all goes better than expected where others were let in before them. Empty while nothing has changed for the
+        worse, or the last look was just now."""
         slower = self._estimator.slowness > self._slowness * _SLOWER
         trusted = self._seats and self._estimator.fastest
-        if not (self._pushed or slower) or not trusted or not self._queue or now < self._next_look:
+        if not (self._pushed or slower) or not trusted or not self.waiting or now < self._next_look:
             return []
         self._pushed = False
         self._slowness = self._estimator.slowness
-        self._next_look = now + _LOOK_S + _LOOK_EACH_S * len(self._queue)
+        self._next_look = now + _LOOK_S + _LOOK_EACH_S * self.waiting
+        doomed = self._doomed_suspects(now)
+        free = self._all_done(now, len(self._isolation.suspects) - len(doomed))
         entries = list(self._queue)
-        places = [Place(entry.cost_s, self._latest_s(now, entry)) for entry in entries]
-        return [(entries[number], finish) for number, finish in late(self._residuals(now), places, self._estimator)]
+        due = _due_s if slower else self._latest_s
+        places = [Place(entry.cost_s, due(now, entry)) for entry in entries]
+        return doomed + [(entries[number], finish) for number, finish in late(free, places, self._estimator)]
+
+    def _doomed_suspects(self, now: float) -> list[tuple[Entry[T, R], float]]:
+        """Those to be tried alone that will be late."""
+        doomed: list[tuple[Entry[T, R], float]] = []
+        finish_s = self._begun_s(now, self._seats[self._aside]) if self._isolation.suspects else 0.0
+        for entry in self._isolation.suspects:
+            alone_s = self._estimator.alone_s(entry.cost_s, 0.0, 1)
+            if finish_s + alone_s > self._latest_s(now, entry):
+                doomed.append((entry, finish_s + alone_s))
+            else:
+                finish_s += alone_s
+        return doomed
 
     def _latest_s(self, now: float, entry: Entry[T, R]) -> float:
         """The latest predicted finish with which an entry may yet be in time."""
         due_s = entry.deadline - now
         return due_s + self._margins.earlier_s(entry.urgency, due_s) if due_s > 0 else due_s
 
-    def _free(self, now: float, ahead: Ahead) -> list[float]:
-        """When each seat falls free; of those that have room now only the one that would be taken."""
-        if not ahead.items:
-            takers = [seat for seat in self._seats if self._isolation.room(seat)]
-            if takers:
-                return [min(self.residual_s(now, seat) for seat in _roomiest(takers))]
-        return self._residuals(now)
+    def _finish(self, now: float, ahead: Ahead, cost_s: float) -> Finish:
+        """When an item will be answered with so much of the queue before it: after what the seats have not begun
+        either; of those that have room now only the one counts that would be taken."""
+        seats = self._seats
+        if not ahead.items and (takers := [seat for seat in seats if self._isolation.room(seat)]):
+            seats = [min(_roomiest(takers), key=lambda seat: self.residual_s(now, seat))]
+        free = (
+            self._residuals(now, len(self._isolation.suspects))
+            if seats is self._seats
+            else [self._begun_s(now, seats[0])]
+        )
+        pending = [self._pending(seat) for seat in seats]
+        before = Ahead(
+            ahead.items + sum(one.items for one in pending), ahead.cost_s + sum(one.cost_s for one in pending)
+        )
+        return finish(free, before, cost_s, self._estimator)
 
-    def _residuals(self, now: float) -> list[float]:
-        free = [self.residual_s(now, seat) for seat in self._seats] or [0.0]
-        if suspects := len(self._isolation.suspects):
-            aside = self._isolation.seat
-            number = self._seats.index(aside) if aside in self._seats else 0
-            cost_s = sum(entry.cost_s for entry in self._isolation.suspects)
-            free[number] += suspects * self._estimator.alone_s(cost_s / suspects, 0.0, 1)
+    def _all_done(self, now: float, suspects: int) -> list[float]:
+        """When each seat has done what it holds, and one of them so many suspects."""
+        pending = [self._estimator.work_s(one.cost_s, one.items) for one in map(self._pending, self._seats)] or [0.0]
+        return [free_s + work_s for free_s, work_s in zip(self._residuals(now, suspects), pending, strict=True)]
+
+    def _residuals(self, now: float, suspects: int) -> list[float]:
+        """When each seat has done what it has begun, and one of them so many suspects."""
+        free = [self._begun_s(now, seat) for seat in self._seats] or [0.0]
+        if suspects:
+            cost_s = sum(entry.cost_s for entry in self._isolation.suspects) / len(self._isolation.suspects)
+            free[self._aside] += suspects * self._estimator.alone_s(cost_s, 0.0, 1)
         return free
+
+    @property
+    def _aside(self) -> int:
+        """The number of the seat at which suspects are tried."""
+        aside = self._isolation.seat
+        return self._seats.index(aside) if aside in self._seats else 0
+
+
+def _due_s(now: float, entry: Entry[T, R]) -> float:
+    return entry.deadline - now
 
 
 def _roomiest(seats: list[Seat[T, R]]) -> list[Seat[T, R]]:

@@ -62,14 +62,18 @@ class WaitingQueue(Generic[T, R]):
             count, cost_s = count + ahead.items, cost_s + ahead.cost_s
         return Ahead(count, cost_s)
 
+    def has_behind(self, order: Order) -> bool:
+        """Whether anything stands behind `order`."""
+        lanes = self._lanes.items()
+        return any(lane.behind(order) > 0 for urgency, lane in lanes if urgency >= order[0])
+
     def behind(self, order: Order, most: int) -> list[Entry[T, R]]:
         """Up to `most` of those that stand behind `order` with the same urgency: the next, the last, and some between
         at equal distances."""
         lane = self._lanes.get(order[0])
-        if not lane:
+        if not lane or not (left := lane.behind(order)):
             return []
-        start = lane.before(order).items
-        left = len(lane) - start
+        start = len(lane) - left
         steps = min(most, left)
         numbers = [start + round(step * (left - 1) / max(1, steps - 1)) for step in range(steps)]
         return [lane.first(1, number)[0] for number in numbers]

@@ -43,6 +43,8 @@ class Seat(Generic[T, R]):
         """Own costs of what it holds, as named by those who brought it."""
         self.since = 0.0
         """When it last answered something, or got something to do after it had nothing."""
+        self.begun = 0
+        """How much it held then: what came later is no part of the batch that runs."""
         self._done: list[tuple[float, float]] = []  # when, own cost; since the last `take_done`
 
     def __repr__(self) -> str:
@@ -72,8 +74,10 @@ class Seat(Generic[T, R]):
     def take(self, entries: Sequence[Entry[T, R]], now: float) -> None:
         """For the batcher: this seat is about to be sent these."""
         if not self.held:
-            self.since = now
+            self.since, self.begun = now, 0
         self.held.update(entries)
+        if self.since == now:
+            self.begun = len(self.held)
         self.held_cost_s += sum(entry.cost_s for entry in entries)
 
     def take_done(self) -> tuple[float, float, int] | None:
@@ -82,7 +86,7 @@ class Seat(Generic[T, R]):
             return None
         until = self._done[-1][0]
         done = (until - self.since, sum(cost_s for _, cost_s in self._done), len(self._done))
-        self.since = until
+        self.since, self.begun = until, len(self.held)
         self._done.clear()
         return done
 

@@ -40,6 +40,11 @@ class Machine:
         each = self.run_s(self.batch) / self.batch
         return max(decode_s / self.threads, each) if self.threads else decode_s + each
 
+    @property
+    def decoding_bounds(self) -> bool:
+        """Whether the threads that decode have more to do than the device beside them."""
+        return bool(self.threads) and self.decode_s / self.threads > self.run_s(self.batch) / self.batch
+
 
 MACHINES = {
     machine.name: machine
@@ -64,6 +69,12 @@ class Trouble:
     """The share of runs that take a fifth of the SLO longer."""
     deaths: tuple[float, ...] = ()
     """When the first seat's runner dies; it is replaced after a twentieth of the run, a second at most."""
+    first_seat: float = 1.0
+    """By what factor the first seat is slower than the others, all the time."""
+
+    def pace(self, seat: int) -> float:
+        """By what factor this seat is slower than the machine's usual one."""
+        return 1.0 if seat else self.first_seat
 
 
 TROUBLES = {
@@ -73,6 +84,7 @@ TROUBLES = {
         Trouble("half-speed", half_speed=(0.4, 0.7)),
         Trouble("stalls", stalls=0.003),
         Trouble("death", deaths=(0.5,)),
+        Trouble("uneven", first_seat=2.0),
     )
 }
 

@@ -9,6 +9,8 @@ Two measures, both on the side of the accused:
   With mixed deadlines it is a strong scheduler that knows all costs, and no proof; urgency means nothing to it.
 * `would_have_fitted`, refusals that were wrong. An image was refused, or dropped, although a seat of the schedule that
   really ran stood idle between its arrival and its deadline for as long as it needs. Each idle second is given once.
+  Where decoding runs beside a device and bounds it, the seats are the threads that decode: a device that waits for
+  them runs whatever is there, and is idle or half empty as chance has it.
 """
 
 from __future__ import annotations
@@ -62,10 +64,11 @@ class _Capacity:
 
     def __init__(self, run: Run) -> None:
         world, seats = run.world, run.machine.seats
+        whole = sum(1.0 / world.trouble.pace(seat) for seat in range(seats))
         turns = {0.0, *world.slow, *(when for pair in run.down for when in pair)}
         self._starts = sorted(turns)
         self._slopes = [
-            (seats - sum(dies <= start < back for dies, back in run.down)) / world.speed(start)
+            (whole - sum(dies <= start < back for dies, back in run.down)) / world.speed(start)
             for start in self._starts
         ]
         self._sums = [0.0]
@@ -79,26 +82,38 @@ class _Capacity:
 
 def would_have_fitted(run: Run) -> int:
     """How many of those turned away could have been served in idle seconds of the schedule that ran."""
-    idle = [_idle(busy, run) for busy in run.world.busy]
+    lanes = run.world.decoding if run.machine.decoding_bounds else [[busy] for busy in run.world.busy]
+    end = run.length_s + 2 * run.machine.slo_s
+    idle = [
+        (_idle([*busy, *_down(run, seat)], end), run.world.trouble.pace(seat))
+        for seat, busies in enumerate(lanes)
+        for busy in busies
+    ]
     turned_away = [job for job in run.jobs if job.outcome in ("refused", "dropped")]
-    return sum(any(_fill(stretches, job, _alone_s(run, job)) for stretches in idle) for job in turned_away)
+    return sum(any(_fill(left, job, pace * _alone_s(run, job)) for left, pace in idle) for job in turned_away)
 
 
 def _alone_s(run: Run, job: Job) -> float:
+    if run.machine.decoding_bounds:
+        return run.world.speed(job.arrival) * job.decode_s
     return run.world.speed(job.arrival) * (
         run.machine.work_s(job.decode_s) if run.machine.batch > 1 else job.decode_s + run.machine.run_s(1)
     )
 
 
-def _idle(busy: Sequence[tuple[float, float]], run: Run) -> list[list[float]]:
-    """What is left between the stretches of work, and while the runner was there."""
-    taken = sorted([*busy, *(run.down if busy is run.world.busy[0] else ())])
+def _down(run: Run, seat: int) -> Sequence[tuple[float, float]]:
+    """When a seat's runner was gone."""
+    return () if seat else run.down
+
+
+def _idle(taken: Sequence[tuple[float, float]], end: float) -> list[list[float]]:
+    """What is left between the stretches that are taken."""
     stretches, now = [], 0.0
-    for start, end in taken:
+    for start, until in sorted(taken):
         if start > now:
             stretches.append([now, start])
-        now = max(now, end)
-    return [*stretches, [now, run.length_s + 2 * run.machine.slo_s]]
+        now = max(now, until)
+    return [*stretches, [now, end]]
 
 
 def _fill(stretches: list[list[float]], job: Job, need_s: float) -> bool:

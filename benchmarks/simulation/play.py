@@ -49,7 +49,7 @@ def play(case: Case) -> Run:
 
 async def _play(case: Case) -> Run:
     machine, trouble = MACHINES[case.machine], TROUBLES[case.trouble]
-    arriving = jobs(machine, case.factor, case.pattern, case.mix, case.count, case.seed)
+    arriving = jobs(machine, _seats(machine, trouble), case.factor, case.pattern, case.mix, case.count, case.seed)
     length_s = arriving[-1].arrival
     world = World(machine, trouble, length_s, Random(case.seed + 1))
     loop = asyncio.get_running_loop()
@@ -93,6 +93,11 @@ async def _client(batcher: Batcher[Job, None], job: Job) -> None:
         job.outcome = "dropped"
     except (DeadlineExceeded, BatcherError):
         job.outcome = "late"
+
+
+def _seats(machine: Machine, trouble: Trouble) -> float:
+    """How many usual ones the seats are together."""
+    return sum(1.0 / trouble.pace(seat) for seat in range(machine.seats))
 
 
 def _down(trouble: Trouble, length_s: float) -> tuple[tuple[float, float], ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from random import Random
 
 from batcher import Batcher, Entry, Result
@@ -23,14 +23,19 @@ class World:
         self.random = random
         self.slow = tuple(share * length_s for share in trouble.half_speed)
         self.busy: list[list[tuple[float, float]]] = []
-        """For each seat its stretches of work, in order."""
+        """For each seat its stretches of work, in order; of a device, what it ran."""
+        self.decoding: list[list[list[tuple[float, float]]]] = [
+            [[] for _ in range(machine.threads)] for _ in range(machine.seats)
+        ]
+        """For each seat the same of each thread that decodes beside its device."""
 
     def speed(self, when: float) -> float:
         """Seconds that take a second of work."""
         return 2.0 if self.slow[0] <= when < self.slow[1] else 1.0
 
-    def run_s(self, count: int, when: float) -> float:
-        seconds = noisy(self.random, self.machine.run_s(count), RUN_NOISE) * self.speed(when)
+    def run_s(self, count: int, when: float, seat: int) -> float:
+        """What a batch takes at this seat."""
+        seconds = noisy(self.random, self.machine.run_s(count), RUN_NOISE) * self.speed(when) * self.trouble.pace(seat)
         if self.random.random() < self.trouble.stalls:
             seconds += STALL_OF_SLO * self.machine.slo_s
         return seconds
@@ -42,6 +47,7 @@ class SimulatedRunner:
     def __init__(self, batcher: Batcher[Job, None], world: World, tasks: asyncio.TaskGroup, number: int) -> None:
         self._world = world
         self._machine = world.machine
+        self._number = number
         self._inbox: deque[Entry[Job, None]] = deque()
         self._filled: deque[tuple[Entry[Job, None], float]] = deque()
         self._came, self._ready = asyncio.Event(), asyncio.Event()
@@ -49,8 +55,7 @@ class SimulatedRunner:
         self._busy = world.busy[number]
         self._seat = batcher.attach(self)
         self._seat.grant(self._machine.grant)
-        stages = [self._engine] if not self._machine.threads else [self._fill] * self._machine.threads + [self._device]
-        self._tasks = [tasks.create_task(stage()) for stage in stages]
+        self._tasks = [tasks.create_task(stage) for stage in self._stages()]
 
     def send(self, entries: Sequence[Entry[Job, None]]) -> None:
         self._inbox.extend(entries)
@@ -65,6 +70,11 @@ class SimulatedRunner:
             task.cancel()
         self._seat.close("killed")
 
+    def _stages(self) -> list[Coroutine[None, None, None]]:
+        if not self._machine.threads:
+            return [self._engine()]
+        return [self._device(), *map(self._fill, self._world.decoding[self._number])]
+
     async def _take(self) -> Entry[Job, None]:
         while not self._inbox:
             self._came.clear()
@@ -72,7 +82,7 @@ class SimulatedRunner:
         return self._inbox.popleft()
 
     async def _decode(self, entry: Entry[Job, None]) -> tuple[Entry[Job, None], float]:
-        seconds = entry.item.decode_s * self._world.speed(self._loop.time())
+        seconds = entry.item.decode_s * self._world.speed(self._loop.time()) * self._world.trouble.pace(self._number)
         await asyncio.sleep(seconds)
         return entry, seconds
 
@@ -83,9 +93,11 @@ class SimulatedRunner:
                 filled.append(await self._decode(self._inbox.popleft()))
             await self._run(filled, sum(seconds for _, seconds in filled))
 
-    async def _fill(self) -> None:
+    async def _fill(self, busy: list[tuple[float, float]]) -> None:
         while True:
-            self._filled.append(await self._decode(await self._take()))
+            entry, seconds = await self._decode(await self._take())
+            self._filled.append((entry, seconds))
+            busy.append((self._loop.time() - seconds, self._loop.time()))
             self._ready.set()
 
     async def _device(self) -> None:
@@ -97,7 +109,7 @@ class SimulatedRunner:
 
     async def _run(self, filled: list[tuple[Entry[Job, None], float]], decoded_s: float) -> None:
         begun = self._loop.time()
-        seconds = self._world.run_s(len(filled), begun)
+        seconds = self._world.run_s(len(filled), begun, self._number)
         await asyncio.sleep(seconds)
         self._busy.append((begun - decoded_s, begun + seconds))
         self._seat.observe(len(filled), seconds)

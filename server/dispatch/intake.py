@@ -95,9 +95,10 @@ class Intake:
         """So many more uploads, or less, are about to be here."""
         self._batcher.announce(count)
 
-    def check(self, header: Header, deadline: float, urgency: int, coming: int) -> None:
-        """Raise what `submit` would refuse such an upload with, after `coming` others like it."""
-        self._batcher.check_open(cost=decode_seconds(header), deadline=deadline, urgency=urgency, coming=coming)
+    def check(self, header: Header, size: int, deadline: float, urgency: int, coming: int) -> None:
+        """Raise what `submit` would refuse such an upload of `size` bytes with, after `coming` others like it."""
+        cost = decode_seconds(header, size)
+        self._batcher.check_open(cost=cost, deadline=deadline, urgency=urgency, coming=coming)
 
     async def submit(self, upload: Upload, deadline: float, urgency: int) -> Answer:
         """The answer to an upload. `deadline` in seconds of CLOCK_MONOTONIC, `urgency` 0 (first) to 7.
@@ -108,7 +109,7 @@ class Intake:
         self._check_quarantine(upload)
         ticket = self._batcher.enqueue_nowait(
             upload.body,
-            cost=decode_seconds(upload.header),
+            cost=decode_seconds(upload.header, len(upload.body)),
             size=len(upload.body),
             deadline=deadline,
             urgency=urgency,

@@ -48,12 +48,12 @@ class Runtime:
         """Say from now on that requests should go elsewhere; those that come are served all the same."""
         self.draining = True
 
-    def would_refuse(self, header: Header, terms: Terms, before: int) -> Refused | None:
-        """What an upload that is here now is refused with, counted as refused; None if it would be accepted. `before`:
-        uploads that have been let in and are not in the queue yet."""
+    def would_refuse(self, header: Header, size: int, terms: Terms, before: int) -> Refused | None:
+        """What an upload of `size` bytes that is here now is refused with, counted as refused; None if it would be
+        accepted. `before`: uploads that have been let in and are not in the queue yet."""
         within_s = self.promise.slo_s if terms.timeout_s is None else terms.timeout_s
         try:
-            self.intake.check(header, self.now() + within_s, terms.urgency, before)
+            self.intake.check(header, size, self.now() + within_s, terms.urgency, before)
         except Refused as refused:
             return refused
         return None

@@ -52,7 +52,8 @@ class Turnstile:
         header = upload and self._header(data, upload)
         if upload is None or header is None:
             return None
-        error = self._runtime.would_refuse(header, upload.terms, self._let_in)
+        size = len(data) + upload.rest - upload.start
+        error = self._runtime.would_refuse(header, size, upload.terms, self._let_in)
         if error is None:
             self._let_in_one()
             return None

