@@ -211,6 +211,7 @@ class Batcher(Generic[T, R]):
     def wake(self) -> None:
         """Something changed: decide again before long."""
         self._changed.set()
+        self._gate.forget_example()
 
     def conclude(self, entry: Entry[T, R], outcome: Result[R] | Failed | Again) -> None:
         """A runner is done with an entry."""

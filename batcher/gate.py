@@ -2,10 +2,11 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from batcher.admission import Load, admit
 from batcher.entry import Order
+from batcher.errors import Refused, WouldBeLate
 from batcher.forecast import Finish
 from batcher.ledger import Ledger
 from batcher.outlook import Outlook
@@ -16,8 +17,23 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
+_STANDS_S = 1e-3  # for which a refusal stands as an example, if nothing changes
+
+
+class _Example(NamedTuple):
+    """Somebody who was refused, since by all that is known it takes `needed_s`, and when that will have to be asked
+    again."""
+
+    order: Order
+    cost_s: float
+    coming: int
+    needed_s: float
+    until: float
+
+
 class Gate(Generic[T, R]):
-    """Of one batcher. Its state: `refused`, by reason, and `lag_s`, seconds that an answer may be on its way unseen."""
+    """Of one batcher. Its state: `refused`, by reason; `lag_s`, seconds that an answer may be on its way unseen; and
+    `_example`. Under overload hundreds are refused between two changes, and predicting costs most of a refusal."""
 
     def __init__(
         self, policy: Policy, outlook: Outlook[T, R], ledger: Ledger[T, R], seats: Sequence[Seat[T, R]]
@@ -28,6 +44,11 @@ class Gate(Generic[T, R]):
         self._seats = seats
         self.refused: Counter[str] = Counter()
         self.lag_s = 0.0
+        self._example: _Example | None = None
+
+    def forget_example(self) -> None:
+        """Something has changed."""
+        self._example = None
 
     def admit(
         self, now: float, order: Order, cost: float, size: int, coming: int, seat_expected: float | None
@@ -37,14 +58,30 @@ class Gate(Generic[T, R]):
         timely = order[1] < float("inf")  # who has no deadline is never late: nothing needs to be predicted
         if not timely and self._seats and not self._is_full(size):
             return Finish(0.0)
+        if refusal := self._as_example(now, order, cost, coming):
+            self.refused[refusal.reason] += 1
+            raise refusal
         predicted = self._outlook.finish(now, order, cost, seat_expected, coming) if timely else Finish(0.0)
         load = self._load(now, order, cost, size, coming, seat_expected, predicted.finish_s)
         if refusal := admit(now, load, size, order[1], self._policy):
             self.refused[refusal.reason] += 1
             if load.margin_s and now + load.finish_s <= order[1]:
                 self._outlook.doubt(now, order[0], load.finish_s)
+            needed_s = load.finish_s + load.margin_s + load.lag_s
+            if now + needed_s > order[1] and not load.idle:
+                self._example = _Example(order, cost, coming, needed_s, now + _STANDS_S)
             raise refusal
         return predicted
+
+    def _as_example(self, now: float, order: Order, cost_s: float, coming: int) -> Refused | None:
+        """What refuses one who stands behind somebody who was refused just now, and would take as long at least."""
+        example = self._example
+        if example is None or now >= example.until:
+            return None
+        if order < example.order or cost_s < example.cost_s or coming < example.coming:
+            return None
+        late_s = now + example.needed_s - order[1]
+        return WouldBeLate(f"the answer would be {late_s:.3f} s late", late_s) if late_s > 0 else None
 
     def _load(
         self,
