@@ -3,6 +3,7 @@
 import asyncio
 
 from batcher import WouldBeLate
+from batcher.estimator import Sample
 from tests.fakes import GatedRunner, all_blocked, new_batcher, now, pass_until, virtual_time
 
 
@@ -47,7 +48,7 @@ async def answer_one_by_one(batcher, runners, count):
 
 @virtual_time
 async def test_when_a_seat_goes_those_are_told_who_will_be_late_without_it():
-    """Two seats, four wait and two run, 35 s each: in time by two seats; with one, the two that it lost and the last."""
+    """Two run and four wait, 35 s each, in time by two seats: with one, three are not."""
     async with measured_batcher(ONE_BY_ONE, max_batch=1) as batcher:
         runners = [GatedRunner(batcher, room=1), GatedRunner(batcher, room=1)]
         await answer_one_by_one(batcher, runners, 10)
@@ -81,3 +82,45 @@ async def test_what_was_predicted_with_other_seats_teaches_nothing():
         assert before == batcher.stats().prediction_errors
         for ticket in tickets:
             ticket.cancel()
+
+
+def run_at(batcher, each_s, count):
+    """Let the batcher see so many images that took so long each."""
+    for _ in range(count):
+        batcher.estimator.observe(Sample(each_s, 0.0, 1))
+    batcher.wake()
+
+
+@virtual_time
+async def test_each_slowdown_is_seen_also_one_after_a_recovery():
+    """Half the speed, whole, half again: each time the one that waits, 15 s before its deadline, is told at once."""
+    async with measured_batcher(ONE_BY_ONE, max_batch=1) as batcher:
+        GatedRunner(batcher)
+        dropped = []
+        for _ in range(2):
+            run_at(batcher, 10.0, 8)
+            await all_blocked()
+            waiter = asyncio.ensure_future(batcher.submit("a", deadline=now() + 15.0))
+            await pass_until(now() + 0.1)
+            run_at(batcher, 20.0, 2)
+            await all_blocked()
+            dropped.append(waiter.done() and type(waiter.exception()))
+
+        assert [WouldBeLate, WouldBeLate] == dropped
+
+
+@virtual_time
+async def test_who_has_no_deadline_teaches_nothing():
+    """For it nothing was predicted."""
+    async with measured_batcher(ONE_BY_ONE, max_batch=1) as batcher:
+        runner = GatedRunner(batcher, room=1)
+        ticket = batcher.enqueue_nowait("a", deadline=1e9)
+        await pass_until(10.0)
+        runner.answer("a")
+        before = batcher.stats().prediction_errors
+        endless = batcher.enqueue_nowait("b", deadline=float("inf"))
+        await pass_until(50.0)
+        runner.answer("b")
+
+        assert ["A", "B"] == [await ticket.wait(), await endless.wait()]
+        assert before == batcher.stats().prediction_errors
