@@ -21,6 +21,7 @@ _KEPT = 256  # errors of a kind
 _ENOUGH = 128  # for a percentile
 _DOUBT_ENOUGH = 32
 _PRIOR = 0.1  # of the predicted seconds, before anything was seen
+_LEAST_RISK = 0.005  # that anybody asks about
 _IMAGINED = 4  # errors: how soon what is seen outweighs the prior
 _TELLING = 8  # errors of nearer predictions tell what to imagine of farther ones
 _FORGOTTEN_S = 0.01  # between two errors that are forgotten since nothing new is learned: all within a few seconds
@@ -54,7 +55,7 @@ class Margins:
         """All errors so far."""
         return Errors(tuple(self._counts), self._sum_s)
 
-    def later_s(self, urgency: int, predicted_s: float, risk: float = 0.01) -> float:
+    def later_s(self, urgency: int, predicted_s: float, risk: float = _LEAST_RISK) -> float:
         """Seconds to add to a prediction, so that an answer comes later only with a chance of `risk`."""
         window = self._windows.get(_kind(urgency, predicted_s), _NONE)
         return max(0.0, window.later_s(self._imagined_s(urgency, predicted_s), risk))
@@ -69,7 +70,7 @@ class Margins:
     def _imagined_s(self, urgency: int, predicted_s: float) -> float:
         """What errors of this kind deviate by, before any was seen: in proportion, what nearer ones do."""
         nearer = self._windows.get(_kind(urgency, predicted_s / 2), _NONE)
-        usual = _PRIOR / _student(_IMAGINED, 0.01) * predicted_s
+        usual = _PRIOR / _student(_IMAGINED, _LEAST_RISK) * predicted_s
         return usual if len(nearer) < _TELLING else min(usual, 2.0 * nearer.deviation_s(usual / 2))
 
     def doubt(self, now: float, urgency: int, predicted_s: float) -> None:

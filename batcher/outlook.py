@@ -157,7 +157,7 @@ class Outlook(Generic[T, R]):
     def accept(self, entry: Entry[T, R], predicted: Finish) -> None:
         """An entry is about to be added. Where others stand behind it, they may be late then."""
         self._pushed |= self._queue.has_behind(entry.order)
-        if self._estimator.measured:
+        if self._estimator.measured and entry.deadline < float("inf"):  # for the others nothing was predicted
             entry.predicted = predicted
             margin_s = self._margins.later_s(entry.urgency, predicted.finish_s, TIGHT)
             self._risk.accept(entry.arrived + predicted.finish_s + margin_s > entry.deadline)
@@ -173,6 +173,7 @@ class Outlook(Generic[T, R]):
         """Entries that will be late, each with its predicted finish: as expected where all has become slower, and even
         if all goes better than expected where others were let in before them. Empty while nothing has changed for the
         worse, or the last look was just now."""
+        self._slowness = min(self._slowness, self._estimator.slowness)
         slower = self._estimator.slowness > self._slowness * _SLOWER
         trusted = self._seats and self._estimator.fastest
         if not (self._pushed or slower) or not trusted or not self.waiting or now < self._next_look:

@@ -5,11 +5,11 @@ comes in bursts, and add nothing to it; then those few that are at risk may be a
 all are accepted as late as can be, and each may be at no more risk than the promise allows.
 """
 
-_LATE = 0.01  # of those accepted, at most; about half, since margins are learned from the worst of each moment
+_LATE = 0.005  # of those accepted, at most; fewer in truth, since margins are learned from the worst of each moment
 _MOST = 0.1  # for one image, however much time the others have
 _MEMORY = 1 - 1 / 500  # of who was accepted
 _IMAGINED = 200  # images at risk, before anybody was seen
-TIGHT = 0.01  # who is late with less than this chance counts as having time in hand
+TIGHT = 0.005  # who is late with less than this chance counts as having time in hand
 
 
 class Risk:

@@ -30,7 +30,7 @@ def test_the_more_was_seen_the_less_is_left_to_chance():
     margins = [taught(*errors[:count]).later_s(3, 1.0) for count in (0, 4, 16, 64, 120)]
 
     assert sorted(margins, reverse=True) == margins
-    assert 0.01 < margins[-1] < 0.04
+    assert 0.01 < margins[-1] < 0.05
 
 
 def test_what_came_early_says_nothing_of_how_late_others_come():
@@ -42,7 +42,7 @@ def test_what_came_early_says_nothing_of_how_late_others_come():
 
 def test_a_percentile_of_many():
     """All but one of two hundred were later by 0.02 s, that one by far more."""
-    assert 0.02 == taught(*[0.02] * 199, 5.0).later_s(3, 1.0)
+    assert 0.02 == taught(*[0.02] * 199, 5.0).later_s(3, 1.0, 0.01)
 
 
 def test_those_of_one_batch_are_one_sample_the_worst():
@@ -75,7 +75,7 @@ def test_what_nobody_tests_is_forgotten_one_by_one():
         margins.doubt(last + moment, 3, 1.0)
         seen.append(margins.later_s(3, 1.0))
 
-    assert [5.0, 5.0, 5.0, 0.5, 0.5] == seen
+    assert [5.0, 5.0, 5.0, 5.0, 0.5] == seen
     assert margins.later_s(0, 1.0) > 7.0
 
 

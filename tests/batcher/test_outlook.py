@@ -1,0 +1,126 @@
+"""What the batcher expects of its seats, and whom it tells that it will be late."""
+
+import asyncio
+
+from batcher import WouldBeLate
+from batcher.estimator import Sample
+from tests.fakes import GatedRunner, all_blocked, new_batcher, now, pass_until, virtual_time
+
+
+def measured_batcher(seconds, **policy):
+    """Give a batcher that has seen each size run once."""
+    batcher = new_batcher(**policy)
+    for size, each in seconds.items():
+        batcher.profile.observe(size, each)
+    return batcher
+
+
+BATCHES = {1: 10.0, 2: 10.0, 4: 10.0}  # 10 s a batch of any size
+ONE_BY_ONE = {1: 10.0, 2: 20.0}
+
+
+@virtual_time
+async def test_what_is_begun_is_apart_from_what_is_held():
+    """One runs, three came while it ran: 6 s more for it, and 10 s for them together."""
+    async with measured_batcher(BATCHES, max_batch=4) as batcher:
+        runner = GatedRunner(batcher, room=4)
+        tickets = [batcher.enqueue_nowait("a")]
+        await all_blocked()
+        alone = batcher._outlook.residual_s(now(), runner.seat)
+        await pass_until(4.0)
+        tickets += [batcher.enqueue_nowait(item) for item in "bcd"]
+        await all_blocked()
+
+        assert [10.0, 16.0] == [alone, batcher._outlook.residual_s(now(), runner.seat)]
+        for ticket in tickets:
+            ticket.cancel()
+
+
+async def answer_one_by_one(batcher, runners, count):
+    """Let so many be answered in turns, each after 10 s."""
+    for number in range(count):
+        batcher.enqueue_nowait(f"w{number}", deadline=now() + 1000.0)
+        await pass_until(now() + 10.0)
+        for runner in runners:
+            runner.answer(*runner._entries)
+        await all_blocked()
+
+
+@virtual_time
+async def test_when_a_seat_goes_those_are_told_who_will_be_late_without_it():
+    """Two run and four wait, 35 s each, in time by two seats: with one, three are not."""
+    async with measured_batcher(ONE_BY_ONE, max_batch=1) as batcher:
+        runners = [GatedRunner(batcher, room=1), GatedRunner(batcher, room=1)]
+        await answer_one_by_one(batcher, runners, 10)
+        tickets = [batcher.enqueue_nowait(item, deadline=now() + 35.0) for item in "abcdef"]
+        waiters = [asyncio.ensure_future(ticket.wait()) for ticket in tickets]
+        await all_blocked()
+        runners[0].seat.close("killed")
+        await all_blocked()
+
+        told = [waiter.exception() for waiter in waiters if waiter.done()]
+        assert [WouldBeLate] * 3 == [type(error) for error in told]
+        assert {"overtaken": 3} == batcher.stats().dropped
+        for waiter in waiters:
+            waiter.cancel()
+
+
+@virtual_time
+async def test_what_was_predicted_with_other_seats_teaches_nothing():
+    """Of two that run as a seat goes, the one that is left is answered late, and no error is learned."""
+    async with measured_batcher(ONE_BY_ONE, max_batch=1) as batcher:
+        runners = [GatedRunner(batcher, room=1), GatedRunner(batcher, room=1)]
+        await answer_one_by_one(batcher, runners, 10)
+        before = batcher.stats().prediction_errors
+        tickets = [batcher.enqueue_nowait(item, deadline=now() + 99.0) for item in "ab"]
+        await pass_until(now() + 1.0)
+        runners[0].seat.close("killed")
+        await pass_until(now() + 40.0)
+        runners[1].answer(*runners[1]._entries)
+        await all_blocked()
+
+        assert before == batcher.stats().prediction_errors
+        for ticket in tickets:
+            ticket.cancel()
+
+
+def run_at(batcher, each_s, count):
+    """Let the batcher see so many images that took so long each."""
+    for _ in range(count):
+        batcher.estimator.observe(Sample(each_s, 0.0, 1))
+    batcher.wake()
+
+
+@virtual_time
+async def test_each_slowdown_is_seen_also_one_after_a_recovery():
+    """Half the speed, whole, half again: each time the one that waits, 15 s before its deadline, is told at once."""
+    async with measured_batcher(ONE_BY_ONE, max_batch=1) as batcher:
+        GatedRunner(batcher)
+        dropped = []
+        for _ in range(2):
+            run_at(batcher, 10.0, 8)
+            await all_blocked()
+            waiter = asyncio.ensure_future(batcher.submit("a", deadline=now() + 15.0))
+            await pass_until(now() + 0.1)
+            run_at(batcher, 20.0, 2)
+            await all_blocked()
+            dropped.append(waiter.done() and type(waiter.exception()))
+
+        assert [WouldBeLate, WouldBeLate] == dropped
+
+
+@virtual_time
+async def test_who_has_no_deadline_teaches_nothing():
+    """For it nothing was predicted."""
+    async with measured_batcher(ONE_BY_ONE, max_batch=1) as batcher:
+        runner = GatedRunner(batcher, room=1)
+        ticket = batcher.enqueue_nowait("a", deadline=1e9)
+        await pass_until(10.0)
+        runner.answer("a")
+        before = batcher.stats().prediction_errors
+        endless = batcher.enqueue_nowait("b", deadline=float("inf"))
+        await pass_until(50.0)
+        runner.answer("b")
+
+        assert ["A", "B"] == [await ticket.wait(), await endless.wait()]
+        assert before == batcher.stats().prediction_errors
