@@ -60,7 +60,7 @@ async def test_more_urgent_one_is_asked_for_itself(batcher):
     """It stands before those who made the other one late."""
     async with batcher:
         runner = GatedRunner(batcher, room=1)
-        tickets = [batcher.enqueue_nowait(number, urgency=2) for number in range(9)]
+        tickets = [batcher.enqueue_nowait(item, urgency=2) for item in "abcdefghi"]
         await all_blocked()
         with pytest.raises(WouldBeLate):
             batcher.check_open(urgency=3, deadline=now() + 5.0)
@@ -68,7 +68,7 @@ async def test_more_urgent_one_is_asked_for_itself(batcher):
         batcher.check_open(urgency=0, deadline=now() + 5.0)
         for ticket in tickets:
             ticket.cancel()
-        runner.answer(0)
+        runner.answer("a")
 
 
 @virtual_time
