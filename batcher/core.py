@@ -155,7 +155,7 @@ class Batcher(Generic[T, R]):
         """Give a runner its seat. It is sent nothing before it grants room."""
         seat = Seat(self, runner)
         self._seats.append(seat)
-        self._outlook.shaken(self._clock())
+        self._outlook.seats_changed(self._clock(), fewer=False)
         return seat
 
     async def drain(self) -> None:
@@ -215,7 +215,7 @@ class Batcher(Generic[T, R]):
     def detach(self, seat: Seat[T, R]) -> None:
         """The seat's runner is gone."""
         self._seats.remove(seat)
-        self._outlook.shaken(self._clock())
+        self._outlook.seats_changed(self._clock(), fewer=True)
         self.wake()
 
     def cancel(self, entry: Entry[T, R]) -> bool:

@@ -107,6 +107,11 @@ def test_one_stall_counts_as_twice_the_usual_and_changes_no_pace():
     assert 1.0 + 1 / 64 == pytest.approx(later, abs=1e-3)
 
 
+def test_a_first_stall_is_soon_seen_as_one():
+    """The first item takes 200 s; after two more of 2 s it counts as one of 4 s."""
+    assert [100.0, 4 / 3] == [slowness_after(200.0), pytest.approx(slowness_after(200.0, 2.0, 2.0), rel=0.02)]
+
+
 def test_single_noise_is_not_followed():
     """Items of 1.8 and 2.2 s in turns: it moves by less than a hundredth from one to the next."""
     noisy = [slowness_after(*([1.8, 2.2] * 40)[:count]) for count in range(60, 80)]
