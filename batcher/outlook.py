@@ -174,8 +174,8 @@ class Outlook(Generic[T, R]):
 
     def overdue(self, now: float) -> list[tuple[Entry[T, R], float]]:
         """Entries that will be late, each with its predicted finish: as expected where the pace has just changed, or a
-        seat is gone; else even if all goes better than expected. Empty while nothing has changed for the worse, or the last look was
-        just now."""
+        seat is gone; else even if all goes better than expected. Empty while nothing has changed for the worse, or the
+        last look was just now."""
         self._slowness = min(self._slowness, self._estimator.slowness)
         slower = self._estimator.slowness > self._slowness * _SLOWER
         trusted = self._seats and self._estimator.fastest
