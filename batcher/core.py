@@ -321,7 +321,7 @@ class Batcher(Generic[T, R]):
     def _refuse_overtaken(self) -> None:
         """Tell those at once who have been pushed past their deadlines."""
         now = self._clock()
-        for entry, finish_s in self._outlook.overdue(now):
+        for entry, finish_s in self._outlook.overdue(now, self.seat_expected):
             late_s = now + finish_s - entry.deadline
             self._outlook.ended(entry, now + finish_s)
             self._drop(entry, "overtaken", f"others have come before it: it would be {late_s:.3f} s late", late_s)

@@ -172,30 +172,32 @@ class Outlook(Generic[T, R]):
         self._pushed = True
         self._worse |= fewer
 
-    def overdue(self, now: float) -> list[tuple[Entry[T, R], float]]:
+    def overdue(self, now: float, seat_expected: float | None) -> list[tuple[Entry[T, R], float]]:
         """Entries that will be late, each with its predicted finish: as expected where the pace has just changed, or a
         seat is gone; else even if all goes better than expected. Empty while nothing has changed for the worse, or the
         last look was just now."""
         self._slowness = min(self._slowness, self._estimator.slowness)
         slower = self._estimator.slowness > self._slowness * _SLOWER
-        trusted = self._seats and self._estimator.fastest
+        trusted = self._estimator.fastest and (self._seats or seat_expected is not None)
         if not (self._pushed or slower) or not trusted or not self.waiting or now < self._next_look:
             return []
         self._pushed = False
         self._slowness = self._estimator.slowness
         self._next_look = now + _LOOK_S + _LOOK_EACH_S * self.waiting
-        doomed = self._doomed_suspects(now)
-        free = self._all_done(now, len(self._isolation.suspects) - len(doomed))
+        wait_s = self.wait_s(now, seat_expected)
+        doomed = self._doomed_suspects(now, wait_s)
+        suspects = len(self._isolation.suspects) - len(doomed)
+        free = [wait_s + free_s for free_s in self._all_done(now, suspects)]
         entries = list(self._queue)
         due = _due_s if self._worse else self._latest_s
         self._worse = False
         places = [Place(entry.cost_s, due(now, entry)) for entry in entries]
         return doomed + [(entries[number], finish) for number, finish in late(free, places, self._estimator)]
 
-    def _doomed_suspects(self, now: float) -> list[tuple[Entry[T, R], float]]:
-        """Those to be tried alone that will be late."""
+    def _doomed_suspects(self, now: float, wait_s: float) -> list[tuple[Entry[T, R], float]]:
+        """Those to be tried alone that will be late. `wait_s`: until there is a seat."""
         doomed: list[tuple[Entry[T, R], float]] = []
-        finish_s = self._begun_s(now, self._seats[self._aside]) if self._isolation.suspects else 0.0
+        finish_s = self._begun_s(now, self._seats[self._aside]) if self._seats else wait_s
         for entry in self._isolation.suspects:
             alone_s = self._estimator.alone_s(entry.cost_s, 0.0, 1)
             if finish_s + alone_s > self._latest_s(now, entry):

@@ -17,6 +17,7 @@ def measured_batcher(seconds, **policy):
 
 BATCHES = {1: 10.0, 2: 10.0, 4: 10.0}  # 10 s a batch of any size
 ONE_BY_ONE = {1: 10.0, 2: 20.0}
+LATER = [("near", 25.0), ("far", 60.0)]
 
 
 @virtual_time
@@ -63,6 +64,23 @@ async def test_when_a_seat_goes_those_are_told_who_will_be_late_without_it():
         assert {"overtaken": 3} == batcher.stats().dropped
         for waiter in waiters:
             waiter.cancel()
+
+
+@virtual_time
+async def test_while_no_seat_is_there_those_are_told_for_whom_the_next_comes_too_late():
+    """The only one goes and another is expected in 20 s: of two that wait the one that is due in 25 s is told."""
+    async with measured_batcher(ONE_BY_ONE, max_batch=1) as batcher:
+        runner = GatedRunner(batcher, room=1)
+        await answer_one_by_one(batcher, [runner], 10)
+        runner.seat.grant(0)
+        near, far = (asyncio.ensure_future(batcher.submit(item, deadline=now() + within)) for item, within in LATER)
+        await all_blocked()
+        batcher.seat_expected = now() + 20.0
+        runner.seat.close("killed")
+        await all_blocked()
+
+        assert (WouldBeLate, False) == (type(near.exception()), far.done())
+        far.cancel()
 
 
 @virtual_time
