@@ -86,6 +86,13 @@ def test_who_is_late_delays_nobody():
     assert [(1, 4.0)] == list(late([0.0], places, work(ONE_BY_ONE)))
 
 
+def test_those_of_one_batch_end_together():
+    """Four are due when their batch ends: none is late; nor is a fifth that is due after one more."""
+    places = [*[Place(0.0, 12.0)] * 4, Place(0.0, 24.0)]
+
+    assert [] == list(late([0.0], places, work(BATCHES)))
+
+
 def slowness_after(*seconds):
     """Give the slowness after items that took so long each, where the profile says 2 s."""
     estimator = work(ONE_BY_ONE)

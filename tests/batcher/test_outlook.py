@@ -142,3 +142,22 @@ async def test_who_has_no_deadline_teaches_nothing():
 
         assert ["A", "B"] == [await ticket.wait(), await endless.wait()]
         assert before == batcher.stats().prediction_errors
+
+
+@virtual_time
+async def test_that_others_join_its_batch_is_no_error():
+    """Three join one that waits, and all are answered together: later than it alone would have been."""
+    async with measured_batcher({1: 10.0, 2: 11.0, 4: 13.0}, max_batch=4) as batcher:
+        runner = GatedRunner(batcher, room=5)
+        tickets = [batcher.enqueue_nowait("a")]
+        await pass_until(1.0)
+        for item in "bcde":
+            tickets.append(batcher.enqueue_nowait(item))
+            await all_blocked()
+        await pass_until(10.0)
+        runner.answer("a")
+        await pass_until(23.0)
+        runner.answer(*"bcde")
+
+        assert [*"ABCDE"] == [await ticket.wait() for ticket in tickets]
+        assert (5, 0.0) == (sum(batcher.stats().prediction_errors.counts), batcher.stats().prediction_errors.sum_s)
