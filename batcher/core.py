@@ -165,7 +165,7 @@ class Batcher(Generic[T, R]):
         """Give a runner its seat. It is sent nothing before it grants room."""
         seat = Seat(self, runner)
         self._seats.append(seat)
-        self._outlook.shaken(self._clock())
+        self._outlook.seats_changed(self._clock(), fewer=False)
         return seat
 
     async def drain(self) -> None:
@@ -226,7 +226,7 @@ class Batcher(Generic[T, R]):
     def detach(self, seat: Seat[T, R]) -> None:
         """The seat's runner is gone."""
         self._seats.remove(seat)
-        self._outlook.shaken(self._clock())
+        self._outlook.seats_changed(self._clock(), fewer=True)
         self.wake()
 
     def cancel(self, entry: Entry[T, R]) -> bool:
@@ -332,7 +332,7 @@ class Batcher(Generic[T, R]):
     def _refuse_overtaken(self) -> None:
         """Tell those at once who have been pushed past their deadlines."""
         now = self._clock()
-        for entry, finish_s in self._outlook.overdue(now):
+        for entry, finish_s in self._outlook.overdue(now, self.seat_expected):
             late_s = now + finish_s - entry.deadline
             self._outlook.ended(entry, now + finish_s)
             self._drop(entry, "overtaken", f"others have come before it: it would be {late_s:.3f} s late", late_s)

@@ -118,7 +118,7 @@ class Estimator:
             ratios = ratios[-2:]
         else:
             self._take_noise(ratios)
-            self._add(sample, min(sample.wall_s, sample.wall_s * _OUTLIER * median(ratios) / ratios[-1]))
+            self._take(ratios)
         self._trusted |= len(ratios) == _LATELY
         self.fastest = min(ratios) if self._trusted else 0.0
         self.slowness = self._sum.wall_s / self._joined(self._sum.cost_s, self._sum.runs * self.profile.pace)
@@ -160,6 +160,16 @@ class Estimator:
         if len(ratios) > 1:
             apart = min(abs(ratios[-1] / ratios[-2] - 1.0), 1.0)
             self._noise = _NOISE_MEMORY * self._noise + (1.0 - _NOISE_MEMORY) * apart
+
+    def _take(self, ratios: list[float]) -> None:
+        """The last sample, by twice the usual at most. While there are few, all of them: what is usual is not known yet
+        when the first one comes."""
+        few = len(ratios) < _LATELY
+        if few:
+            self._sum = _Sum()
+        most = _OUTLIER * median(ratios)
+        for one, ratio in zip(self._samples, ratios, strict=True) if few else [(self._samples[-1], ratios[-1])]:
+            self._add(one, one.wall_s * min(1.0, most / ratio))
 
     def _restart(self) -> None:
         """The pace has changed: what was before the last two batches counts no more."""

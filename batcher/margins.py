@@ -70,7 +70,7 @@ class Margins:
     def _imagined_s(self, urgency: int, predicted_s: float) -> float:
         """What errors of this kind deviate by, before any was seen: in proportion, what nearer ones do."""
         nearer = self._windows.get(_kind(urgency, predicted_s / 2), _NONE)
-        usual = _PRIOR / _student(_IMAGINED, _LEAST_RISK) * predicted_s
+        usual = _USUAL * predicted_s
         return usual if len(nearer) < _TELLING else min(usual, 2.0 * nearer.deviation_s(usual / 2))
 
     def doubt(self, now: float, urgency: int, predicted_s: float) -> None:
@@ -132,7 +132,9 @@ class _Window:
         if count >= _ENOUGH:
             return self.quantile(1.0 - risk)
         middle = self._sorted[(count - 1) // 2] if count else 0.0
-        return count / (count + _IMAGINED) * middle + _student(count + _IMAGINED, risk) * self.deviation_s(imagined_s)
+        return count / (count + _IMAGINED) * middle + _student(count + _IMAGINED, round(risk, 3)) * self.deviation_s(
+            imagined_s
+        )
 
     def deviation_s(self, imagined_s: float) -> float:
         """Of the errors, upwards: by how much others came early says nothing of how late one may come."""
@@ -152,19 +154,16 @@ class _Window:
         self._upper = None
 
 
-_NONE = _Window()
-
-
+@cache
 def _student(count: int, risk: float) -> float:
     """By how many deviations of `count` errors the next is above their mean only with a chance of `risk`: Student's
     quantile, by the first terms of its expansion from the normal one."""
-    free, z = count - 1, _normal(round(risk, 3))
+    free, z = count - 1, NormalDist().inv_cdf(1.0 - risk)
     return z + (z**3 + z) / (4 * free) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * free**2)
 
 
-@cache
-def _normal(risk: float) -> float:
-    return NormalDist().inv_cdf(1.0 - risk)
+_NONE = _Window()
+_USUAL = _PRIOR / _student(_IMAGINED, _LEAST_RISK)  # of the predicted seconds errors deviate, before anything was seen
 
 
 def _kind(urgency: int, predicted_s: float) -> tuple[int, int]:

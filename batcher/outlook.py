@@ -1,7 +1,8 @@
 """What the batcher expects: the one place where queue, seats and measurements become predictions.
 
 It changes nothing but what it has learned: `_estimator` (what work costs), `_margins` (how wrong it was), and
-`_pushed`, `_slowness` and `_next_look` (when to look again for entries that have been pushed past their deadlines).
+`_pushed`, `_worse`, `_slowness` and `_next_look` (when to look again for entries that have been pushed past their
+deadlines, and how), `_changed` (since when predictions hold).
 """
 
 from collections.abc import Sequence
@@ -22,8 +23,8 @@ R = TypeVar("R")
 
 _LOOKED_AT = 4  # of those behind a newcomer, to see whether it would break a promise
 _LOOK_S = 2e-3  # at least between two looks at all that wait ...
-_LOOK_EACH_S = 6e-6  # ... and longer the more wait, so that it stays below a few percent of a core
-_SLOWER = 1.05  # than at the last look: a reason for another
+_LOOK_EACH_S = 50e-6  # ... and longer the more wait, so that it stays below a few percent of a core
+_SLOWER = 1.1  # than at the last look: a reason for another
 
 
 class Outlook(Generic[T, R]):
@@ -46,6 +47,7 @@ class Outlook(Generic[T, R]):
         self._changes = 0
         self._changed = float("-inf")
         self._slowness = 1.0
+        self._worse = False
         self._next_look = 0.0
 
     @property
@@ -75,6 +77,7 @@ class Outlook(Generic[T, R]):
         if self._estimator.changes != self._changes:
             self._changes = self._estimator.changes
             self._changed = now
+            self._worse = True
 
     def residual_s(self, now: float, seat: Seat[T, R]) -> float:
         """Until a seat has done what it holds."""
@@ -162,36 +165,39 @@ class Outlook(Generic[T, R]):
             margin_s = self._margins.later_s(entry.urgency, predicted.finish_s, TIGHT)
             self._risk.accept(entry.arrived + predicted.finish_s + margin_s > entry.deadline)
 
-    def shaken(self, now: float) -> None:
+    def seats_changed(self, now: float, fewer: bool) -> None:
         """A seat has come or gone: what was predicted before says nothing of how good predictions are, and those that
         wait may be late now."""
-        self._changed = now
+        self._changed = self._next_look = now
         self._pushed = True
-        self._next_look = now
+        self._worse |= fewer
 
-    def overdue(self, now: float) -> list[tuple[Entry[T, R], float]]:
-        """Entries that will be late, each with its predicted finish: as expected where all has become slower, and even
-        if all goes better than expected where others were let in before them. Empty while nothing has changed for the
-        worse, or the last look was just now."""
+    def overdue(self, now: float, seat_expected: float | None) -> list[tuple[Entry[T, R], float]]:
+        """Entries that will be late, each with its predicted finish: as expected where the pace has just changed, or a
+        seat is gone; else even if all goes better than expected. Empty while nothing has changed for the worse, or the
+        last look was just now."""
         self._slowness = min(self._slowness, self._estimator.slowness)
         slower = self._estimator.slowness > self._slowness * _SLOWER
-        trusted = self._seats and self._estimator.fastest
+        trusted = self._estimator.fastest and (self._seats or seat_expected is not None)
         if not (self._pushed or slower) or not trusted or not self.waiting or now < self._next_look:
             return []
         self._pushed = False
         self._slowness = self._estimator.slowness
         self._next_look = now + _LOOK_S + _LOOK_EACH_S * self.waiting
-        doomed = self._doomed_suspects(now)
-        free = self._all_done(now, len(self._isolation.suspects) - len(doomed))
+        wait_s = self.wait_s(now, seat_expected)
+        doomed = self._doomed_suspects(now, wait_s)
+        suspects = len(self._isolation.suspects) - len(doomed)
+        free = [wait_s + free_s for free_s in self._all_done(now, suspects)]
         entries = list(self._queue)
-        due = _due_s if slower else self._latest_s
+        due = _due_s if self._worse else self._latest_s
+        self._worse = False
         places = [Place(entry.cost_s, due(now, entry)) for entry in entries]
         return doomed + [(entries[number], finish) for number, finish in late(free, places, self._estimator)]
 
-    def _doomed_suspects(self, now: float) -> list[tuple[Entry[T, R], float]]:
-        """Those to be tried alone that will be late."""
+    def _doomed_suspects(self, now: float, wait_s: float) -> list[tuple[Entry[T, R], float]]:
+        """Those to be tried alone that will be late. `wait_s`: until there is a seat."""
         doomed: list[tuple[Entry[T, R], float]] = []
-        finish_s = self._begun_s(now, self._seats[self._aside]) if self._isolation.suspects else 0.0
+        finish_s = self._begun_s(now, self._seats[self._aside]) if self._seats else wait_s
         for entry in self._isolation.suspects:
             alone_s = self._estimator.alone_s(entry.cost_s, 0.0, 1)
             if finish_s + alone_s > self._latest_s(now, entry):

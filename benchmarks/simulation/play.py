@@ -111,6 +111,7 @@ async def _kill(
     loop = asyncio.get_running_loop()
     for dies, back in _down(world.trouble, length_s):
         await asyncio.sleep(dies - loop.time())
+        batcher.seat_expected = back
         runners.pop(0).die()
         await asyncio.sleep(back - loop.time())
         runners.append(SimulatedRunner(batcher, world, tasks, 0))

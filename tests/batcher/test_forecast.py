@@ -86,6 +86,13 @@ def test_who_is_late_delays_nobody():
     assert [(1, 4.0)] == list(late([0.0], places, work(ONE_BY_ONE)))
 
 
+def test_those_of_one_batch_end_together():
+    """Four are due when their batch ends: none is late; nor is a fifth that is due after one more."""
+    places = [*[Place(0.0, 12.0)] * 4, Place(0.0, 24.0)]
+
+    assert [] == list(late([0.0], places, work(BATCHES)))
+
+
 def slowness_after(*seconds):
     """Give the slowness after items that took so long each, where the profile says 2 s."""
     estimator = work(ONE_BY_ONE)
@@ -105,6 +112,11 @@ def test_one_stall_counts_as_twice_the_usual_and_changes_no_pace():
 
     assert 1.0 + 1 / 32 == pytest.approx(stalled)
     assert 1.0 + 1 / 64 == pytest.approx(later, abs=1e-3)
+
+
+def test_a_first_stall_is_soon_seen_as_one():
+    """The first item takes 200 s; after two more of 2 s it counts as one of 4 s."""
+    assert [100.0, 4 / 3] == [slowness_after(200.0), pytest.approx(slowness_after(200.0, 2.0, 2.0), rel=0.02)]
 
 
 def test_single_noise_is_not_followed():

@@ -17,6 +17,7 @@ def measured_batcher(seconds, **policy):
 
 BATCHES = {1: 10.0, 2: 10.0, 4: 10.0}  # 10 s a batch of any size
 ONE_BY_ONE = {1: 10.0, 2: 20.0}
+LATER = [("near", 25.0), ("far", 60.0)]
 
 
 @virtual_time
@@ -63,6 +64,23 @@ async def test_when_a_seat_goes_those_are_told_who_will_be_late_without_it():
         assert {"overtaken": 3} == batcher.stats().dropped
         for waiter in waiters:
             waiter.cancel()
+
+
+@virtual_time
+async def test_while_no_seat_is_there_those_are_told_for_whom_the_next_comes_too_late():
+    """The only one goes and another is expected in 20 s: of two that wait the one that is due in 25 s is told."""
+    async with measured_batcher(ONE_BY_ONE, max_batch=1) as batcher:
+        runner = GatedRunner(batcher, room=1)
+        await answer_one_by_one(batcher, [runner], 10)
+        runner.seat.grant(0)
+        near, far = (asyncio.ensure_future(batcher.submit(item, deadline=now() + within)) for item, within in LATER)
+        await all_blocked()
+        batcher.seat_expected = now() + 20.0
+        runner.seat.close("killed")
+        await all_blocked()
+
+        assert (WouldBeLate, False) == (type(near.exception()), far.done())
+        far.cancel()
 
 
 @virtual_time
@@ -124,3 +142,22 @@ async def test_who_has_no_deadline_teaches_nothing():
 
         assert ["A", "B"] == [await ticket.wait(), await endless.wait()]
         assert before == batcher.stats().prediction_errors
+
+
+@virtual_time
+async def test_that_others_join_its_batch_is_no_error():
+    """Three join one that waits, and all are answered together: later than it alone would have been."""
+    async with measured_batcher({1: 10.0, 2: 11.0, 4: 13.0}, max_batch=4) as batcher:
+        runner = GatedRunner(batcher, room=5)
+        tickets = [batcher.enqueue_nowait("a")]
+        await pass_until(1.0)
+        for item in "bcde":
+            tickets.append(batcher.enqueue_nowait(item))
+            await all_blocked()
+        await pass_until(10.0)
+        runner.answer("a")
+        await pass_until(23.0)
+        runner.answer(*"bcde")
+
+        assert [*"ABCDE"] == [await ticket.wait() for ticket in tickets]
+        assert (5, 0.0) == (sum(batcher.stats().prediction_errors.counts), batcher.stats().prediction_errors.sum_s)
