@@ -17,6 +17,7 @@ from batcher import Batcher
 from server.dispatch.answer import Reply
 from server.dispatch.placement import Decision, Plan
 from server.dispatch.process import WorkerProcess
+from server.dispatch.upload import Upload
 from server.dispatch.wire import Load, Loaded
 from server.dispatch.worker import CannotTry, Worker, WorkerLost
 from server.tune.layout import Layout, Row, choose
@@ -32,7 +33,7 @@ log = structlog.stdlib.get_logger("tureen.layout")
 
 
 async def audition(
-    batcher: Batcher[bytes, Reply], load: Load, plan: Plan, patience_s: float
+    batcher: Batcher[Upload, Reply], load: Load, plan: Plan, patience_s: float
 ) -> tuple[Decision, Sequence[WorkerProcess]]:
     """Which layout to serve with, and its workers, which have been told to begin; none if they have been lost.
 

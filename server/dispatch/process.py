@@ -11,6 +11,7 @@ from typing import Self
 
 from batcher import Batcher
 from server.dispatch.answer import Reply
+from server.dispatch.upload import Upload
 from server.dispatch.wire import Load
 from server.dispatch.worker import Worker
 
@@ -28,7 +29,7 @@ class WorkerProcess:
         self._process = process
 
     @classmethod
-    async def start(cls, batcher: Batcher[bytes, Reply], load: Load) -> Self:
+    async def start(cls, batcher: Batcher[Upload, Reply], load: Load) -> Self:
         """A fresh interpreter, never a fork: a session does not survive one."""
         started = time.monotonic()
         ours, theirs = socket.socketpair()

@@ -111,11 +111,10 @@ def _give_back_memory() -> None:
 
 
 def _engine(model: Model, load: Load, connection: socket.socket, outbox: Outbox) -> Engine | Pipeline:
-    limits = Limits(max_pixels=load.max_pixels)
-    filler = Filler(model.session, limits, outbox.send)
+    filler = Filler(model.session, Limits(max_pixels=load.max_pixels), outbox.send)
     runner = Runner(model.session, answerer(model.output))
     inbox = Inbox()
-    source = Source(connection, receiver(inbox, outbox, limits))
+    source = Source(connection, receiver(inbox, outbox))
     if model.session.pipelined:  # pragma: no cover - on GPUs; tests/server/inference/test_pipeline.py
         threading.Thread(target=read_forever, args=(source,), name="reader", daemon=True).start()
         return Pipeline(filler, runner, model.warmth.batch, inbox, outbox.send, decoders=load.decoders)

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from batcher import Batcher
 from server.dispatch.answer import Reply
 from server.dispatch.process import WorkerProcess
+from server.dispatch.upload import Upload
 from server.dispatch.wire import Load, Tried
 from server.dispatch.worker import CannotLoad, CannotTry, WorkerLost
 from server.tune.layout import Layout, Row
@@ -68,7 +69,7 @@ class Tuner:
         self._slo_s = slo_s
         self._budget_s = budget_s
         self._show = show
-        self._batcher: Batcher[bytes, Reply] = Batcher()  # a worker belongs to one; nothing is ever submitted
+        self._batcher: Batcher[Upload, Reply] = Batcher()  # a worker belongs to one; nothing is ever submitted
         self._spent_s = 0.0
 
     async def measure(self, layouts: Sequence[Layout], rounds: int) -> Findings:

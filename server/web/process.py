@@ -21,6 +21,7 @@ from server import demo, logs
 from server.dispatch.answer import ModelInfo, Reply
 from server.dispatch.placement import Placement, Wish, lay_out, settle
 from server.dispatch.pool import Pool, PoolFailed
+from server.dispatch.upload import Upload
 from server.dispatch.wire import Load
 from server.settings import Settings
 from server.tune.layout import Asked
@@ -81,7 +82,7 @@ async def _run(settings: Settings, listener: int) -> None:
         decoders=place.decoders(plan.workers),
     )
     connections = Connections(settings.max_connections)
-    batcher: Batcher[bytes, Reply]
+    batcher: Batcher[Upload, Reply]
     async with Batcher(policy=policy) as batcher, Pool(batcher, load, plan, settings.max_worker_growth) as pool:
         promise = Promise(settings.slo, Limits(max_pixels=settings.max_pixels))
         runtime = Runtime(promise, batcher, pool, connections, LoopLag())
