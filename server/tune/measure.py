@@ -33,6 +33,8 @@ class Findings:
 
     rows: list[Row] = field(default_factory=list)
     failed: dict[Layout, str] = field(default_factory=dict)
+    skipped: dict[Layout, str] = field(default_factory=dict)
+    """Those for a look at which no time was left."""
 
     def add(self, row: Row) -> None:
         """Another look at the same counts where it is better."""
@@ -43,10 +45,19 @@ class Findings:
         self.rows.append(row)
 
     @property
+    def measured(self) -> set[Layout]:
+        return {row.layout for row in self.rows}
+
+    @property
+    def looked_at(self) -> set[Layout]:
+        """Layouts that were measured, or cannot be."""
+        return self.measured | self.failed.keys()
+
+    @property
     def lost(self) -> dict[Layout, str]:
         """Layouts without a row, and why."""
-        there = {row.layout for row in self.rows}
-        return {layout: reason for layout, reason in self.failed.items() if layout not in there}
+        reasons = self.skipped | self.failed
+        return {layout: reason for layout, reason in reasons.items() if layout not in self.measured}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +93,7 @@ class Tuner:
         for done, layout in enumerate(visits):
             left_s = self._budget_s - self._spent_s
             if left_s <= 0:
-                findings.failed.setdefault(layout, f"no time was left of {self._budget_s:g} s")
+                findings.skipped[layout] = f"no time was left of {self._budget_s:g} s"
             elif layout not in findings.lost:  # what failed once is not tried again
                 await self._visit(layout, left_s / (len(visits) - done), done / len(visits), findings)
         return findings
