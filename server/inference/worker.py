@@ -7,7 +7,6 @@ the whole process group and are not for it: it ends when its parent is done with
 
 import ctypes
 import os
-import signal
 import socket
 import sys
 import threading
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from preprocess.limits import Limits
+from server import signals
 from server.dispatch.wire import (
     Begin,
     Frame,
@@ -47,8 +47,7 @@ _NICENESS = 10  # below web, which must stay prompt: it decides, refuses and ans
 
 def main(argv: list[str]) -> int:
     """Serve the socket given by its descriptor until it ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signals.ignore()
     os.nice(_NICENESS)
     with socket.socket(fileno=int(argv[0])) as connection, connection.makefile("rb") as file:
         stream = cast(BinaryIO, file)  # it reads ahead, but until this worker is ready it is told one thing at a time

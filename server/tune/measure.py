@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from batcher import Batcher
 from server.dispatch.answer import Reply
-from server.dispatch.process import WorkerProcess
+from server.dispatch.process import WorkerProcess, end_all
 from server.dispatch.upload import Upload
 from server.dispatch.wire import Load, Tried
 from server.dispatch.worker import CannotLoad, CannotTry, WorkerLost
@@ -120,7 +120,7 @@ class Tuner:
             finally:
                 self._spent_s += time.monotonic() - begun
         finally:
-            await asyncio.gather(*(one.end() for one in running))
+            await end_all(running)
 
     async def _sizes(
         self, layout: Layout, running: Sequence[WorkerProcess], allowed: Time, done: float, findings: Findings

@@ -8,7 +8,6 @@ supervisor.
 import asyncio
 import gc
 import os
-import signal
 import sys
 from functools import partial
 
@@ -17,7 +16,7 @@ import uvloop
 
 from batcher import Batcher, Policy
 from preprocess.limits import Limits
-from server import demo, logs
+from server import demo, logs, signals
 from server.dispatch.answer import ModelInfo, Reply
 from server.dispatch.placement import Placement, Wish, lay_out, settle
 from server.dispatch.pool import Pool, PoolFailed
@@ -42,8 +41,7 @@ log = structlog.stdlib.get_logger("tureen.web")
 
 def main(argv: list[str]) -> int:
     """Serve until told to drain. Returns 0, or `EXIT_FATAL` if serving is impossible."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signals.ignore()
     logs.configure()
     listener = int(argv[0])
     os.set_inheritable(listener, False)  # a worker that held it too would keep the port open after this closed it
