@@ -6,15 +6,7 @@ from hypothesis import strategies as st
 
 from batcher import Profile
 from batcher.profile import blend
-
-
-def measured(seconds):
-    """Give a profile that has seen each size run once."""
-    profile = Profile()
-    for size, each in seconds.items():
-        profile.observe(size, each)
-    return profile
-
+from tests.fakes import measured
 
 LINE = {1: 9.0, 8: 16.0, 16: 24.0}  # 8 s a batch and 1 s an item
 BENT = {2: 12.0, 4: 16.0, 8: 18.0}  # from 4 on, an item costs less
