@@ -6,7 +6,15 @@ from hypothesis import strategies as st
 
 from batcher import Profile
 from batcher.profile import blend
-from tests.fakes import measured
+
+
+def measured(seconds):
+    """Give a profile that has seen each size run once."""
+    profile = Profile()
+    for size, each in seconds.items():
+        profile.observe(size, each)
+    return profile
+
 
 LINE = {1: 9.0, 8: 16.0, 16: 24.0}  # 8 s a batch and 1 s an item
 BENT = {2: 12.0, 4: 16.0, 8: 18.0}  # from 4 on, an item costs less
