@@ -14,7 +14,7 @@ from asyncio.subprocess import PIPE, Process
 
 import structlog
 
-from server import logs
+from server import logs, signals
 from server.settings import Settings
 from server.web.control import HURRY_LINE, drain_line
 
@@ -52,6 +52,9 @@ class _Supervisor:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._on_signal, self._settings.drain_delay)
         loop.add_signal_handler(signal.SIGINT, self._on_signal, 0.0)
+        if signals.held():  # told to end before anything has begun
+            return EXIT_OK
+        signals.release()
         while True:
             web = self._web = await self._start_web()
             if await self._ended(web):
@@ -74,9 +77,13 @@ class _Supervisor:
 
     async def _start_web(self) -> Process:
         fd = self._listener.fileno()
-        web = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", "server.web.process", str(fd)), pass_fds=[fd], stdin=PIPE
-        )
+        signals.hold()  # web inherits that, until it ignores them: one that goes to all would end it while it loads
+        try:
+            web = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-P", "-m", "server.web.process", str(fd)), pass_fds=[fd], stdin=PIPE
+            )
+        finally:
+            signals.release()
         _tell(web, self._settings.model_dump_json().encode() + b"\n")
         return web
 

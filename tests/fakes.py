@@ -3,7 +3,7 @@
 import asyncio
 import functools
 
-from batcher import Batcher, Policy, Result
+from batcher import Batcher, Policy, Profile, Result
 from benchmarks.simulation.virtual import VirtualLoop
 
 
@@ -38,6 +38,22 @@ async def pass_until(when):
 def new_batcher(run_batch=None, *, clock=None, **limits):
     """Give a batcher on virtual time. An item has 100 s where the test says nothing else."""
     return Batcher(run_batch, Policy(**{"slo_s": 100.0, **limits}), clock=clock or now)
+
+
+def measured(seconds):
+    """Give a profile that has seen each size run once."""
+    profile = Profile()
+    for size, each in seconds.items():
+        profile.observe(size, each)
+    return profile
+
+
+def lingering_batcher(**limits):
+    """Give a batcher that knows a batch to cost 8 s, and 1 s an item on top."""
+    batcher = new_batcher(max_batch=16, **limits)
+    for size in (1, 8, 16):
+        batcher.profile.observe(size, 8.0 + size)
+    return batcher
 
 
 class GatedRunner:

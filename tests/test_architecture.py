@@ -158,7 +158,7 @@ def test_only_settings_reads_the_environment():
 
     readers = [module for module, source in shipped.items() if environment_reads(source)]
 
-    assert readers == ["server.settings"]
+    assert readers == ["server.settings.load"]
 
 
 def test_the_modules_the_rules_are_about_exist():

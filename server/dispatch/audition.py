@@ -16,7 +16,8 @@ from msgspec.structs import replace
 from batcher import Batcher
 from server.dispatch.answer import Reply
 from server.dispatch.placement import Decision, Plan
-from server.dispatch.process import WorkerProcess
+from server.dispatch.process import WorkerProcess, end_all
+from server.dispatch.upload import Upload
 from server.dispatch.wire import Load, Loaded
 from server.dispatch.worker import CannotTry, Worker, WorkerLost
 from server.tune.layout import Layout, Row, choose
@@ -32,7 +33,7 @@ log = structlog.stdlib.get_logger("tureen.layout")
 
 
 async def audition(
-    batcher: Batcher[bytes, Reply], load: Load, plan: Plan, patience_s: float
+    batcher: Batcher[Upload, Reply], load: Load, plan: Plan, patience_s: float
 ) -> tuple[Decision, Sequence[WorkerProcess]]:
     """Which layout to serve with, and its workers, which have been told to begin; none if they have been lost.
 
@@ -51,11 +52,11 @@ async def audition(
             one.started += time.monotonic() - begun  # their replacements will have no audition
         return decision, await _begin(running, decision.layout)
     except (WorkerLost, TimeoutError) as error:
-        await _end(running)
+        await end_all(running)
         log.warning("not_measured", reason=str(error) or "a worker hangs")
         return plan.fallback("a worker was lost while it was tried out"), ()
     except BaseException:
-        await _end(running)
+        await end_all(running)
         raise
 
 
@@ -68,13 +69,8 @@ async def _begin(running: Sequence[WorkerProcess], layout: Layout) -> Sequence[W
     kept, others = running[: layout.workers], running[layout.workers :]
     for one in kept:
         one.worker.begin(layout.threads)
-    await _end(others)
+    await end_all(others)
     return kept
-
-
-async def _end(running: Sequence[WorkerProcess]) -> None:
-    """Cancellation: kills them."""
-    await asyncio.gather(*(one.end() for one in running))
 
 
 async def _measured(workers: Sequence[Worker], loaded: Sequence[Loaded], plan: Plan) -> Decision:

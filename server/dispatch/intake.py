@@ -1,7 +1,5 @@
 """The one door every front end knocks at. Knows no HTTP."""
 
-from typing import NamedTuple
-
 from batcher import Batcher, RetriesExhausted
 from preprocess.cost import decode_seconds
 from preprocess.header import Header
@@ -9,13 +7,7 @@ from server.dispatch.answer import Answer, Quarantined, Reply
 from server.dispatch.ids import content_hash, uuid7
 from server.dispatch.pool import Pool
 from server.dispatch.quarantine import Quarantine
-
-
-class Upload(NamedTuple):
-    """An image as it came in, its header checked."""
-
-    body: bytes
-    header: Header
+from server.dispatch.upload import Upload
 
 
 class Reservation:
@@ -57,7 +49,7 @@ class Reservation:
 class Intake:
     """Takes uploads in, gives answers out."""
 
-    def __init__(self, batcher: Batcher[bytes, Reply], pool: Pool) -> None:
+    def __init__(self, batcher: Batcher[Upload, Reply], pool: Pool) -> None:
         self._batcher = batcher
         self._pool = pool
         self._quarantine = Quarantine()
@@ -108,7 +100,7 @@ class Intake:
         """
         self._check_quarantine(upload)
         ticket = self._batcher.enqueue_nowait(
-            upload.body,
+            upload,
             cost=decode_seconds(upload.header, len(upload.body)),
             size=len(upload.body),
             deadline=deadline,

@@ -19,8 +19,9 @@ import structlog
 from server.cpus import usable_cpus
 from server.gpus import may_have_gpu
 from server.tune.layout import Asked, Layout, choose, default, full
-from server.tune.profile import Profile, ProfileError
-from server.tune.recall import recall
+from server.tune.machine import Key
+from server.tune.profile import Profile, ProfileError, read
+from server.tune.recall import sought
 
 log = structlog.stdlib.get_logger("tureen.layout")
 
@@ -94,13 +95,21 @@ async def lay_out(wish: Wish, place: Placement) -> Plan:
 
 
 def _remembered(wish: Wish, provider: str) -> Decision | None:
-    """What a profile says; one that does not count is reported, and makes no difference."""
+    """What a profile says: that which was made for just what is asked, else that of all layouts."""
+    if not (key := sought(wish.profiles, wish.model, provider)):
+        return None
+    found = (_profile(wish.profiles, key, asked) for asked in dict.fromkeys((wish.asked, Asked())))
+    decisions = (from_profile(profile, wish) for profile in found if profile)
+    return next(filter(None, decisions), None)
+
+
+def _profile(folder: Path, key: Key, asked: Asked) -> Profile | None:
+    """One that is there and counts; one that does not count is reported, and makes no difference."""
     try:
-        profile = recall(wish.profiles, wish.model, provider)
+        return read(folder, key, asked)
     except ProfileError as error:
         log.warning("profile_ignored", reason=str(error))
         return None
-    return from_profile(profile, wish) if profile else None
 
 
 def from_profile(profile: Profile, wish: Wish) -> Decision | None:

@@ -16,6 +16,7 @@ from server.dispatch.answer import ModelInfo, Reply
 from server.dispatch.audition import audition
 from server.dispatch.placement import Decision, Plan
 from server.dispatch.process import WorkerProcess
+from server.dispatch.upload import Upload
 from server.dispatch.watch import Verdict, watch
 from server.dispatch.wire import Load
 from server.dispatch.worker import CannotLoad, WorkerLost, model_info
@@ -58,7 +59,7 @@ class Pool:
     entered it.
     """
 
-    def __init__(self, batcher: Batcher[bytes, Reply], load: Load, plan: Plan, max_growth: int) -> None:
+    def __init__(self, batcher: Batcher[Upload, Reply], load: Load, plan: Plan, max_growth: int) -> None:
         """`load`: all but the layout, which `plan` gives. `max_growth`: bytes by which a worker may outgrow what it
         was when ready before it is replaced."""
         self._batcher = batcher

@@ -6,11 +6,13 @@ import socket
 import sys
 import time
 from asyncio.subprocess import DEVNULL, Process
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
 from batcher import Batcher
 from server.dispatch.answer import Reply
+from server.dispatch.upload import Upload
 from server.dispatch.wire import Load
 from server.dispatch.worker import Worker
 
@@ -28,7 +30,7 @@ class WorkerProcess:
         self._process = process
 
     @classmethod
-    async def start(cls, batcher: Batcher[bytes, Reply], load: Load) -> Self:
+    async def start(cls, batcher: Batcher[Upload, Reply], load: Load) -> Self:
         """A fresh interpreter, never a fork: a session does not survive one."""
         started = time.monotonic()
         ours, theirs = socket.socketpair()
@@ -40,6 +42,7 @@ class WorkerProcess:
                 pass_fds=[theirs.fileno()],
                 stdin=DEVNULL,
                 stdout=sys.stderr,
+                start_new_session=True,  # a terminal's Ctrl-C goes to the group, and would end it while it loads
             )
         loop = asyncio.get_running_loop()
         _, worker = await loop.create_unix_connection(lambda: Worker(batcher, load), sock=ours)
@@ -71,15 +74,19 @@ class WorkerProcess:
     async def end(self) -> None:
         """Ask it to end; insist if it does not.
 
-        Cancellation: kills it, and still waits until it has ended; the cancellation is swallowed.
+        Cancellation: kills it, and still waits until it has ended; then it goes on.
         """
         self.worker.hang_up()
         waiting = asyncio.ensure_future(self._wait_or_kill())
+        cancelled = False
         while not waiting.done():
             try:
                 await asyncio.shield(waiting)
             except asyncio.CancelledError:
                 self.kill()
+                cancelled = True
+        if cancelled:
+            raise asyncio.CancelledError
 
     async def _wait_or_kill(self) -> None:
         try:
@@ -87,3 +94,12 @@ class WorkerProcess:
         except TimeoutError:
             self.kill()
             await self._process.wait()
+
+
+async def end_all(running: Sequence[WorkerProcess]) -> None:
+    """End them, all at the same time. Cancellation: kills them, and still waits until all have ended."""
+    try:
+        await asyncio.gather(*(one.end() for one in running), return_exceptions=True)
+    finally:
+        for one in running:
+            one.kill()  # its end may have been cancelled before it began

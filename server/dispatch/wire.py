@@ -74,10 +74,11 @@ class Begin(Message, frozen=True):
 
 
 class Item(Message, frozen=True):
-    """To a worker: an encoded image (the payload), to be answered before `deadline`."""
+    """To a worker: an encoded image (the payload) of `pixels` by its header, to be answered before `deadline`."""
 
     seq: int
     deadline: float
+    pixels: int
 
 
 class Drop(Message, frozen=True):

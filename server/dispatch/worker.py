@@ -8,6 +8,7 @@ from typing import Any, TypeVar, cast
 
 from batcher import Again, Batcher, Entry, Failed, Result, Seat
 from server.dispatch.answer import ImageRejected, ModelFailed, ModelInfo, Reply
+from server.dispatch.upload import Upload
 from server.dispatch.wire import (
     AnyMessage,
     Begin,
@@ -57,14 +58,14 @@ class Worker(asyncio.Protocol):
     `CannotLoad` or `WorkerLost`. `lost` is set when the connection has ended, however it did.
     """
 
-    def __init__(self, batcher: Batcher[bytes, Reply], load: Load) -> None:
+    def __init__(self, batcher: Batcher[Upload, Reply], load: Load) -> None:
         self._batcher = batcher
         self._load = load
         self._reader = FrameReader()
         self._numbers = itertools.count()
-        self._entries: dict[int, Entry[bytes, Reply]] = {}
-        self._seqs: dict[Entry[bytes, Reply], int] = {}
-        self._seat: Seat[bytes, Reply] | None = None
+        self._entries: dict[int, Entry[Upload, Reply]] = {}
+        self._seqs: dict[Entry[Upload, Reply], int] = {}
+        self._seat: Seat[Upload, Reply] | None = None
         self._transport: asyncio.Transport
         self._retiring = False
         self.heard = time.monotonic()
@@ -139,7 +140,7 @@ class Worker(asyncio.Protocol):
 
     # -- batcher.Runner ----------------------------------------------------------------------------
 
-    def send(self, entries: Sequence[Entry[bytes, Reply]]) -> None:
+    def send(self, entries: Sequence[Entry[Upload, Reply]]) -> None:
         if not self._entries:
             self.heard = time.monotonic()
         parts: list[bytes] = []
@@ -147,10 +148,11 @@ class Worker(asyncio.Protocol):
             seq = next(self._numbers)
             self._entries[seq] = entry
             self._seqs[entry] = seq
-            parts += (head(Item(seq, entry.deadline), len(entry.item)), entry.item)
+            body, header = entry.item
+            parts += (head(Item(seq, entry.deadline, header.pixels), len(body)), body)
         self._transport.writelines(parts)
 
-    def drop(self, entry: Entry[bytes, Reply]) -> None:
+    def drop(self, entry: Entry[Upload, Reply]) -> None:
         self._transport.write(frame(Drop(self._seqs[entry])))
 
     # -- inside ------------------------------------------------------------------------------------

@@ -12,9 +12,6 @@ import threading
 import traceback
 from collections.abc import Callable
 
-from preprocess.errors import ImageError
-from preprocess.header import read_header
-from preprocess.limits import Limits
 from server.dispatch.wire import AnyMessage, Drop, FrameReader, Item, Skipped, frame
 from server.inference.inbox import LARGE_PIXELS, Inbox, Job
 
@@ -91,13 +88,13 @@ class PolledInbox:
             self._source.wait_feed()
 
 
-def receiver(inbox: Inbox, outbox: Outbox, limits: Limits) -> Receive:
+def receiver(inbox: Inbox, outbox: Outbox) -> Receive:
     """What to do with a message from dispatch."""
 
     def receive(message: AnyMessage, payload: bytes) -> None:
         match message:
-            case Item(seq, deadline):
-                inbox.put(Job(seq, deadline, payload, _is_large(payload, limits)))
+            case Item(seq, deadline, pixels):
+                inbox.put(Job(seq, deadline, payload, pixels > LARGE_PIXELS))
             case Drop(seq):
                 if inbox.remove(seq):
                     outbox.send(frame(Skipped(seq)))
@@ -126,10 +123,3 @@ def _wait_hang_up(descriptor: int) -> None:
     poll.register(descriptor, 0)  # a hang-up is told without being asked for; what comes to be read is not
     poll.poll()
     os._exit(0)
-
-
-def _is_large(payload: bytes, limits: Limits) -> bool:
-    try:
-        return read_header(payload, limits).pixels > LARGE_PIXELS
-    except ImageError:  # it will be found out again, and answered, where it is decoded
-        return False

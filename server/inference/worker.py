@@ -7,7 +7,6 @@ the whole process group and are not for it: it ends when its parent is done with
 
 import ctypes
 import os
-import signal
 import socket
 import sys
 import threading
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from preprocess.limits import Limits
+from server import signals
 from server.dispatch.wire import (
     Begin,
     Frame,
@@ -47,8 +47,7 @@ _NICENESS = 10  # below web, which must stay prompt: it decides, refuses and ans
 
 def main(argv: list[str]) -> int:
     """Serve the socket given by its descriptor until it ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signals.ignore()
     os.nice(_NICENESS)
     with socket.socket(fileno=int(argv[0])) as connection, connection.makefile("rb") as file:
         stream = cast(BinaryIO, file)  # it reads ahead, but until this worker is ready it is told one thing at a time
@@ -111,11 +110,10 @@ def _give_back_memory() -> None:
 
 
 def _engine(model: Model, load: Load, connection: socket.socket, outbox: Outbox) -> Engine | Pipeline:
-    limits = Limits(max_pixels=load.max_pixels)
-    filler = Filler(model.session, limits, outbox.send)
+    filler = Filler(model.session, Limits(max_pixels=load.max_pixels), outbox.send)
     runner = Runner(model.session, answerer(model.output))
     inbox = Inbox()
-    source = Source(connection, receiver(inbox, outbox, limits))
+    source = Source(connection, receiver(inbox, outbox))
     if model.session.pipelined:  # pragma: no cover - on GPUs; tests/server/inference/test_pipeline.py
         threading.Thread(target=read_forever, args=(source,), name="reader", daemon=True).start()
         return Pipeline(filler, runner, model.warmth.batch, inbox, outbox.send, decoders=load.decoders)

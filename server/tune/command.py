@@ -73,8 +73,7 @@ async def _measure(options: Options, subject: Subject, bar: Bar) -> Findings:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     settings = options.settings
     load = Load(model=str(subject.path), max_batch=settings.max_batch, max_pixels=settings.max_pixels, provider="cpu")
-    asked = Asked(settings.workers, settings.threads)
-    layouts = (full if options.quick else every)(usable_cpus(), asked)
+    layouts = (full if options.quick else every)(usable_cpus(), options.asked)
     return await Tuner(load, settings.slo, options.budget_s, bar.show).measure(layouts, 1 if options.quick else 2)
 
 
@@ -103,17 +102,33 @@ def _save(options: Options, subject: Subject, findings: Findings, chosen: Row, o
         name=subject.name,
         when=file.now(),
         key=subject.key,
-        workers=options.settings.workers,
-        threads=options.settings.threads,
+        workers=options.asked.workers,
+        threads=options.asked.threads,
+        whole=findings.looked_at >= {*every(usable_cpus(), options.asked)},
         rows=tuple(findings.rows),
     )
     folder = options.settings.profile_folder
     try:
-        path = file.write(folder, profile)
+        told = _written(folder, profile)
     except OSError as error:
         return _fail(f"profile_dir = {str(folder)!r}: must be a folder that can be written to: {error.strerror}")
-    out.print(f"Saved as {path}: tureen serve starts with it.", markup=False, soft_wrap=True)
+    out.print(told, markup=False, soft_wrap=True)
     return _OK
+
+
+def _written(folder: Path, profile: file.Profile) -> str:
+    """Save it, unless a better one is there; what a person is told about it. Raises `OSError`."""
+    path = file.path_of(folder, profile.key, profile.asked)
+    if better := file.better(folder, profile):
+        return f"Not saved: {path} of {better.date} has more layouts, and stays."
+    file.write(folder, profile)
+    return f"Saved as {path}: {_use(profile.asked)}."
+
+
+def _use(asked: Asked) -> str:
+    if len(asked.given) == 2:
+        return "to be read, since tureen serve asks no profile where both are given"
+    return " ".join(("tureen serve", *(f"--{name} {number}" for name, number in asked.given.items()), "starts with it"))
 
 
 def _fail(reason: str) -> int:

@@ -53,6 +53,12 @@ class Asked:
         """Whether who asks `other` asks for nothing but what this leaves open."""
         return self.workers in (None, other.workers) and self.threads in (None, other.threads)
 
+    @property
+    def given(self) -> dict[str, int]:
+        """What is not left open, by the settings' names."""
+        both = {"workers": self.workers, "threads": self.threads}
+        return {name: number for name, number in both.items() if number}
+
     def allows(self, layout: Layout) -> bool:
         return self.workers in (None, layout.workers) and self.threads in (None, layout.threads)
 

@@ -9,7 +9,8 @@ from msgspec.structs import replace
 
 from batcher import Batcher
 from server.dispatch.answer import Reply
-from server.dispatch.process import WorkerProcess
+from server.dispatch.process import WorkerProcess, end_all
+from server.dispatch.upload import Upload
 from server.dispatch.wire import Load, Tried
 from server.dispatch.worker import CannotLoad, CannotTry, WorkerLost
 from server.tune.layout import Layout, Row
@@ -32,6 +33,8 @@ class Findings:
 
     rows: list[Row] = field(default_factory=list)
     failed: dict[Layout, str] = field(default_factory=dict)
+    skipped: dict[Layout, str] = field(default_factory=dict)
+    """Those for a look at which no time was left."""
 
     def add(self, row: Row) -> None:
         """Another look at the same counts where it is better."""
@@ -42,10 +45,19 @@ class Findings:
         self.rows.append(row)
 
     @property
+    def measured(self) -> set[Layout]:
+        return {row.layout for row in self.rows}
+
+    @property
+    def looked_at(self) -> set[Layout]:
+        """Layouts that were measured, or cannot be."""
+        return self.measured | self.failed.keys()
+
+    @property
     def lost(self) -> dict[Layout, str]:
         """Layouts without a row, and why."""
-        there = {row.layout for row in self.rows}
-        return {layout: reason for layout, reason in self.failed.items() if layout not in there}
+        reasons = self.skipped | self.failed
+        return {layout: reason for layout, reason in reasons.items() if layout not in self.measured}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +80,7 @@ class Tuner:
         self._slo_s = slo_s
         self._budget_s = budget_s
         self._show = show
-        self._batcher: Batcher[bytes, Reply] = Batcher()  # a worker belongs to one; nothing is ever submitted
+        self._batcher: Batcher[Upload, Reply] = Batcher()  # a worker belongs to one; nothing is ever submitted
         self._spent_s = 0.0
 
     async def measure(self, layouts: Sequence[Layout], rounds: int) -> Findings:
@@ -81,7 +93,7 @@ class Tuner:
         for done, layout in enumerate(visits):
             left_s = self._budget_s - self._spent_s
             if left_s <= 0:
-                findings.failed.setdefault(layout, f"no time was left of {self._budget_s:g} s")
+                findings.skipped[layout] = f"no time was left of {self._budget_s:g} s"
             elif layout not in findings.lost:  # what failed once is not tried again
                 await self._visit(layout, left_s / (len(visits) - done), done / len(visits), findings)
         return findings
@@ -108,7 +120,7 @@ class Tuner:
             finally:
                 self._spent_s += time.monotonic() - begun
         finally:
-            await asyncio.gather(*(one.end() for one in running))
+            await end_all(running)
 
     async def _sizes(
         self, layout: Layout, running: Sequence[WorkerProcess], allowed: Time, done: float, findings: Findings

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from server.settings import Settings, SettingsError, add_arguments, load_settings
+from server.tune.layout import Asked
 from server.units import DURATION
 
 ABOUT = """\
@@ -48,6 +49,11 @@ class Options:
     quick: bool
     budget_s: float
     plot: Path | None
+
+    @property
+    def asked(self) -> Asked:
+        """What is not left open of the layouts."""
+        return Asked(self.settings.workers, self.settings.threads)
 
 
 def add_all_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,8 +1,8 @@
 """The file that `tureen tune` writes and `tureen serve` reads: JSON that people can read too.
 
-One file a model and provider, written to a file beside it and moved into place, so that there is always a whole
-one or none. Whatever is wrong with one is said, and it is ignored: a profile makes a start quicker, never
-impossible.
+One file a model, provider and what was asked for (`--workers 2` has a profile of its own), written to a file beside
+it and moved into place, so that there is always a whole one or none. Whatever is wrong with one is said, and it is
+ignored: a profile makes a start quicker, never impossible.
 """
 
 import os
@@ -35,6 +35,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """What was measured is only layouts of so many workers, as asked."""
     threads: int | None = None
     """Likewise."""
+    whole: bool = True
+    """Whether every layout was looked at that there is, of those."""
     rows: tuple[Row, ...]
 
     @property
@@ -51,14 +53,16 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def path_of(folder: Path, key: Key) -> Path:
-    """Where the profile of that model on that provider lies."""
-    return folder / f"{key.model}-{key.provider}.json"
+def path_of(folder: Path, key: Key, asked: Asked) -> Path:
+    """Where the profile of that model on that provider lies, of layouts as asked."""
+    parts = (key.model, key.provider, *(f"{name}-{number}" for name, number in asked.given.items()))
+    return folder / f"{'-'.join(parts)}.json"
 
 
-def read(folder: Path, key: Key) -> Profile | None:
-    """The profile for `key`; None if there is none. Raises `ProfileError` for one that does not count."""
-    path = path_of(folder, key)
+def read(folder: Path, key: Key, asked: Asked) -> Profile | None:
+    """The profile for `key`, of layouts as asked; None if there is none. Raises `ProfileError` for one that does not
+    count."""
+    path = path_of(folder, key, asked)
     try:
         with path.open("rb") as file:
             text = file.read(_LARGEST)
@@ -94,9 +98,19 @@ def _problem(row: Row) -> str:
     return ""
 
 
+def better(folder: Path, profile: Profile) -> Profile | None:
+    """The one that is there, if it counts and has every layout, and `profile` has not: a first look takes no long one's
+    place."""
+    try:
+        there = read(folder, profile.key, profile.asked)
+    except ProfileError:
+        return None
+    return there if there and there.whole and not profile.whole else None
+
+
 def write(folder: Path, profile: Profile) -> Path:
     """Write it, whole or not at all; the path. Raises `OSError`."""
-    path = path_of(folder, profile.key)
+    path = path_of(folder, profile.key, profile.asked)
     folder.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{path.name}.")
     try:

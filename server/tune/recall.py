@@ -1,15 +1,14 @@
-"""Finding the profile that counts for a model here."""
+"""Finding the profiles that count for a model here."""
 
 from pathlib import Path
 
-from server.tune import profile as file
-from server.tune.machine import key_for
+from server.tune.machine import Key, key_for
 
 
-def recall(folder: Path, model: Path, provider: str) -> file.Profile | None:
-    """The profile of the model at `model` (a file or a folder) in `folder`; None if there is none.
+def sought(folder: Path, model: Path, provider: str) -> Key | None:
+    """The key of the profiles that count for the model at `model` (a file or a folder); None if there are none.
 
-    Reads the whole model file, if there is any profile at all. Raises `ProfileError`.
+    Reads the whole model file, if there is any profile at all.
     """
     try:
         if not any(folder.glob("*.json")):
@@ -21,7 +20,6 @@ def recall(folder: Path, model: Path, provider: str) -> file.Profile | None:
     from server.inference.errors import ModelError
 
     try:
-        found = digest(find_model(model).model_file)
+        return key_for(digest(find_model(model).model_file), provider)
     except (ModelError, OSError):  # the workers will meet it too, and say what it is
         return None
-    return file.read(folder, key_for(found, provider))

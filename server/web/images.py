@@ -7,7 +7,8 @@ import msgspec
 
 from preprocess.header import read_header
 from server.dispatch.answer import Answer, ModelInfo
-from server.dispatch.intake import Reservation, Upload
+from server.dispatch.intake import Reservation
+from server.dispatch.upload import Upload
 from server.web.metrics import Metrics
 from server.web.multipart import image_in
 from server.web.request import Request

@@ -8,7 +8,6 @@ supervisor.
 import asyncio
 import gc
 import os
-import signal
 import sys
 from functools import partial
 
@@ -17,10 +16,11 @@ import uvloop
 
 from batcher import Batcher, Policy
 from preprocess.limits import Limits
-from server import demo, logs
+from server import demo, logs, signals
 from server.dispatch.answer import ModelInfo, Reply
 from server.dispatch.placement import Placement, Wish, lay_out, settle
 from server.dispatch.pool import Pool, PoolFailed
+from server.dispatch.upload import Upload
 from server.dispatch.wire import Load
 from server.settings import Settings
 from server.tune.layout import Asked
@@ -41,8 +41,7 @@ log = structlog.stdlib.get_logger("tureen.web")
 
 def main(argv: list[str]) -> int:
     """Serve until told to drain. Returns 0, or `EXIT_FATAL` if serving is impossible."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signals.ignore()
     logs.configure()
     listener = int(argv[0])
     os.set_inheritable(listener, False)  # a worker that held it too would keep the port open after this closed it
@@ -81,7 +80,7 @@ async def _run(settings: Settings, listener: int) -> None:
         decoders=place.decoders(plan.workers),
     )
     connections = Connections(settings.max_connections)
-    batcher: Batcher[bytes, Reply]
+    batcher: Batcher[Upload, Reply]
     async with Batcher(policy=policy) as batcher, Pool(batcher, load, plan, settings.max_worker_growth) as pool:
         promise = Promise(settings.slo, Limits(max_pixels=settings.max_pixels))
         runtime = Runtime(promise, batcher, pool, connections)

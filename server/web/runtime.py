@@ -10,6 +10,7 @@ from preprocess.limits import Limits
 from server.dispatch.answer import Reply
 from server.dispatch.intake import Intake
 from server.dispatch.pool import Pool
+from server.dispatch.upload import Upload
 from server.web.connections import Connections
 from server.web.terms import Terms
 
@@ -28,7 +29,7 @@ class Runtime:
     def __init__(
         self,
         promise: Promise,
-        batcher: Batcher[bytes, Reply],
+        batcher: Batcher[Upload, Reply],
         pool: Pool,
         connections: Connections,
     ) -> None:

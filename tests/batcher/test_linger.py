@@ -2,15 +2,7 @@
 
 import pytest
 
-from tests.fakes import GatedRunner, all_blocked, new_batcher, now, pass_until, virtual_time
-
-
-def lingering_batcher(**limits):
-    """Give a batcher that knows a batch to cost 8 s, and 1 s an item on top."""
-    batcher = new_batcher(max_batch=16, **limits)
-    for size in (1, 8, 16):
-        batcher.profile.observe(size, 8.0 + size)
-    return batcher
+from tests.fakes import GatedRunner, all_blocked, lingering_batcher, now, pass_until, virtual_time
 
 
 async def broken_upload(batcher, until):

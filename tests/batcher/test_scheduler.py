@@ -6,20 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batcher import Policy, Profile
+from batcher import Policy
 from batcher.scheduler import Dispatch, Drop, Idle, Pace, QueueView, Room, WakeAt, decide
+from tests.fakes import measured
 
 NOW = 100.0
 NEVER = float("inf")
 POLICY = Policy(max_batch=16)
-
-
-def measured(seconds):
-    """Give a profile that has seen each size run once."""
-    profile = Profile()
-    for size, each in seconds.items():
-        profile.observe(size, each)
-    return profile
 
 
 UNKNOWN = measured({})

@@ -16,7 +16,7 @@ def test_guests_are_answered(tmp_path):
     with serving("--slo", "30s") as server:
         command = [sys.executable, "-m", "locust", "-f", str(FILE), "--headless", "--only-summary", "--json"]
         command += ["--host", f"http://{server.host}:{server.port}"]
-        command += ["--users", "4", "--spawn-rate", "4", "--run-time", "5s", "--stop-timeout", "20s"]
+        command += ["--users", "4", "--spawn-rate", "4", "--run-time", "2s", "--stop-timeout", "20s"]
         run = subprocess.run(command, capture_output=True, text=True, timeout=HANG_GUARD_S, cwd=tmp_path, check=False)
 
     assert 0 == run.returncode, run.stderr

@@ -9,8 +9,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Coroutine, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -71,14 +71,15 @@ class Server:
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a test's asynchronous part and close every connection it made."""
-        return asyncio.run(self._closing(work))
+        return asyncio.run(self.closing(work))
 
     async def connect(self) -> "Client":
         client = Client(*await asyncio.open_connection(self.host, self.port))
         self._clients.append(client)
         return client
 
-    async def _closing(self, work: Coroutine[Any, Any, T]) -> T:
+    async def closing(self, work: Coroutine[Any, Any, T]) -> T:
+        """What `work` gives, its connections closed."""
         try:
             return await work
         finally:
@@ -188,6 +189,22 @@ def serving(
             _end(process)
             if server:
                 server.final_log = log.read_text()
+
+
+@contextmanager
+def serving_both(*flags: str) -> Iterator[Mapping[str, Server]]:
+    """A server on each of `HTTP_SERVERS`, by its name: for a test that mostly waits, and can do so on both at once."""
+    with ExitStack() as stack:
+        yield {http: stack.enter_context(serving(*flags, "--http-server", http)) for http in HTTP_SERVERS}
+
+
+def run_on_each(servers: Mapping[str, Server], work: Callable[[Server], Coroutine[Any, Any, T]]) -> dict[str, T]:
+    """What a test's asynchronous part gives on each server, by its name; on all at the same time."""
+
+    async def run() -> list[T]:
+        return await asyncio.gather(*(server.closing(work(server)) for server in servers.values()))
+
+    return dict(zip(servers, asyncio.run(run()), strict=True))
 
 
 def _limit(limits: Mapping[int, int]) -> None:

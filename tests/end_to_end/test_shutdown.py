@@ -22,9 +22,14 @@ def slow_model(tmp_path_factory):
     return dense(tmp_path_factory.mktemp("model") / "slow.onnx", size=32, hidden=(4096, 4096))
 
 
+@pytest.fixture(scope="module")
+def images():
+    return [photo(n, 1200, 900) for n in range(IN_FLIGHT)]
+
+
 @pytest.mark.parametrize("http", HTTP_SERVERS)
 @pytest.mark.parametrize("how", ["SIGTERM", "Ctrl-C"])
-def test_every_accepted_request_is_answered(slow_model, how, http):
+def test_every_accepted_request_is_answered(slow_model, images, how, http):
     """With many images waiting for a slow model, the signal comes and the port closes; all are answered 200, each with
     the request to close its connection."""
     with serving("--workers", "1", "--model", str(slow_model), "--slo", "60s", "--http-server", http) as server:
@@ -34,8 +39,8 @@ def test_every_accepted_request_is_answered(slow_model, how, http):
 
         async def run():
             clients = [await server.connect() for _ in range(IN_FLIGHT)]
-            for n, client in enumerate(clients):
-                await client.send("POST", "/v1/images", photo(n, 1200, 900))
+            for client, image in zip(clients, images, strict=True):
+                await client.send("POST", "/v1/images", image)
             while not accepted(await server.metrics()):
                 pass
             if how == "SIGTERM":

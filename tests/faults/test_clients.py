@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from tests.end_to_end.harness import HTTP_SERVERS, serving
+from tests.end_to_end.harness import HTTP_SERVERS, run_on_each, serving, serving_both
 from tests.faults.test_heads import CANARY, CHUNKED, answers, post, statuses
 from tests.models import dense
 from tests.photos import photo
@@ -195,19 +195,19 @@ def test_half_closed_connection_counts_as_left(server, more):
     assert gone(after) > gone(before)
 
 
-def test_client_that_never_reads_does_not_hold_up_the_end(http):
+def test_client_that_never_reads_does_not_hold_up_the_end():
     """It asks for more than fits into all buffers on the way; after SIGTERM it is left, and the exit code is 0."""
-    with serving("--workers", "1", "--shutdown-timeout", "90s", *http) as server:
 
-        async def run():
-            greedy = await server.connect()
-            greedy.writer.transport.pause_reading()
-            while await more_answered(server, greedy):
-                pass
-            server.process.send_signal(signal.SIGTERM)
-            return await asyncio.to_thread(server.process.wait, 60)
+    async def run(server):
+        greedy = await server.connect()
+        greedy.writer.transport.pause_reading()
+        while await more_answered(server, greedy):
+            pass
+        server.process.send_signal(signal.SIGTERM)
+        return await asyncio.to_thread(server.process.wait, 60)
 
-        assert 0 == server.run(run())
+    with serving_both("--workers", "1", "--shutdown-timeout", "90s") as servers:
+        assert dict.fromkeys(HTTP_SERVERS, 0) == run_on_each(servers, run)
 
 
 async def more_answered(server, greedy, count=25):

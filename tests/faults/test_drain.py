@@ -1,13 +1,13 @@
 """The two steps of an end: unready first, then gone."""
 
+import os
 import signal
 import subprocess
 import sys
 
-import psutil
 import pytest
 
-from tests.end_to_end.harness import HTTP_SERVERS, serving
+from tests.end_to_end.harness import HTTP_SERVERS, before_all, serving
 from tests.photos import photo
 
 pytestmark = pytest.mark.timeout(120)
@@ -47,24 +47,40 @@ def test_ctrl_c_does_not_wait():
         assert 0 == server.wait()
 
 
+# What a process does, from its sitecustomize, when it comes to the place.
+AT = """
+import os, sys
+def told(frame, event, _):
+    if event == "call" and (frame.f_code.co_filename[-len({file!r}):], frame.f_code.co_name) == ({file!r}, {name!r}):
+        sys.setprofile(None)
+        {tell}
+if {process!r} in sys.orig_argv:
+    sys.setprofile(told)
+"""
+OWN, PARENTS = "os.killpg(0, {number})", "os.killpg(os.getpgid(os.getppid()), {number})"
+WORKER = "server.inference.worker"
+STAGES = {
+    "the command loads": ("serve", "server/supervisor.py", "<module>", OWN),
+    "web loads": ("server.web.process", "server/web/app.py", "<module>", OWN),
+    "a worker loads": (WORKER, "server/inference/session.py", "<module>", PARENTS),
+    "a worker ends of it": (WORKER, "server/inference/session.py", "<module>", PARENTS + "; os._exit(1)"),
+    "an audition": (WORKER, "server/inference/audition.py", "_follow", PARENTS),
+}
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("stage", ["server.web.process", "server.inference.worker"])
-def test_signal_during_the_start_ends_it_in_order(number, stage):
-    """Before web has read its settings, or before its worker is ready."""
-    command = (sys.executable, "-m", "server", "serve", "--port", "0", "--workers", "1", "--drain-delay", "0")
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
-        while not any(stage in line for line in commands_below(process.pid)):
-            assert process.poll() is None
-        process.send_signal(number)
-        _, said = process.communicate(timeout=60)
+@pytest.mark.parametrize("stage", STAGES)
+def test_signal_during_the_start_ends_it_in_order(tmp_path, number, stage):
+    """As a terminal or a service manager sends it: to all processes, however far they have come."""
+    process, file, name, tell = STAGES[stage]
+    told = AT.format(process=process, file=file, name=name, tell=tell.format(number=int(number)))
+    (tmp_path / "sitecustomize.py").write_text(told)
 
-    assert 0 == process.returncode, said.decode()
-    assert b"Traceback" not in said, said.decode()
+    ended = subprocess.run(
+        [sys.executable, "-m", "server", "serve", "--port", "0", "--drain-delay", "0"],
+        capture_output=True, text=True, timeout=60, check=False, start_new_session=True,
+        env={**os.environ, "PYTHONPATH": before_all(tmp_path), "XDG_CACHE_HOME": str(tmp_path)},
+    )  # fmt: skip
 
-
-def commands_below(pid):
-    """The command lines of a process's descendants, as far as they live while this looks."""
-    try:
-        return [" ".join(child.cmdline()) for child in psutil.Process(pid).children(recursive=True)]
-    except psutil.Error:
-        return []
+    assert 0 == ended.returncode, ended.stderr
+    assert "Traceback" not in ended.stderr

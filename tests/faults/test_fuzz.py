@@ -135,7 +135,7 @@ SECONDS = st.floats(allow_nan=False)
 TEXT = st.text(max_size=50)
 MESSAGES = st.one_of(
     st.builds(Load, TEXT, NUMBER, NUMBER, st.sampled_from(["cpu", "cuda"]), NUMBER, NUMBER),
-    st.builds(Item, NUMBER, SECONDS),
+    st.builds(Item, NUMBER, SECONDS, NUMBER),
     st.builds(Drop, NUMBER),
     st.builds(Ready, TEXT, TEXT, TEXT, TEXT, TEXT, NUMBER, st.dictionaries(NUMBER, SECONDS, max_size=5), TEXT),
     st.builds(LoadFailed, TEXT),

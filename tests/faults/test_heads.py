@@ -6,7 +6,7 @@ import resource
 
 import pytest
 
-from tests.end_to_end.harness import HTTP_SERVERS, serving
+from tests.end_to_end.harness import HTTP_SERVERS, run_on_each, serving, serving_both
 from tests.photos import photo
 
 pytestmark = pytest.mark.timeout(120)
@@ -127,35 +127,33 @@ def test_encoded_body_is_refused(server):
     assert [415, 200] == statuses(answers(server, raw + CANARY))
 
 
-def test_late_head_is_closed_and_counted(server):
+def test_late_head_is_closed_and_counted():
     """Its first byte starts the clock, and further bytes do not set it back; no handler runs."""
 
-    async def run():
+    async def run(server):
         first, later = await server.connect(), await server.connect()
         assert 200 == (await later.request("GET", "/healthz")).status
         for client in (first, later):
             client.writer.write(b"GET /healthz HTTP/1.1\r\n")
             client.writer.write(b"x: 1\r\n")
-        return await first.reader.read(), await later.reader.read(), await server.metrics()
+        said = await first.reader.read(), await later.reader.read()
+        return *said, (await server.metrics())["tureen_slow_heads_total"]
 
-    *said, after = server.run(run())
-    assert [b"", b""] == said
-    assert 2.0 == after["tureen_slow_heads_total"]
+    with serving_both("--workers", "1") as servers:
+        assert dict.fromkeys(HTTP_SERVERS, (b"", b"", 2.0)) == run_on_each(servers, run)
 
 
-def test_trickling_body_is_given_up_before_its_time_limit(http):
+def test_trickling_body_is_given_up_before_its_time_limit():
     """At one byte a second it would hold its connection for an hour; a minimum rate ends it."""
-    with serving("--workers", "1", "--upload-timeout", "1h", *http) as server:
 
-        async def run():
-            client = await server.connect()
-            client.writer.write(post(b"content-length: 3600", body=b"1"))
-            return await client.read()
+    async def run(server):
+        client = await server.connect()
+        client.writer.write(post(b"content-length: 3600", body=b"1"))
+        reply = await client.read()
+        return reply.status, reply.json()["code"], reply.headers["connection"]
 
-        reply = server.run(run())
-
-    assert (408, "upload_timeout") == (reply.status, reply.json()["code"])
-    assert "close" == reply.headers["connection"]
+    with serving_both("--workers", "1", "--upload-timeout", "1h") as servers:
+        assert dict.fromkeys(HTTP_SERVERS, (408, "upload_timeout", "close")) == run_on_each(servers, run)
 
 
 async def health(server):

@@ -4,14 +4,12 @@ import pytest
 
 from batcher import QueueFull
 from server.dispatch.intake import Intake
-from tests.fakes import GatedRunner, all_blocked, new_batcher, now, pass_until, virtual_time
+from tests.fakes import GatedRunner, all_blocked, lingering_batcher, now, pass_until, virtual_time
 
 
 def lingering_intake():
     """A batch costs 8 s, and 1 s an image on top; nobody asks the pool for anything here."""
-    batcher = new_batcher(max_batch=16)
-    for size in (1, 8, 16):
-        batcher.profile.observe(size, 8.0 + size)
+    batcher = lingering_batcher()
     return batcher, Intake(batcher, pool=None)
 
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 import structlog
 
@@ -140,6 +141,30 @@ def test_profile_of_some_layouts_counts_only_for_who_asks_for_those(made_for, ho
     profile = file.Profile(name="m", when="2026-11-25", key=key_for("ab", "cpu"), rows=ROWS, **made_for)
 
     assert used == bool(from_profile(profile, wish(**how)))
+
+
+@pytest.mark.parametrize(("asked", "workers"), [({}, 2), ({"workers": 1}, 1), ({"threads": 1}, 2)])
+def test_profile_made_for_what_is_asked_goes_before_the_general_one(profiles, asked, workers):
+    """Each server takes its own, and the general one where there is none."""
+    (general,) = profiles.iterdir()
+    key = msgspec.json.decode(general.read_bytes(), type=file.Profile).key
+    own = Row(workers=1, threads=1, batch=2, rate=9, batch_s=0.2, lone_s=0.1)
+    file.write(profiles, file.Profile(name="demo", when="2026-11-26", key=key, workers=1, rows=(own,)))
+
+    decision = laid_out(wish(**asked, profiles=profiles))[0].decision
+
+    assert (workers, {1: "2026-11-26", 2: "2026-11-25"}[workers]) == (decision.layout.workers, decision.why[-10:])
+
+
+def test_damaged_profile_of_what_is_asked_leaves_the_general_one(profiles):
+    """And is reported."""
+    (general,) = profiles.iterdir()
+    general.with_stem(f"{general.stem}-workers-1").write_text("{}")
+
+    plan, logged = laid_out(wish(workers=1, profiles=profiles))
+
+    assert Decision(Layout(1, 2), 1, "from the profile of 2026-11-25") == plan.decision
+    assert ["profile_ignored"] == [line["event"] for line in logged]
 
 
 def test_stale_profile_is_ignored_and_one_line_says_why(profiles):

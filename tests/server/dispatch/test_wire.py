@@ -32,7 +32,7 @@ from server.dispatch.wire import (
 
 MESSAGES = [
     Load("m.onnx", 8, 1000),
-    Item(1, 12.5),
+    Item(1, 12.5, 3072),
     Drop(1),
     Prepare(2),
     Trial(2, 8, 12.5, 0.03),
@@ -68,14 +68,14 @@ def test_blocking_reader_reads_the_same_frames_and_then_the_end():
 
 def test_head_and_payload_apart_make_the_same_frame():
     """A payload need not be copied to be sent."""
-    assert frame(Item(1, 2.0), b"abc") == head(Item(1, 2.0), 3) + b"abc"
+    assert frame(Item(1, 2.0, 3072), b"abc") == head(Item(1, 2.0, 3072), 3) + b"abc"
 
 
-@pytest.mark.parametrize("length", range(1, len(frame(Item(1, 2.0), b"abc"))))
+@pytest.mark.parametrize("length", range(1, len(frame(Item(1, 2.0, 3072), b"abc"))))
 def test_end_inside_a_frame_is_an_error(length):
     """A stream may end between frames only."""
     with pytest.raises((WireError, struct.error)):
-        read_frame(io.BytesIO(frame(Item(1, 2.0), b"abc")[:length]))
+        read_frame(io.BytesIO(frame(Item(1, 2.0, 3072), b"abc")[:length]))
 
 
 @pytest.mark.parametrize("lengths", [(MAX_HEADER + 1, 0), (0, MAX_PAYLOAD + 1)])

@@ -7,7 +7,9 @@ from contextlib import asynccontextmanager
 import pytest
 
 from batcher import Batcher, Policy
+from preprocess.header import Header
 from server.dispatch.answer import ImageRejected, ModelFailed
+from server.dispatch.upload import Upload
 from server.dispatch.wire import (
     Begin,
     Broken,
@@ -30,6 +32,7 @@ from server.dispatch.wire import (
 )
 from server.dispatch.worker import CannotLoad, CannotTry, Worker, WorkerLost
 
+IMAGE = Upload(b"image", Header("jpeg", 4000, 3000))
 LOAD = Load("m.onnx", 8, 1000)
 READY = Ready("m", "1", "ab", "x", "CPU", 2, {1: 0.5})
 
@@ -83,9 +86,9 @@ def test_ready_worker_is_sent_images_and_its_answers_come_back():
     async def test():
         async with connected() as (batcher, worker, far):
             await ready(far, worker)
-            waiting = asyncio.ensure_future(batcher.submit(b"image"))
+            waiting = asyncio.ensure_future(batcher.submit(IMAGE))
             item, payload = await far.next()
-            assert (Item, b"image") == (type(item), payload)
+            assert (Item, 12_000_000, b"image") == (type(item), item.pixels, payload)
             far.send(Ran(1, 0.25))
             far.send(Done(item.seq, 1.0, 0.1, 0.25, 1), b'"a":1')
             reply = await waiting
@@ -110,7 +113,7 @@ def test_failures_reach_their_own_waiter(message, error, text):
     async def test():
         async with connected() as (batcher, worker, far):
             await ready(far, worker)
-            waiting = asyncio.ensure_future(batcher.submit(b"image"))
+            waiting = asyncio.ensure_future(batcher.submit(IMAGE))
             item, _ = await far.next()
             far.send(message(item.seq))
             with pytest.raises(error, match=text):
@@ -125,7 +128,7 @@ def test_cancelled_image_is_dropped_at_the_worker():
     async def test():
         async with connected() as (batcher, worker, far):
             await ready(far, worker)
-            ticket = batcher.enqueue_nowait(b"image")
+            ticket = batcher.enqueue_nowait(IMAGE)
             item, _ = await far.next()
             ticket.cancel()
             assert Drop(item.seq) == (await far.next())[0]
@@ -175,7 +178,7 @@ def test_worker_that_talks_nonsense_is_cut_off_and_loses_nothing(nonsense):
     async def test():
         async with connected() as (batcher, worker, far):
             await ready(far, worker)
-            ticket = batcher.enqueue_nowait(b"image")
+            ticket = batcher.enqueue_nowait(IMAGE)
             await far.next()
             far.writer.write(nonsense)
             await worker.lost.wait()
@@ -191,7 +194,7 @@ def test_image_that_outlives_every_worker_is_given_up():
     async def test():
         async with connected(Policy(max_losses=1)) as (batcher, worker, far):
             await ready(far, worker)
-            waiting = asyncio.ensure_future(batcher.submit(b"poison"))
+            waiting = asyncio.ensure_future(batcher.submit(IMAGE))
             await far.next()
             far.writer.close()
             with pytest.raises(Exception, match="1 runners were lost with it"):

@@ -3,9 +3,11 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import psutil
 import pytest
@@ -54,6 +56,32 @@ def test_tune_shows_each_layout_and_saves_what_it_measured(tuned):
     assert f"Saved as {path}: tureen serve starts with it." in ran.stdout
     assert all(row["rate"] > 0 and row["cpu_s"] > 0 and row["memory"] > 0 for row in rows)
     assert "2 workers of 1 thread" in (folder / "p.svg").read_text()
+
+
+def test_first_look_leaves_a_profile_of_every_layout_alone(tuned, tmp_path):
+    """The last line says that it is not saved, and why."""
+    path = shutil.copy(next(tuned[1].glob("*.json")), tmp_path)
+    whole = json.dumps(json.loads(Path(path).read_text()) | {"whole": True, "when": "2026-01-02T03:04:05+00:00"})
+    Path(path).write_text(whole)
+
+    ran = tune(*SHORT, "--profile-dir", tmp_path)
+
+    assert 0 == ran.returncode
+    assert f"Not saved: {path} of 2026-01-02 has more layouts, and stays." == ran.stdout.splitlines()[-1]
+    assert whole == Path(path).read_text()
+
+
+def test_run_for_one_number_of_workers_leaves_the_general_profile_alone(tuned, tmp_path):
+    """It is saved beside it, for a server that is told the same."""
+    path = Path(shutil.copy(next(tuned[1].glob("*.json")), tmp_path))
+    general = path.read_text()
+
+    ran = tune(*SHORT, "--workers", "1", "--profile-dir", tmp_path)
+
+    beside = path.with_stem(f"{path.stem}-workers-1")
+    assert f"Saved as {beside}: tureen serve --workers 1 starts with it." == ran.stdout.splitlines()[-1]
+    assert {1} == {row["workers"] for row in json.loads(beside.read_text())["rows"]}
+    assert general == path.read_text()
 
 
 def test_serve_starts_with_what_tune_found(tuned):

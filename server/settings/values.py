@@ -24,13 +24,17 @@ def _read_host(given: object) -> str:
     return given
 
 
+def _read_path(given: object) -> Path:
+    """Absolute, so that it means the same in every process; links are kept, so that "current" may be switched."""
+    if not isinstance(given, str | Path) or not str(given):
+        raise ValueError("that is no path")
+    return Path(given).absolute()
+
+
 def _read_model(given: object) -> str | None:
     if given is None:
         return None
-    if not isinstance(given, str | Path) or not str(given):
-        raise ValueError("that is no path")
-    # Absolute, so that it means the same in every process; links are kept, so that "current" may be switched.
-    path = Path(given).absolute()
+    path = _read_path(given)
     if not os.path.exists(path):
         raise ValueError(f"there is no {path}")
     if path.suffix != ".onnx" and not os.path.isdir(path):
@@ -41,9 +45,7 @@ def _read_model(given: object) -> str | None:
 def _read_folder(given: object) -> str | None:
     if given is None:
         return None
-    if not isinstance(given, str | Path) or not str(given):
-        raise ValueError("that is no path")
-    path = Path(given).absolute()
+    path = _read_path(given)
     if os.path.exists(path) and not os.path.isdir(path):
         raise ValueError("that is a file")
     return str(path)  # as above

@@ -1,0 +1,29 @@
+"""A worker's process ends, whoever loses patience."""
+
+import asyncio
+import os
+import signal
+
+import pytest
+
+from batcher import Batcher
+from server.dispatch.process import WorkerProcess, end_all
+from server.dispatch.wire import Load
+
+
+@pytest.mark.parametrize("end", [lambda one: one.end(), lambda one: end_all([one])])
+def test_whoever_stops_waiting_for_the_end_kills_it_and_goes_on(end):
+    """The process hangs: it is stopped. Its keeper, cancelled meanwhile, must not go on to start another."""
+
+    async def test():
+        one = await WorkerProcess.start(Batcher(), Load("m.onnx", 1, 1))
+        os.kill(one.pid, signal.SIGSTOP)
+        ending = asyncio.ensure_future(end(one))
+        for _ in range(3):  # until it waits
+            await asyncio.sleep(0)
+        ending.cancel()
+        await asyncio.wait([ending])
+
+        assert (True, -signal.SIGKILL) == (ending.cancelled(), one.exit)
+
+    asyncio.run(asyncio.wait_for(test(), 20))

@@ -1,0 +1,153 @@
+"""Settings: who wins, and what becomes of them."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from server.settings import SETTINGS, Settings, load_settings
+
+
+def test_nothing_given_gives_the_defaults():
+    """The server starts without a single setting."""
+    expected = {
+        "host": "127.0.0.1",
+        "port": 8080,
+        "http_server": "hypercorn",
+        "model": None,
+        "provider": "auto",
+        "device": 0,
+        "workers": None,
+        "threads": None,
+        "profile_dir": None,
+        "max_batch": 32,
+        "slo": 1.0,
+        "max_queue": 1024,
+        "max_queue_bytes": 256_000_000,
+        "max_image_bytes": 20_000_000,
+        "max_pixels": 50_000_000,
+        "upload_timeout": 30.0,
+        "min_upload_rate": 1000,
+        "max_connections": 10_000,
+        "max_worker_growth": 1_000_000_000,
+        "keep_alive": 75.0,
+        "drain_delay": 5.0,
+        "shutdown_timeout": 30.0,
+        "access_log": False,
+    }
+
+    assert expected == load_settings([], {}).model_dump()
+
+
+# ---- Precedence ----
+
+
+def test_the_file_goes_before_the_default(toml):
+    """A key of the file is used."""
+    assert load_settings(["--config", toml("max_batch = 16")], {}).max_batch == 16
+
+
+def test_the_environment_goes_before_the_file(toml):
+    """A variable overrides the file's key."""
+    environ = {"TUREEN_MAX_BATCH": "8", "TUREEN_CONFIG": toml("max_batch = 16")}
+
+    assert load_settings([], environ).max_batch == 8
+
+
+def test_a_flag_goes_before_the_environment(toml):
+    """A flag overrides both."""
+    environ = {"TUREEN_MAX_BATCH": "8", "TUREEN_CONFIG": toml("max_batch = 16")}
+
+    assert load_settings(["--max-batch", "4"], environ).max_batch == 4
+
+
+def test_each_setting_comes_from_its_own_first_source(toml):
+    """Sources mix: one that gives a setting leaves the others' settings alone."""
+    environ = {"TUREEN_PORT": "9000", "TUREEN_CONFIG": toml('slo = "2s"\nport = 1')}
+
+    settings = load_settings(["--workers=3"], environ)
+
+    assert (settings.workers, settings.port, settings.slo) == (3, 9000, 2.0)
+
+
+def test_the_config_flag_goes_before_its_variable(toml):
+    """Of two files the flag's is read, and the other need not even exist."""
+    path = toml("max_batch = 16")
+
+    assert load_settings(["--config", path], {"TUREEN_CONFIG": "/nowhere"}).max_batch == 16
+
+
+def test_the_last_of_two_equal_flags_counts():
+    """So that a wrapper script's flag can be overridden."""
+    assert load_settings(["--port", "1", "--port", "2"], {}).port == 2
+
+
+@pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTINGS)
+def test_every_setting_has_its_flag_its_variable_and_its_key(setting, toml, tmp_path):
+    """One value, given in three ways, means the same."""
+    texts = {"host": "::1", "model": str(tmp_path), "max_queue_bytes": "1GB", "access_log": "on", "provider": "cuda"}
+    texts["http_server"] = "uvicorn"
+    text = texts.get(setting.name, "7")
+    ways = [
+        load_settings([setting.flag, text], {}),
+        load_settings([], {setting.variable: text}),
+        load_settings(["--config", toml(f"{setting.name} = {text!r}")], {}),
+    ]
+
+    values = {str(getattr(settings, setting.name)) for settings in ways}
+
+    assert len(values) == 1
+    assert str(getattr(Settings(), setting.name)) not in values
+
+
+def test_other_variables_are_none_of_our_business():
+    """Only what starts with TUREEN_ is read."""
+    assert Settings() == load_settings([], {"PORT": "1", "tureen_port": "2", "MY_TUREEN_PORT": "3"})
+
+
+def test_profiles_lie_where_the_system_keeps_caches_unless_told():
+    """As the XDG specification has it, which also says that a relative path does not count."""
+    told = load_settings(["--profile-dir", "/told"], {"XDG_CACHE_HOME": "/cache"})
+    system = load_settings([], {"XDG_CACHE_HOME": "/cache"})
+    neither = load_settings([], {"XDG_CACHE_HOME": "cache"})
+
+    assert "/told" == str(told.profile_folder)
+    assert "/cache/tureen" == str(system.profile_folder)
+    assert Path("~/.cache/tureen").expanduser() == neither.profile_folder
+
+
+# ---- What becomes of them ----
+
+
+def test_settings_travel_as_json(tmp_path):
+    """A child process gets exactly what its parent has."""
+    (tmp_path / "m.onnx").touch()
+    settings = load_settings(["--model", str(tmp_path / "m.onnx"), "--slo", "0.123ms", "--max-pixels", "7"], {})
+
+    assert settings == Settings.model_validate_json(settings.model_dump_json())
+
+
+def test_a_child_reads_no_environment(monkeypatch):
+    """Settings made from JSON are the parent's, whatever the variables say."""
+    monkeypatch.setenv("TUREEN_PORT", "1")
+
+    assert Settings.model_validate_json(Settings().model_dump_json()).port == 8080
+
+
+def test_without_an_environment_the_process_own_is_read(monkeypatch):
+    """The command line passes none: this is the only module that reads it."""
+    monkeypatch.setenv("TUREEN_PORT", "1")
+
+    assert load_settings([]).port == 1
+
+
+def test_settings_cannot_be_changed():
+    """They are read once."""
+    with pytest.raises(ValidationError, match="frozen"):
+        Settings().port = 1
+
+
+def test_settings_have_no_field_unknown_to_them():
+    """A parent and a child of different versions notice."""
+    with pytest.raises(ValidationError, match="noise"):
+        Settings.model_validate({"noise": 1})
