@@ -10,15 +10,17 @@ import pytest
 
 from server.dispatch.wire import Broken, Done, Ran, Rejected, Skipped
 from server.gpus import may_have_gpu
+from server.inference.answer import answerer
 from server.inference.card import find_model
 from server.inference.inbox import Job
 from server.inference.model import open_model
 from server.inference.output import Output
 from server.inference.pipeline import Pipeline
+from server.inference.stages import Runner
 from server.inference.warmup import warm_up
 from tests import models
 from tests.photos import photo
-from tests.server.inference.bench import FAR, Bench, grey, kinds, members
+from tests.server.inference.bench import CLASSES, FAR, Bench, grey, kinds, members
 
 
 class PipelineBench(Bench):
@@ -164,7 +166,29 @@ def test_threads_are_named(tmp_path):
     bench = PipelineBench(models.dense(tmp_path / "m.onnx"), decoders=2)
     bench.pipeline.start()
 
-    assert {"filler 0", "filler 1", "device", "answers"} <= {thread.name for thread in threading.enumerate()}
+    assert {"filler 0", "filler 1", "answers"} <= {thread.name for thread in threading.enumerate()}
+
+
+class TellsThread(Runner):
+    """Remembers in which threads the model was run."""
+
+    threads = frozenset()
+
+    def run(self, batch):
+        self.threads |= {threading.current_thread().name}
+        return super().run(batch)
+
+
+def test_the_thread_that_serves_is_the_one_that_runs_the_model(tmp_path):
+    """It has warmed it, and what CUDA set up meanwhile is that thread's own."""
+    bench = PipelineBench(models.dense(tmp_path / "m.onnx"))
+    runner = TellsThread(bench.session, answerer(CLASSES))
+    pipeline = Pipeline(bench.filler, runner, 8, bench.inbox, bench.sent, decoders=1)
+    threading.Thread(target=pipeline.run_forever, name="warm", daemon=True).start()
+    bench.put(*(photo(n) for n in range(5)))
+    bench.sent.wait_for(Done, 5)
+
+    assert {"warm"} == runner.threads
 
 
 def test_step_that_fails_ends_the_process():
