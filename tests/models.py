@@ -187,6 +187,20 @@ def tells_size(path: Path) -> Path:
     return save(path, nodes, {"zero": np.array(0, np.float32)}, [image], [output])
 
 
+def as_wide_as_bright(path: Path) -> Path:
+    """Its output has as many columns as the first image's mean is large, up to 192; no shape says so beforehand."""
+    nodes = [
+        helper.make_node("Flatten", ["image"], ["flat"]),
+        helper.make_node("ReduceMean", ["image"], ["means"], axes=[1, 2, 3], keepdims=0),
+        helper.make_node("Slice", ["means", "start", "one"], ["first"]),
+        helper.make_node("Cast", ["first"], ["end"], to=TensorProto.INT64),
+        helper.make_node("Slice", ["flat", "start", "end", "one"], ["columns"]),
+    ]
+    weights = {"start": np.array([0], np.int64), "one": np.array([1], np.int64)}
+    image = ("image", TensorProto.FLOAT, ["N", 3, 8, 8])
+    return save(path, nodes, weights, [image], [("columns", TensorProto.FLOAT, ["N", "width"])])
+
+
 def mostly_probabilities(path: Path) -> Path:
     """Scores that are not negative and sum to 1 for a black picture, and only for that."""
     nodes = [

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from server.inference.card import Card, Located
 from server.inference.output import Output
-from server.inference.providers import Provider
+from server.inference.providers import Gpu, Provider
 from server.inference.served import describe, resolve
 from server.inference.session import Session
 from server.inference.warmup import Warmth, warm_up
@@ -30,13 +30,13 @@ def open_model(
     located: Located,
     max_batch: int,
     provider: Provider = "cpu",
-    device: int = 0,
+    gpu: Gpu | None = None,
     *,
     decoders: int = 1,
     threads: int = 1,
 ) -> Model:
     """Open a model and warm it up. `decoders` decode beside a GPU, `threads` run it on a CPU. Raises `ModelError`."""
-    session = Session(located.model_file, located.card, max_batch, provider, device, decoders=decoders, threads=threads)
+    session = Session(located.model_file, located.card, max_batch, provider, gpu, decoders=decoders, threads=threads)
     return warmed(located, session)
 
 

@@ -55,7 +55,7 @@ def _decode_s(session: Session) -> float:
     picture, times = photo(), []
     for _ in range(_LEAST_RUNS):
         started = time.monotonic()
-        prepare(picture, session.recipe, session.slots[0], Limits())
+        prepare(picture, session.slot_recipe, session.slots[0], Limits())
         times.append(time.monotonic() - started)
     return min(times)
 
@@ -64,7 +64,7 @@ def _look(session: Session) -> tuple[Seen, ...]:
     """Run each picture alone, and see what comes of it."""
     rows: list[Outputs] = []
     for picture in pictures():
-        prepare(picture, session.recipe, session.slots[0], Limits())
+        prepare(picture, session.slot_recipe, session.slots[0], Limits())
         try:
             rows.append(session.run([0]))
         except Exception as error:  # the model is a stranger's: whatever it raises means the same

@@ -39,6 +39,7 @@ from server.inference.inbox import Inbox
 from server.inference.link import Outbox, PolledInbox, Source, end_with, read_forever, receiver
 from server.inference.model import Model, open_model, with_batch
 from server.inference.pipeline import Pipeline
+from server.inference.providers import Gpu
 from server.inference.sizes import slots_beside
 from server.inference.stages import Filler, Runner
 
@@ -82,9 +83,8 @@ def _serve(connection: socket.socket, stream: BinaryIO, load: Load) -> int:
 def _open(load: Load, stream: BinaryIO, outbox: Outbox) -> Model:
     """The model to serve, after its audition if there is to be one. Raises `ModelError`."""
     located = find_model(Path(load.model))
-    model = open_model(
-        located, load.max_batch, load.provider, load.device, decoders=load.decoders, threads=load.threads
-    )
+    gpu = Gpu(load.device, load.cuda_graphs, load.gpu_memory_limit)
+    model = open_model(located, load.max_batch, load.provider, gpu, decoders=load.decoders, threads=load.threads)
     if load.audition:
         model = Audition(located, load, model).run(partial(_next_order, stream), outbox.send)
     _give_back_memory()

@@ -7,7 +7,7 @@ import pytest
 
 from server.gpus import may_have_gpu
 from server.inference.errors import ModelError
-from server.inference.providers import cuda_problem, open_session
+from server.inference.providers import Gpu, cuda_problem, open_session
 from tests.models import dense
 
 needs_gpu = pytest.mark.skipif(not may_have_gpu(), reason="there is no GPU")
@@ -23,7 +23,7 @@ def test_cpu_is_the_cpu(tmp_path):
 def test_cuda_without_its_libraries_is_refused(tmp_path):
     """ONNX Runtime would have run it on the CPU. The device does not exist anywhere."""
     with pytest.raises(ModelError) as caught:
-        open_session(dense(tmp_path / "m.onnx"), "cuda", 1023)
+        open_session(dense(tmp_path / "m.onnx"), "cuda", Gpu(1023))
 
     assert "CPUExecutionProvider" in str(caught.value) or "cannot load" in str(caught.value)
 
