@@ -59,6 +59,10 @@ def _read_optional_count(given: object) -> float | None:
     return None if given is None else COUNT.read(given)
 
 
+def _read_optional_size(given: object) -> float | None:
+    return None if given is None else SIZE.read(given)
+
+
 Count: TypeAlias = Annotated[int, BeforeValidator(COUNT.read), COUNT]
 Seconds: TypeAlias = Annotated[float, BeforeValidator(DURATION.read), DURATION]
 Bytes: TypeAlias = Annotated[int, BeforeValidator(SIZE.read), SIZE]
@@ -70,3 +74,4 @@ Folder: TypeAlias = Annotated[Path | None, BeforeValidator(_read_folder), FOLDER
 Provider: TypeAlias = Annotated[Literal["auto", "cpu", "cuda"], PROVIDER]
 HttpServer: TypeAlias = Annotated[Literal["hypercorn", "uvicorn"], BeforeValidator(_read_http_server), HTTP_SERVER]
 OptionalCount: TypeAlias = Annotated[int | None, BeforeValidator(_read_optional_count), COUNT]
+OptionalBytes: TypeAlias = Annotated[int | None, BeforeValidator(_read_optional_size), SIZE]

@@ -77,15 +77,18 @@ def _options(threads: int) -> ort.SessionOptions:
 def _providers(provider: Provider, gpu: Gpu) -> list[Any]:
     if provider == "cpu":
         return [_NAMES["cpu"]]
-    cuda = {
+    return [(_NAMES["cuda"], cuda_options(gpu)), _NAMES["cpu"]]  # what CUDA has no kernel for runs on the CPU
+
+
+def cuda_options(gpu: Gpu) -> dict[str, str]:
+    """What CUDA's provider is told."""
+    options = {
         "device_id": str(gpu.index),
         "cudnn_conv_algo_search": "HEURISTIC",  # the default tries every kernel at each new shape
         "arena_extend_strategy": "kSameAsRequested",  # the default doubles: one large batch, and half lies idle
         "enable_cuda_graph": str(int(gpu.graphs)),
     }
-    if gpu.memory_limit:
-        cuda["gpu_mem_limit"] = str(gpu.memory_limit)
-    return [(_NAMES["cuda"], cuda), _NAMES["cpu"]]  # what CUDA has no kernel for runs on the CPU
+    return options | ({"gpu_mem_limit": str(gpu.memory_limit)} if gpu.memory_limit else {})
 
 
 def _find_cuda_libraries() -> None:

@@ -88,6 +88,13 @@ class Session:
         self._run = self._bound(slab, provider, gpu, threads) if self.bound else self._plain(slab)
         self.slots = self._run.slots
 
+    def describe_input(self) -> str:
+        """What the model takes, and how it gets there."""
+        if not isinstance(self._run, BoundRun):
+            return str(self.input)
+        memory = "page-locked memory" if self._run.page_locked else "memory that is not page-locked"
+        return f"{self.input}; on the device, from bytes in {memory}"
+
     @property
     def any_size(self) -> bool:
         """Whether a batch of any size is run as it is, none filled up."""

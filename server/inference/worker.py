@@ -128,7 +128,7 @@ def _ready(model: Model, decoders: int) -> Ready:
         name=model.card.name,
         version=model.card.version,
         digest=digest(model.file),
-        input=str(model.session.input),
+        input=model.session.describe_input(),
         provider=model.session.provider,
         grant=slots_beside(batch, decoders) if model.session.pipelined else 2 * batch,
         batch_seconds=model.warmth.profile.sizes,

@@ -161,6 +161,15 @@ def test_size_that_does_not_fit_into_memory_is_not_run_later(tmp_path, provider)
     assert session.max_batch == max(session._run.sizes)
 
 
+def test_it_is_said_how_pictures_get_to_the_model(tmp_path):
+    """Memory that the driver would not lock is no secret: it is slower."""
+    path = models.dense(tmp_path / "m.onnx")
+
+    said = [opened(path, bound=device).describe_input() for device in (False, True)]
+    image = "image ['N', 3, 16, 16] tensor(float)"
+    assert [image, f"{image}; on the device, from bytes in memory that is not page-locked"] == said
+
+
 # ---- What only a GPU has ----
 
 

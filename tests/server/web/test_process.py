@@ -1,0 +1,37 @@
+"""What the web process makes of its settings."""
+
+from pathlib import Path
+
+from server.cpus import usable_cpus
+from server.dispatch.placement import Decision, Placement, Plan
+from server.dispatch.wire import Load
+from server.settings import load_settings
+from server.tune.layout import Layout
+from server.web.process import load_for
+
+
+def test_workers_are_told_how_the_gpu_is_used():
+    """Its index, its graphs and what a model may take of its memory; the CPUs decode beside it."""
+    flags = ["--device", "3", "--cuda-graphs", "--gpu-memory-limit", "8GB", "--max-batch", "64", "--max-pixels", "9M"]
+    settings = load_settings([*flags, "--model", str(Path(__file__).parent)], {})
+    plan = Plan(Decision(Layout(1, 1), 0, ""))
+
+    load = load_for(settings, Placement("cuda", 3, ""), plan)
+
+    assert load == Load(
+        model=str(Path(__file__).parent),
+        max_batch=64,
+        max_pixels=9_000_000,
+        provider="cuda",
+        device=3,
+        decoders=usable_cpus(),
+        cuda_graphs=True,
+        gpu_memory_limit=8_000_000_000,
+    )
+
+
+def test_a_gpu_is_used_as_a_whole_unless_told_otherwise():
+    """No graphs, no limit."""
+    load = load_for(load_settings([], {}), Placement("cuda", 0, ""), Plan(Decision(Layout(1, 1), 0, "")))
+
+    assert (False, 0) == (load.cuda_graphs, load.gpu_memory_limit)
