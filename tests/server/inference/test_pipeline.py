@@ -21,6 +21,7 @@ from server.inference.warmup import warm_up
 from tests import models
 from tests.photos import photo
 from tests.server.inference.bench import CLASSES, FAR, Bench, grey, kinds, members
+from tests.server.inference.providers import PROVIDERS
 
 
 class PipelineBench(Bench):
@@ -205,24 +206,23 @@ def test_step_that_fails_ends_the_process():
     assert "ZeroDivisionError" in ended.stderr
 
 
-# ---- On a GPU ----
+# ---- On a GPU, and over its tensors on the CPU ----
 
 
-@pytest.mark.gpu
-@pytest.mark.skipif(not may_have_gpu(), reason="there is no GPU")
-def test_gpu_answers_as_the_cpu_does(tmp_path):  # pragma: no cover
-    """Through the same pieces, with its buckets warmed."""
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_device_answers_as_the_cpu_does(tmp_path, provider):
+    """Through the same pieces, with its sizes warmed, pictures as bytes and many threads that decode."""
     model = models.dense(tmp_path / "m.onnx", size=64, hidden=(256,))
     images = [photo(n) for n in range(24)]
     answers = []
-    for provider in ("cpu", "cuda"):
-        bench = PipelineBench(model, decoders=4, provider=provider)
+    for how in ({}, {"provider": provider, "bound": True}):
+        bench = PipelineBench(model, decoders=4, **how)
         bench.start()
         bench.put(*images)
         frames = bench.sent.wait_for((Done, Rejected, Broken), len(images))
         answers.append({message.seq: scores(members(payload)) for message, payload in frames if payload})
 
-    assert "CUDAExecutionProvider" == bench.session.provider
+    assert provider in bench.session.provider.lower()
     assert [1, 2, 4, 8] == list(bench.warmth.profile.sizes)
     for seq in range(len(images)):
         assert answers[0][seq] == pytest.approx(answers[1][seq], abs=1e-3)
