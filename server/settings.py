@@ -39,6 +39,7 @@ from server.setting_values import (
     OptionalBytes,
     OptionalCount,
     Pixels,
+    Precision,
     Provider,
     Seconds,
 )
@@ -104,6 +105,9 @@ class Settings(BaseModel):
     )
     cuda_graphs: Annotated[OnOff, Topic.MODEL] = Field(
         default=False, description="record the model on the GPU once for each batch size, and replay it"
+    )
+    precision: Annotated[Precision, Topic.MODEL] = Field(
+        "model", description="what a GPU computes in: as the model is, or in float16 if that answers the same"
     )
     workers: Annotated[OptionalCount, Topic.MODEL, _Words(default="what was measured to be best, or one on a GPU")] = (
         Field(None, ge=1, description="inference processes")

@@ -218,6 +218,23 @@ def mostly_probabilities(path: Path) -> Path:
     return save(path, nodes, weights, [image], [("scores", TensorProto.FLOAT, ["N", 2])])
 
 
+def beyond_half(path: Path) -> Path:
+    """The mean times a million and then a hundred-thousandth: the first is more than a float16 can hold."""
+    nodes = [
+        helper.make_node("ReduceMean", ["image"], ["means"], axes=[1, 2, 3], keepdims=0),
+        helper.make_node("Mul", ["means", "million"], ["large"]),
+        helper.make_node("Mul", ["large", "little"], ["scaled"]),
+        helper.make_node("Unsqueeze", ["scaled", "one"], ["score"]),
+    ]
+    weights = {
+        "million": np.array(1e6, np.float32),
+        "little": np.array(1e-5, np.float32),
+        "one": np.array([1], np.int64),
+    }
+    image = ("image", TensorProto.FLOAT, ["N", 1, 8, 8])
+    return save(path, nodes, weights, [image], [("score", TensorProto.FLOAT, ["N", 1])])
+
+
 # ---- Of forms that are not ----
 
 

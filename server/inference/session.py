@@ -51,7 +51,7 @@ class Session:
 
     def __init__(
         self,
-        model_file: Path,
+        model: Path | bytes,
         card: Card,
         max_batch: int,
         provider: Provider = "cpu",
@@ -66,11 +66,13 @@ class Session:
         and more slots. `bound`: over tensors that stay on the device, to which pictures go as bytes. Both by default
         on GPUs. `threads`: how many run the model on a CPU.
 
+        `model`: its file, or what would be in one.
+
         Raises `ModelError` if ONNX Runtime or Tureen cannot serve this model.
         """
         begun = time.monotonic()
         gpu = gpu or Gpu()
-        self._session = open_session(model_file, provider, gpu, threads)
+        self._session = open_session(model, provider, gpu, threads)
         self.open_s = time.monotonic() - begun
         self.signature = _signature(self._session)
         given = image_input(self.signature)

@@ -1,6 +1,7 @@
 """Before a model is ready: what its outputs are, and what a batch of each size costs."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,7 +42,7 @@ def warm_up(session: Session) -> Warmth:
     ends the trial, and none so large is run later.
     """
     try:
-        seen = _look(session)
+        seen = seen_in(session, look(session))
         profile = _measure(session)
         if not session.pipelined:
             profile.take_in_line(_decode_s(session))
@@ -60,8 +61,8 @@ def _decode_s(session: Session) -> float:
     return min(times)
 
 
-def _look(session: Session) -> tuple[Seen, ...]:
-    """Run each picture alone, and see what comes of it."""
+def look(session: Session) -> list[Outputs]:
+    """What comes of each picture, run alone. Raises `ModelError`."""
     rows: list[Outputs] = []
     for picture in pictures():
         prepare(picture, session.slot_recipe, session.slots[0], Limits())
@@ -69,6 +70,11 @@ def _look(session: Session) -> tuple[Seen, ...]:
             rows.append(session.run([0]))
         except Exception as error:  # the model is a stranger's: whatever it raises means the same
             raise ModelError(f"it does not run: {in_one_line(error)}") from error
+    return rows
+
+
+def seen_in(session: Session, rows: Sequence[Outputs]) -> tuple[Seen, ...]:
+    """What its outputs are, by what came of several pictures. Raises `ModelError`."""
     outputs = zip(*rows, strict=True)
     return tuple(_seen(tensor, list(one)) for tensor, one in zip(session.outputs, outputs, strict=True))
 

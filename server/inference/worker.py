@@ -84,7 +84,8 @@ def _open(load: Load, stream: BinaryIO, outbox: Outbox) -> Model:
     """The model to serve, after its audition if there is to be one. Raises `ModelError`."""
     located = find_model(Path(load.model))
     gpu = Gpu(load.device, load.cuda_graphs, load.gpu_memory_limit)
-    model = open_model(located, load.max_batch, load.provider, gpu, decoders=load.decoders, threads=load.threads)
+    how = {"decoders": load.decoders, "threads": load.threads}
+    model = open_model(located, load.max_batch, load.provider, gpu, precision=load.precision, **how)
     if load.audition:
         model = Audition(located, load, model).run(partial(_next_order, stream), outbox.send)
     _give_back_memory()
@@ -128,7 +129,7 @@ def _ready(model: Model, decoders: int) -> Ready:
         name=model.card.name,
         version=model.card.version,
         digest=digest(model.file),
-        input=model.session.describe_input(),
+        input=model.describe_input(),
         provider=model.session.provider,
         grant=slots_beside(batch, decoders) if model.session.pipelined else 2 * batch,
         batch_seconds=model.warmth.profile.sizes,

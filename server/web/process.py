@@ -101,6 +101,7 @@ def load_for(settings: Settings, place: Placement, plan: Plan) -> Load:
         decoders=place.decoders(plan.workers),
         cuda_graphs=settings.cuda_graphs,
         gpu_memory_limit=settings.gpu_memory_limit or 0,
+        precision=settings.precision if place.provider == "cuda" else "model",  # CPUs only lose by float16
     )
 
 
