@@ -235,6 +235,27 @@ def beyond_half(path: Path) -> Path:
     return save(path, nodes, weights, [image], [("score", TensorProto.FLOAT, ["N", 1])])
 
 
+def probabilities_in_full(path: Path) -> Path:
+    """Probabilities, three times multiplied by what float16 rounds up by half a thousandth, and by its inverse."""
+    nodes, weights, last = [helper.make_node("Flatten", ["image"], ["flat"])], {}, "soft"
+    nodes += [
+        helper.make_node("MatMul", ["flat", "w"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], [last]),
+    ]
+    weights = {
+        "w": _normal(np.random.default_rng(7), 192, 4),
+        "up": np.array(1025.5, np.float32),
+        "down": np.array(1 / 1025.5, np.float32),
+    }
+    for time in range(3):
+        nodes.append(helper.make_node("Mul", [last, "up"], [f"up{time}"]))
+        nodes.append(helper.make_node("Mul", [f"up{time}", "down"], [f"down{time}"]))
+        last = f"down{time}"
+    nodes.append(helper.make_node("Identity", [last], ["scores"]))
+    image = ("image", TensorProto.FLOAT, ["N", 3, 8, 8])
+    return save(path, nodes, weights, [image], [("scores", TensorProto.FLOAT, ["N", 4])])
+
+
 # ---- Of forms that are not ----
 
 

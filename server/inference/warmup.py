@@ -23,7 +23,13 @@ _CHEAP_S = 0.01  # a size whose runs take less than this in all is timed more of
 _WARM_UP_S = 1.0  # for all sizes together, where any may be run unwarmed
 _GAIN = 0.95  # a larger batch is tried as long as it takes less than this of the time an image
 _NEAR_ONE = 1e-3
-_OUT_OF_MEMORY = ("failed to allocate", "bad_alloc", "out of memory", "alloc_failed")
+_OUT_OF_MEMORY = (
+    "failed to allocate",
+    "bad_alloc",
+    "out of memory",
+    "alloc_failed",
+    "smaller than requested bytes",  # ONNX Runtime's words where a limit is set, as by --gpu-memory-limit
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,12 +142,17 @@ def _time_if_it_fits(session: Session, count: int, stop: float) -> float | None:
     try:
         return _time(session, count, stop)
     except Exception as error:  # as above
-        if count > 1 and any(words in str(error).lower() for words in _OUT_OF_MEMORY):
+        if count > 1 and is_out_of_memory(str(error)):
             return None
         raise ModelError(
             f"a batch of {count} fails: {in_one_line(error)}; if the model takes one image at a time,"
             " start with --max-batch 1"
         ) from error
+
+
+def is_out_of_memory(message: str) -> bool:
+    """Whether an error says that there was not enough of it: ONNX Runtime has no class for that."""
+    return any(words in message.lower() for words in _OUT_OF_MEMORY)
 
 
 def _time(session: Session, count: int, stop: float) -> float:

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -12,7 +11,6 @@ from server.inference.card import find_model
 from server.inference.errors import ModelError
 from server.inference.half import in_half_precision
 from server.inference.model import open_model
-from server.inference.output import Output
 from server.inference.warmup import look
 from tests import models
 from tests.server.inference.providers import PROVIDERS
@@ -74,11 +72,16 @@ def test_a_model_that_float16_cannot_hold_is_refused(tmp_path, provider):
 
 
 def test_what_is_read_off_the_outputs_is_read_in_float32(tmp_path):
-    """Whether they are probabilities, say: that must not turn on a rounding."""
-    located = find_model(models.bytes_last(tmp_path / "m.onnx"))
-    asked = replace(located, card=replace(located.card, output=Output(kind="classes")))
+    """Here they sum to 1 within a thousandth, and in float16 they do not, which alone would mean softmax."""
+    path = models.probabilities_in_full(tmp_path / "m.onnx")
+    located, alone = find_model(path), tmp_path / "half.onnx"
+    alone.write_bytes(in_half_precision(path))
 
-    assert "none" == open_model(asked, 1, precision="fp16").output.activation
+    activations = [
+        open_model(located, 1, precision="fp16").output.activation,
+        open_model(find_model(alone), 1).output.activation,
+    ]
+    assert ["none", "softmax"] == activations
 
 
 def test_a_file_that_cannot_be_converted_is_refused(tmp_path):
