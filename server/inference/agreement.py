@@ -14,13 +14,15 @@ def disagreement(expected: Sequence[Row], got: Sequence[Row], output: Output) ->
     """The largest difference between values as they are answered, as a part of the largest value of its output, and
     that output's name. One row a picture. `output` is resolved.
 
-    Of whole numbers any difference counts as 1. Infinity where `got` is not finite and `expected` is; a picture of
-    which `expected` is not finite does not count.
+    Of whole numbers any difference counts as 1. Infinite where `got` is not finite, or not 0 where all of `expected`
+    is. A picture of which `expected` is not finite does not count.
     """
-    pairs = [(one, other) for one, other in zip(expected, got, strict=True) if _finite(one)]
-    if not all(_finite(other) for _, other in pairs):
-        return float("inf"), "not finite"
-    answers = [(as_answered(output, one), as_answered(output, other)) for one, other in pairs]
+    with np.errstate(all="ignore"):
+        answers = [
+            (as_answered(output, one), as_answered(output, other))
+            for one, other in zip(expected, got, strict=True)
+            if _finite(one)
+        ]
     named = enumerate(output.names or ())
     found = [(_apart([(one[index], other[index]) for one, other in answers]), name) for index, name in named]
     return max(found, default=(0.0, ""))
@@ -34,6 +36,8 @@ def _apart(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> float:
     """Of one output."""
     if any(one.shape != other.shape for one, other in pairs):
         return 1.0
+    if not all(np.isfinite(other).all() for _, other in pairs):
+        return float("inf")
     differences = [np.abs(one.astype(np.float64) - other.astype(np.float64)).max(initial=0.0) for one, other in pairs]
     most = float(max(differences, default=0.0))
     if not most:

@@ -67,6 +67,8 @@ class BoundRun:
         self.slots = slab.slots
         self.traffic = Traffic()
         self.page_locked = device.name == "cuda" and page_lock(slab.memory)
+        memory = "page-locked memory" if self.page_locked else "memory that is not page-locked"
+        self.way = f"; on the device, from {slab.memory.dtype} in {memory}"
         self._graphs = graphs
         self._slab = slab
         self._device = device

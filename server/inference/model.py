@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import isinf
 from pathlib import Path
 from typing import Literal, TypedDict
 
@@ -73,8 +74,8 @@ def _in_half(located: Located, max_batch: int, decoders: int, how: _How) -> Mode
     apart, name = disagreement(rows, _first(look(session)), output)
     if apart > TOLERANCE:
         raise ModelError(
-            f"in float16 its output {name!r} is {apart:.1%} from what it is in float32, and at most {TOLERANCE:.0%} is"
-            " allowed: start with --precision model"
+            f"in float16 its output {name!r} is {'out of all bounds' if isinf(apart) else f'off by {apart:.1%}'}, where"
+            f" {TOLERANCE:.0%} of the largest value is allowed: start with --precision model"
         )
     return replace(warmed(replace(located, card=card), session), apart=apart)
 

@@ -13,6 +13,8 @@ from server.inference.slab import Slab
 class PlainRun:
     """The model reads slots, which hold what it takes."""
 
+    way = ""
+
     def __init__(self, session: ort.InferenceSession, outputs: Sequence[str], slab: Slab) -> None:
         self.slots = slab.slots
         self._session = session

@@ -33,6 +33,8 @@ class Run(Protocol):
     """How a batch gets from the slots through the model."""
 
     slots: NDArray[Any]
+    way: str
+    """How, in a few words, where it is not plain."""
 
     def run(self, slots: Sequence[int], size: int) -> Sequence[Any]:
         """The outputs of a batch of `size` that begins with these slots. Raises what ONNX Runtime raises."""
@@ -92,10 +94,7 @@ class Session:
 
     def describe_input(self) -> str:
         """What the model takes, and how it gets there."""
-        if not isinstance(self._run, BoundRun):
-            return str(self.input)
-        memory = "page-locked memory" if self._run.page_locked else "memory that is not page-locked"
-        return f"{self.input}; on the device, from bytes in {memory}"
+        return f"{self.input}{self._run.way}"
 
     @property
     def any_size(self) -> bool:

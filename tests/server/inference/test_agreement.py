@@ -26,7 +26,7 @@ def whole(*values):
         (SCORE, [[floats(2)], [floats(4)]], [[floats(2.5)], [floats(4)]], (0.125, "a")),
         (SCORE, [[floats(-4)], [floats(2)]], [[floats(-4)], [floats(1)]], (0.25, "a")),
         (SCORE, [[floats(0)]], [[floats(1)]], (float("inf"), "a")),
-        (SCORE, [[floats(1)]], [[floats(np.nan)]], (float("inf"), "not finite")),
+        (SCORE, [[floats(1)]], [[floats(np.nan)]], (float("inf"), "a")),
         (SCORE, [[floats(np.nan)], [floats(4)]], [[floats(1)], [floats(3)]], (0.25, "a")),
         (RAW, [[floats(1, 2), whole(3)]], [[floats(1, 1), whole(3)]], (0.5, "a")),
         (RAW, [[floats(1, 2), whole(300)]], [[floats(1, 2), whole(301)]], (1.0, "b")),
@@ -45,3 +45,4 @@ def test_classes_are_compared_as_they_are_answered():
 
     assert (pytest.approx(0, abs=1e-6), "a") == disagreement([[logits]], [[logits + 50]], CLASSES)
     assert disagreement([[logits]], [[logits[::-1]]], CLASSES)[0] > 0.9
+    assert (float("inf"), "a") == disagreement([[logits]], [[logits + np.float32(np.inf)]], CLASSES)

@@ -167,7 +167,7 @@ def test_it_is_said_how_pictures_get_to_the_model(tmp_path):
 
     said = [opened(path, bound=device).describe_input() for device in (False, True)]
     image = "image ['N', 3, 16, 16] tensor(float)"
-    assert [image, f"{image}; on the device, from bytes in memory that is not page-locked"] == said
+    assert [image, f"{image}; on the device, from uint8 in memory that is not page-locked"] == said
 
 
 # ---- What only a GPU has ----
