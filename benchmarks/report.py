@@ -91,7 +91,7 @@ def table(measured: Measured) -> str:
     rows = [["figure", "median", "rounds", "budget", ""]]
     rows += [_row(figure, measured) for figure in _FIGURES]
     size = f"{measured.picture_bytes / 1000:.0f} KB"
-    text = f"### {measured.title} ({size}; roof at batch {measured.batch})\n\n{_aligned(rows)}"
+    text = f"### {measured.title} ({size}; roof at batch {measured.batch})\n\n{aligned(rows)}"
     if max(one.others for one in measured.rounds) > _DISTURBED:
         text += "\n\nDisturbed: other processes used more of the box than the figures can bear."
     return text
@@ -133,7 +133,8 @@ def _shown(value: float, figure: _Figure) -> str:
     return f"{value * figure.scale:,.{figure.digits}f}"
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> str:
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table that reads as well unrendered; the first row is its head."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows

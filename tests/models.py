@@ -187,6 +187,20 @@ def tells_size(path: Path) -> Path:
     return save(path, nodes, {"zero": np.array(0, np.float32)}, [image], [output])
 
 
+def as_wide_as_bright(path: Path) -> Path:
+    """Its output has as many columns as the first image's mean is large, up to 192; no shape says so beforehand."""
+    nodes = [
+        helper.make_node("Flatten", ["image"], ["flat"]),
+        helper.make_node("ReduceMean", ["image"], ["means"], axes=[1, 2, 3], keepdims=0),
+        helper.make_node("Slice", ["means", "start", "one"], ["first"]),
+        helper.make_node("Cast", ["first"], ["end"], to=TensorProto.INT64),
+        helper.make_node("Slice", ["flat", "start", "end", "one"], ["columns"]),
+    ]
+    weights = {"start": np.array([0], np.int64), "one": np.array([1], np.int64)}
+    image = ("image", TensorProto.FLOAT, ["N", 3, 8, 8])
+    return save(path, nodes, weights, [image], [("columns", TensorProto.FLOAT, ["N", "width"])])
+
+
 def mostly_probabilities(path: Path) -> Path:
     """Scores that are not negative and sum to 1 for a black picture, and only for that."""
     nodes = [
@@ -202,6 +216,44 @@ def mostly_probabilities(path: Path) -> Path:
     }
     image = ("image", TensorProto.FLOAT, ["N", 1, 8, 8])  # grey: a black picture is all 0
     return save(path, nodes, weights, [image], [("scores", TensorProto.FLOAT, ["N", 2])])
+
+
+def beyond_half(path: Path) -> Path:
+    """The mean times a million and then a hundred-thousandth: the first is more than a float16 can hold."""
+    nodes = [
+        helper.make_node("ReduceMean", ["image"], ["means"], axes=[1, 2, 3], keepdims=0),
+        helper.make_node("Mul", ["means", "million"], ["large"]),
+        helper.make_node("Mul", ["large", "little"], ["scaled"]),
+        helper.make_node("Unsqueeze", ["scaled", "one"], ["score"]),
+    ]
+    weights = {
+        "million": np.array(1e6, np.float32),
+        "little": np.array(1e-5, np.float32),
+        "one": np.array([1], np.int64),
+    }
+    image = ("image", TensorProto.FLOAT, ["N", 1, 8, 8])
+    return save(path, nodes, weights, [image], [("score", TensorProto.FLOAT, ["N", 1])])
+
+
+def probabilities_in_full(path: Path) -> Path:
+    """Probabilities, three times multiplied by what float16 rounds up by half a thousandth, and by its inverse."""
+    nodes, weights, last = [helper.make_node("Flatten", ["image"], ["flat"])], {}, "soft"
+    nodes += [
+        helper.make_node("MatMul", ["flat", "w"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], [last]),
+    ]
+    weights = {
+        "w": _normal(np.random.default_rng(7), 192, 4),
+        "up": np.array(1025.5, np.float32),
+        "down": np.array(1 / 1025.5, np.float32),
+    }
+    for time in range(3):
+        nodes.append(helper.make_node("Mul", [last, "up"], [f"up{time}"]))
+        nodes.append(helper.make_node("Mul", [f"up{time}", "down"], [f"down{time}"]))
+        last = f"down{time}"
+    nodes.append(helper.make_node("Identity", [last], ["scores"]))
+    image = ("image", TensorProto.FLOAT, ["N", 3, 8, 8])
+    return save(path, nodes, weights, [image], [("scores", TensorProto.FLOAT, ["N", 4])])
 
 
 # ---- Of forms that are not ----

@@ -33,9 +33,10 @@ class Message(msgspec.Struct, array_like=True, tag=True, frozen=True):
 class Load(Message, frozen=True):
     """To a worker, first and once: serve this model, on this provider and on no other.
 
-    `device`: the GPU's index. `decoders`: how many images it decodes at a time beside a GPU. `threads`: how many
-    run the model on a CPU. `batch`: images in a batch that pays; 0 is what warming up finds. `audition`: say
-    `Loaded` and be tried out, until told to `Begin`.
+    `device`: the GPU's index. `cuda_graphs`: record them there. `gpu_memory_limit`: bytes the model may take of its
+    memory; 0 is all. `decoders`: how many images it decodes at a time beside a GPU. `threads`: how many run the model
+    on a CPU. `batch`: images in a batch that pays; 0 is what warming up finds. `audition`: say `Loaded` and be tried
+    out, until told to `Begin`. `precision`: as the model's file is, or converted to float16.
     """
 
     model: str
@@ -47,6 +48,9 @@ class Load(Message, frozen=True):
     threads: int = 1
     batch: int = 0
     audition: bool = False
+    cuda_graphs: bool = False
+    gpu_memory_limit: int = 0
+    precision: Literal["model", "fp16"] = "model"
 
 
 class Prepare(Message, frozen=True):

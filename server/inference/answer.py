@@ -29,15 +29,21 @@ def answerer(output: Output) -> Answerer:
             return _Raw(output).members
 
 
+def as_answered(output: Output, row: Row) -> Row:
+    """One image's values as its answer has them before they are rounded. `output` is resolved."""
+    if output.kind == "raw":
+        return row
+    return [_ACTIVATIONS[output.activation](row[0].reshape(-1).astype(np.float32, copy=False))]
+
+
 class _Classes:
     """`"predictions":[...]` and, where the card has them, `"score"` and `"tip"` of the best label."""
 
     def __init__(self, output: Output) -> None:
         self._output = output
-        self._activate = _ACTIVATIONS[output.activation]
 
     def members(self, row: Row) -> bytes:
-        values = self._activate(row[0].reshape(-1).astype(np.float32, copy=False))
+        (values,) = as_answered(self._output, row)
         ranked = np.argsort(-values, kind="stable")[: self._output.top_k]
         members: dict[str, object] = {
             "predictions": [
@@ -61,10 +67,9 @@ class _Score:
 
     def __init__(self, output: Output) -> None:
         self._output = output
-        self._activate = _ACTIVATIONS[output.activation]
 
     def members(self, row: Row) -> bytes:
-        value = float(self._activate(row[0].reshape(-1).astype(np.float32, copy=False))[0])
+        value = float(as_answered(self._output, row)[0][0])
         level = bisect_right(self._output.thresholds or (), value)
         members: dict[str, object] = {"score": float(f"{value:.{_SIGNIFICANT}g}")}
         if self._output.labels:

@@ -72,7 +72,7 @@ class Audition:
 
     def _opened(self, threads: int) -> Session:
         load, located = self._load, self._located
-        return Session(located.model_file, located.card, load.max_batch, load.provider, load.device, threads=threads)
+        return Session(located.model_file, located.card, load.max_batch, load.provider, threads=threads)
 
     def _chosen(self, threads: int) -> Model:
         """The model with so many threads; the others are closed."""
@@ -95,7 +95,7 @@ def time_batches(session: Session, image: bytes, size: int, begin: float, second
     while len(times) < _LEAST_BATCHES or time.monotonic() < end:
         started = time.monotonic()
         for slot in range(size):
-            prepare(image, session.recipe, session.slots[slot], limits)
+            prepare(image, session.slot_recipe, session.slots[slot], limits)
         session.run(range(size))
         times.append(time.monotonic() - started)
     spent = time.process_time() - cpu

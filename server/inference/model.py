@@ -1,14 +1,23 @@
 """A model ready to serve: opened, warmed, and all about it decided."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import isinf
 from pathlib import Path
+from typing import Literal, TypedDict
 
+from server.inference.agreement import TOLERANCE, disagreement
+from server.inference.answer import Row
 from server.inference.card import Card, Located
+from server.inference.errors import ModelError
+from server.inference.half import in_half_precision
 from server.inference.output import Output
-from server.inference.providers import Provider
+from server.inference.providers import Gpu, Provider
 from server.inference.served import describe, resolve
-from server.inference.session import Session
-from server.inference.warmup import Warmth, warm_up
+from server.inference.session import Outputs, Session
+from server.inference.warmup import Warmth, look, seen_in, warm_up
+
+Precision = Literal["model", "fp16"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +29,13 @@ class Model:
     session: Session
     warmth: Warmth
     output: Output
+    apart: float | None = None
+    """Where it is computed in float16: how far that was from float32, as a part of the largest value."""
+
+    def describe_input(self) -> str:
+        """What it takes, and how that gets there and is computed."""
+        within = "" if self.apart is None else f"; computed in float16, {self.apart:.2%} from float32"
+        return self.session.describe_input() + within
 
     def describe(self) -> str:
         """What is made of its output, in a few words."""
@@ -30,14 +46,51 @@ def open_model(
     located: Located,
     max_batch: int,
     provider: Provider = "cpu",
-    device: int = 0,
+    gpu: Gpu | None = None,
     *,
     decoders: int = 1,
     threads: int = 1,
+    precision: Precision = "model",
 ) -> Model:
-    """Open a model and warm it up. `decoders` decode beside a GPU, `threads` run it on a CPU. Raises `ModelError`."""
-    session = Session(located.model_file, located.card, max_batch, provider, device, decoders=decoders, threads=threads)
-    return warmed(located, session)
+    """Open a model and warm it up. `decoders` decode beside a GPU, `threads` run it on a CPU. `precision`: as its file
+    is, or converted to float16. Raises `ModelError`."""
+    how: _How = {"provider": provider, "gpu": gpu or Gpu(), "threads": threads}
+    if precision == "fp16":
+        return _in_half(located, max_batch, decoders, how)
+    return warmed(located, Session(located.model_file, located.card, max_batch, decoders=decoders, **how))
+
+
+class _How(TypedDict):
+    provider: Provider
+    gpu: Gpu
+    threads: int
+
+
+def _in_half(located: Located, max_batch: int, decoders: int, how: _How) -> Model:
+    """The model in float16, if what it answers is what it answers in float32. Raises `ModelError`."""
+    rows, output = _in_full(located, how)
+    card = replace(located.card, output=output)  # with nothing left open: float16 decides nothing anew
+    session = Session(in_half_precision(located.model_file), card, max_batch, decoders=decoders, **how)
+    apart, name = disagreement(rows, _first(look(session)), output)
+    if apart > TOLERANCE:
+        raise ModelError(
+            f"in float16 its output {name!r} is {'out of all bounds' if isinf(apart) else f'off by {apart:.1%}'}, where"
+            f" {TOLERANCE:.0%} of the largest value is allowed: start with --precision model"
+        )
+    return replace(warmed(replace(located, card=card), session), apart=apart)
+
+
+def _in_full(located: Located, how: _How) -> tuple[list[Row], Output]:
+    """What it makes of the warm-up's pictures as it is, and what is made of its outputs. It is closed again."""
+    gpu = replace(how["gpu"], graphs=False)
+    session = Session(located.model_file, located.card, 1, how["provider"], gpu, threads=how["threads"])
+    outputs = look(session)
+    return _first(outputs), resolve(located.card.output, seen_in(session, outputs))
+
+
+def _first(outputs: Sequence[Outputs]) -> list[Row]:
+    """The one row of each batch."""
+    return [[part[0] for part in batch] for batch in outputs]
 
 
 def warmed(located: Located, session: Session) -> Model:

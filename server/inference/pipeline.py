@@ -1,6 +1,6 @@
 """Decoding beside the model: the loops of a worker whose model runs on a device of its own.
 
-    inbox ──► fillers (several threads) ──► filled slots ──► device (one thread) ──► answers (one thread)
+    inbox ──► fillers (several threads) ──► filled slots ──► device (this thread) ──► answers (one thread)
                   ▲                                             │
                   └──────────────── free slots ◄────────────────┘
 
@@ -82,16 +82,16 @@ class Pipeline:
         self._ended: SimpleQueue[list[Ended]] = SimpleQueue()
 
     def start(self) -> None:
-        """Start its threads, which end with the process."""
+        """Start the threads around the device's, which end with the process."""
         for number in range(self._decoders):
             _start(f"filler {number}", self.fill_one)
-        _start("device", self.run_one)
         _start("answers", self.answer_one)
 
     def run_forever(self) -> None:
-        """Serve until the process ends."""
+        """Serve until the process ends. For the thread that has warmed the model: what CUDA has set up and recorded
+        there (handles, workspaces, graphs) is that thread's, and another would begin anew."""
         self.start()
-        threading.Event().wait()
+        _repeat(self.run_one)
 
     def fill_one(self) -> None:
         """Decode the next image into a free slot."""

@@ -10,6 +10,7 @@ import ctypes
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,12 +27,25 @@ _FATAL = 4  # ONNX Runtime's log level
 _ERROR = 3
 
 
-def open_session(model_file: Path, provider: Provider, device: int = 0, threads: int = 1) -> ort.InferenceSession:
-    """The model on that provider; `device` is the GPU's index, `threads` run it on a CPU. Raises `ModelError`."""
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """Which GPU, and how it is used: `graphs` records CUDA graphs, `memory_limit` is what a session may take of its
+    memory, in bytes; 0 is all."""
+
+    index: int = 0
+    graphs: bool = False
+    memory_limit: int = 0
+
+
+def open_session(
+    model: Path | bytes, provider: Provider, gpu: Gpu | None = None, threads: int = 1
+) -> ort.InferenceSession:
+    """The model, a file or what would be in one, on that provider; `threads` run it on a CPU. Raises `ModelError`."""
     if provider == "cuda":
         _find_cuda_libraries()
+    source = model if isinstance(model, bytes) else str(model)
     try:
-        session = ort.InferenceSession(str(model_file), _options(threads), providers=_providers(provider, device))
+        session = ort.InferenceSession(source, _options(threads), providers=_providers(provider, gpu or Gpu()))
     except Exception as error:  # ONNX Runtime's exceptions share no base class but this
         raise ModelError(f"ONNX Runtime cannot load it: {in_one_line(error)}") from error
     session.disable_fallback()
@@ -43,7 +57,7 @@ def open_session(model_file: Path, provider: Provider, device: int = 0, threads:
 def cuda_problem(device: int) -> str | None:
     """Why CUDA cannot be used; None if it can. Found out by opening the demo model on it."""
     try:
-        open_session(find_model(demo.FOLDER).model_file, "cuda", device)
+        open_session(find_model(demo.FOLDER).model_file, "cuda", Gpu(device))
     except ModelError as error:
         return str(error)
     return None  # pragma: no cover - needs a GPU
@@ -60,15 +74,21 @@ def _options(threads: int) -> ort.SessionOptions:
     return options
 
 
-def _providers(provider: Provider, device: int) -> list[Any]:
+def _providers(provider: Provider, gpu: Gpu) -> list[Any]:
     if provider == "cpu":
         return [_NAMES["cpu"]]
-    cuda = {
-        "device_id": str(device),
+    return [(_NAMES["cuda"], cuda_options(gpu)), _NAMES["cpu"]]  # what CUDA has no kernel for runs on the CPU
+
+
+def cuda_options(gpu: Gpu) -> dict[str, str]:
+    """What CUDA's provider is told."""
+    options = {
+        "device_id": str(gpu.index),
         "cudnn_conv_algo_search": "HEURISTIC",  # the default tries every kernel at each new shape
         "arena_extend_strategy": "kSameAsRequested",  # the default doubles: one large batch, and half lies idle
+        "enable_cuda_graph": str(int(gpu.graphs)),
     }
-    return [(_NAMES["cuda"], cuda), _NAMES["cpu"]]  # what CUDA has no kernel for runs on the CPU
+    return options | ({"gpu_mem_limit": str(gpu.memory_limit)} if gpu.memory_limit else {})
 
 
 def _find_cuda_libraries() -> None:

@@ -1,17 +1,20 @@
-"""The model in ONNX Runtime: its slots filled, its batches run."""
+"""The model in ONNX Runtime: its slots filled, its batches run, on a CPU or on a device."""
 
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from server.inference.bound import BoundRun, Device, Graphs
 from server.inference.card import Card
 from server.inference.errors import OutputError
-from server.inference.providers import Provider, open_session
+from server.inference.head import head_for, needs_head, pixels_of
+from server.inference.plain import PlainRun
+from server.inference.providers import Gpu, Provider, open_session
 from server.inference.signature import (
     Signature,
     Tensor,
@@ -21,12 +24,28 @@ from server.inference.signature import (
     recipe_for,
 )
 from server.inference.sizes import buckets, every_size, filled_up, slots_beside
+from server.inference.slab import Slab
 
 Outputs = tuple[NDArray[Any], ...]  # one array an output, one row an image
 
 
+class Run(Protocol):
+    """How a batch gets from the slots through the model."""
+
+    slots: NDArray[Any]
+    way: str
+    """How, in a few words, where it is not plain."""
+
+    def run(self, slots: Sequence[int], size: int) -> Sequence[Any]:
+        """The outputs of a batch of `size` that begins with these slots. Raises what ONNX Runtime raises."""
+
+    def limit(self, size: int) -> None:
+        """No larger batch will come."""
+
+
 class Session:
-    """One model; one thread runs it. `slots` are what images are decoded into; `run` takes any of them.
+    """One model; one thread runs it. `slots` are what images are decoded into, as `slot_recipe` says; `run` takes any
+    of them.
 
     `sizes` are the batch sizes it is run with; a batch of another is filled up with what stands in slots
     beside it, whose rows are then left out.
@@ -34,23 +53,28 @@ class Session:
 
     def __init__(
         self,
-        model_file: Path,
+        model: Path | bytes,
         card: Card,
         max_batch: int,
         provider: Provider = "cpu",
-        device: int = 0,
+        gpu: Gpu | None = None,
         *,
         pipelined: bool | None = None,
+        bound: bool | None = None,
         decoders: int = 1,
         threads: int = 1,
     ) -> None:
         """`pipelined`: for an engine that decodes in `decoders` threads while the model runs, with few batch sizes
-        and more slots; by default on GPUs. `threads`: how many run the model on a CPU.
+        and more slots. `bound`: over tensors that stay on the device, to which pictures go as bytes. Both by default
+        on GPUs. `threads`: how many run the model on a CPU.
+
+        `model`: its file, or what would be in one.
 
         Raises `ModelError` if ONNX Runtime or Tureen cannot serve this model.
         """
         begun = time.monotonic()
-        self._session = open_session(model_file, provider, device, threads)
+        gpu = gpu or Gpu()
+        self._session = open_session(model, provider, gpu, threads)
         self.open_s = time.monotonic() - begun
         self.signature = _signature(self._session)
         given = image_input(self.signature)
@@ -59,12 +83,18 @@ class Session:
         self.outputs = chosen_outputs(self.signature, card.output)
         self.provider: str = self._session.get_providers()[0]
         self.pipelined = provider == "cuda" if pipelined is None else pipelined
+        self.bound = provider == "cuda" if bound is None else bound
         self.fixed = fixed_batch(given)
         self.sizes = self._sizes(max_batch)
         self.max_batch = min(self.sizes[-1], max_batch)
-        self.slots = np.zeros((self._slots(decoders), *self.recipe.shape), self.recipe.dtype)
-        self._staged = np.zeros((self.sizes[-1], *self.recipe.shape), self.recipe.dtype)
-        self._output_names = [tensor.name for tensor in self.outputs]
+        self.slot_recipe = pixels_of(self.recipe) if self.bound else self.recipe
+        slab = Slab(self._slots(decoders), self.sizes[-1], self.slot_recipe)
+        self._run = self._bound(slab, provider, gpu, threads) if self.bound else self._plain(slab)
+        self.slots = self._run.slots
+
+    def describe_input(self) -> str:
+        """What the model takes, and how it gets there."""
+        return f"{self.input}{self._run.way}"
 
     @property
     def any_size(self) -> bool:
@@ -75,6 +105,7 @@ class Session:
         """From now on no batch larger than `size`, one of `sizes`, is run."""
         self.sizes = tuple(each for each in self.sizes if each <= size)
         self.max_batch = min(self.max_batch, size)
+        self._run.limit(size)
 
     def run(self, slots: Sequence[int]) -> Outputs:
         """The output rows of these slots, at most `max_batch`, in their order.
@@ -82,18 +113,18 @@ class Session:
         Raises `OutputError`, or whatever ONNX Runtime raises if the model fails.
         """
         size = filled_up(len(slots), self.sizes)
-        outputs = self._session.run(self._output_names, {self.input.name: self._batch(slots, size)})
+        outputs = self._run.run(slots, size)
         return tuple(
             _rows(tensor, output, size)[: len(slots)] for tensor, output in zip(self.outputs, outputs, strict=True)
         )
 
-    def _batch(self, slots: Sequence[int], size: int) -> NDArray[Any]:
-        """`size` rows that begin with these slots; not copied where they lie in a row."""
-        first, count = slots[0], len(slots)
-        if list(slots) == list(range(first, first + count)) and first + size <= len(self.slots):
-            return self.slots[first : first + size]
-        np.take(self.slots, slots, axis=0, out=self._staged[:count], mode="clip")  # "raise" would copy twice
-        return self._staged[:size]
+    def _plain(self, slab: Slab) -> Run:
+        return PlainRun(self._session, [tensor.name for tensor in self.outputs], slab)
+
+    def _bound(self, slab: Slab, provider: Provider, gpu: Gpu, threads: int) -> Run:
+        head = open_session(head_for(self.recipe), provider, gpu, threads) if needs_head(self.recipe) else None
+        graphs = Graphs(self._session, head, self.recipe, self.outputs, provider == "cuda" and gpu.graphs)
+        return BoundRun(graphs, slab, Device(provider, gpu.index if provider == "cuda" else 0))
 
     def _slots(self, decoders: int) -> int:
         return slots_beside(self.sizes[-1], decoders) if self.pipelined else self.sizes[-1]

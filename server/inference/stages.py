@@ -46,7 +46,7 @@ class Filler:
     """The first stage. Threads may fill different slots at a time."""
 
     def __init__(self, session: Session, limits: Limits, send: Send) -> None:
-        self._recipe = session.recipe
+        self._recipe = session.slot_recipe
         self._slots = session.slots
         self._limits = limits
         self._send = send

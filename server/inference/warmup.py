@@ -1,6 +1,7 @@
 """Before a model is ready: what its outputs are, and what a batch of each size costs."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +23,13 @@ _CHEAP_S = 0.01  # a size whose runs take less than this in all is timed more of
 _WARM_UP_S = 1.0  # for all sizes together, where any may be run unwarmed
 _GAIN = 0.95  # a larger batch is tried as long as it takes less than this of the time an image
 _NEAR_ONE = 1e-3
-_OUT_OF_MEMORY = ("failed to allocate", "bad_alloc", "out of memory", "alloc_failed")
+_OUT_OF_MEMORY = (
+    "failed to allocate",
+    "bad_alloc",
+    "out of memory",
+    "alloc_failed",
+    "smaller than requested bytes",  # ONNX Runtime's words where a limit is set, as by --gpu-memory-limit
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +48,7 @@ def warm_up(session: Session) -> Warmth:
     ends the trial, and none so large is run later.
     """
     try:
-        seen = _look(session)
+        seen = seen_in(session, look(session))
         profile = _measure(session)
         if not session.pipelined:
             profile.take_in_line(_decode_s(session))
@@ -55,20 +62,25 @@ def _decode_s(session: Session) -> float:
     picture, times = photo(), []
     for _ in range(_LEAST_RUNS):
         started = time.monotonic()
-        prepare(picture, session.recipe, session.slots[0], Limits())
+        prepare(picture, session.slot_recipe, session.slots[0], Limits())
         times.append(time.monotonic() - started)
     return min(times)
 
 
-def _look(session: Session) -> tuple[Seen, ...]:
-    """Run each picture alone, and see what comes of it."""
+def look(session: Session) -> list[Outputs]:
+    """What comes of each picture, run alone. Raises `ModelError`."""
     rows: list[Outputs] = []
     for picture in pictures():
-        prepare(picture, session.recipe, session.slots[0], Limits())
+        prepare(picture, session.slot_recipe, session.slots[0], Limits())
         try:
             rows.append(session.run([0]))
         except Exception as error:  # the model is a stranger's: whatever it raises means the same
             raise ModelError(f"it does not run: {in_one_line(error)}") from error
+    return rows
+
+
+def seen_in(session: Session, rows: Sequence[Outputs]) -> tuple[Seen, ...]:
+    """What its outputs are, by what came of several pictures. Raises `ModelError`."""
     outputs = zip(*rows, strict=True)
     return tuple(_seen(tensor, list(one)) for tensor, one in zip(session.outputs, outputs, strict=True))
 
@@ -130,12 +142,17 @@ def _time_if_it_fits(session: Session, count: int, stop: float) -> float | None:
     try:
         return _time(session, count, stop)
     except Exception as error:  # as above
-        if count > 1 and any(words in str(error).lower() for words in _OUT_OF_MEMORY):
+        if count > 1 and is_out_of_memory(str(error)):
             return None
         raise ModelError(
             f"a batch of {count} fails: {in_one_line(error)}; if the model takes one image at a time,"
             " start with --max-batch 1"
         ) from error
+
+
+def is_out_of_memory(message: str) -> bool:
+    """Whether an error says that there was not enough of it: ONNX Runtime has no class for that."""
+    return any(words in message.lower() for words in _OUT_OF_MEMORY)
 
 
 def _time(session: Session, count: int, stop: float) -> float:

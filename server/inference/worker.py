@@ -39,6 +39,7 @@ from server.inference.inbox import Inbox
 from server.inference.link import Outbox, PolledInbox, Source, end_with, read_forever, receiver
 from server.inference.model import Model, open_model, with_batch
 from server.inference.pipeline import Pipeline
+from server.inference.providers import Gpu
 from server.inference.sizes import slots_beside
 from server.inference.stages import Filler, Runner
 
@@ -81,9 +82,9 @@ def _serve(connection: socket.socket, stream: BinaryIO, load: Load) -> int:
 def _open(load: Load, stream: BinaryIO, outbox: Outbox) -> Model:
     """The model to serve, after its audition if there is to be one. Raises `ModelError`."""
     located = find_model(Path(load.model))
-    model = open_model(
-        located, load.max_batch, load.provider, load.device, decoders=load.decoders, threads=load.threads
-    )
+    gpu = Gpu(load.device, load.cuda_graphs, load.gpu_memory_limit)
+    how = {"decoders": load.decoders, "threads": load.threads}
+    model = open_model(located, load.max_batch, load.provider, gpu, precision=load.precision, **how)
     if load.audition:
         model = Audition(located, load, model).run(partial(_next_order, stream), outbox.send)
     _give_back_memory()
@@ -126,7 +127,7 @@ def _ready(model: Model, decoders: int) -> Ready:
         name=model.card.name,
         version=model.card.version,
         digest=digest(model.file),
-        input=str(model.session.input),
+        input=model.describe_input(),
         provider=model.session.provider,
         grant=slots_beside(batch, decoders) if model.session.pipelined else 2 * batch,
         batch_seconds=model.warmth.profile.sizes,

@@ -19,8 +19,10 @@ from server.settings.values import (
     HttpServer,
     Model,
     OnOff,
+    OptionalBytes,
     OptionalCount,
     Pixels,
+    Precision,
     Provider,
     Seconds,
 )
@@ -65,6 +67,15 @@ class Settings(BaseModel):
     model: Annotated[Model, Topic.MODEL, Words(default="the demo model")] = Field(None, description="what answers")
     provider: Annotated[Provider, Topic.MODEL] = Field("auto", description="what computes")
     device: Annotated[Count, Topic.MODEL] = Field(0, ge=0, le=1023, description="index of the GPU, where one computes")
+    gpu_memory_limit: Annotated[OptionalBytes, Topic.MODEL, Words(default="all there is")] = Field(
+        None, ge=1, description="memory of the GPU that each worker's model may take"
+    )
+    cuda_graphs: Annotated[OnOff, Topic.MODEL] = Field(
+        default=False, description="record the model on the GPU once for each batch size, and replay it"
+    )
+    precision: Annotated[Precision, Topic.MODEL] = Field(
+        "model", description="what a GPU computes in: as the model is, or in float16 if that answers the same"
+    )
     workers: Annotated[OptionalCount, Topic.MODEL, Words(default="what was measured to be best, or one on a GPU")] = (
         Field(None, ge=1, description="inference processes")
     )

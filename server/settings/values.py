@@ -15,6 +15,7 @@ MODEL = Kind("PATH", "an .onnx file or a model folder, which must exist")
 PROVIDER = Kind("NAME", "auto, cpu or cuda")
 FOLDER = Kind("PATH", "a folder, which may not exist yet")
 HTTP_SERVER = Kind("NAME", "hypercorn, or uvicorn where its extra is installed (pip install 'tureen[uvicorn]')")
+PRECISION = Kind("NAME", "model, or fp16 where its extra is installed (pip install 'tureen[fp16]')")
 
 
 def _read_host(given: object) -> str:
@@ -57,8 +58,18 @@ def _read_http_server(given: object) -> object:
     return given
 
 
+def _read_precision(given: object) -> object:
+    if given == "fp16" and not find_spec("onnx"):
+        raise ValueError("it is not installed")
+    return given
+
+
 def _read_optional_count(given: object) -> float | None:
     return None if given is None else COUNT.read(given)
+
+
+def _read_optional_size(given: object) -> float | None:
+    return None if given is None else SIZE.read(given)
 
 
 Count: TypeAlias = Annotated[int, BeforeValidator(COUNT.read), COUNT]
@@ -72,3 +83,5 @@ Folder: TypeAlias = Annotated[Path | None, BeforeValidator(_read_folder), FOLDER
 Provider: TypeAlias = Annotated[Literal["auto", "cpu", "cuda"], PROVIDER]
 HttpServer: TypeAlias = Annotated[Literal["hypercorn", "uvicorn"], BeforeValidator(_read_http_server), HTTP_SERVER]
 OptionalCount: TypeAlias = Annotated[int | None, BeforeValidator(_read_optional_count), COUNT]
+OptionalBytes: TypeAlias = Annotated[int | None, BeforeValidator(_read_optional_size), SIZE]
+Precision: TypeAlias = Annotated[Literal["model", "fp16"], BeforeValidator(_read_precision), PRECISION]

@@ -18,7 +18,7 @@ from batcher import Batcher, Policy
 from preprocess.limits import Limits
 from server import demo, logs, signals
 from server.dispatch.answer import ModelInfo, Reply
-from server.dispatch.placement import Placement, Wish, lay_out, settle
+from server.dispatch.placement import Placement, Plan, Wish, lay_out, settle
 from server.dispatch.pool import Pool, PoolFailed
 from server.dispatch.upload import Upload
 from server.dispatch.wire import Load
@@ -71,14 +71,7 @@ async def _run(settings: Settings, listener: int) -> None:
     asked = Asked(settings.workers, settings.threads)
     wish = Wish(asked, model, settings.profile_folder, settings.slo, settings.max_batch)
     plan = await lay_out(wish, place)
-    load = Load(
-        model=str(model),
-        max_batch=settings.max_batch,
-        max_pixels=settings.max_pixels,
-        provider=place.provider,
-        device=place.device,
-        decoders=place.decoders(plan.workers),
-    )
+    load = load_for(settings, place, plan)
     connections = Connections(settings.max_connections)
     batcher: Batcher[Upload, Reply]
     async with Batcher(policy=policy) as batcher, Pool(batcher, load, plan, settings.max_worker_growth) as pool:
@@ -94,6 +87,21 @@ async def _run(settings: Settings, listener: int) -> None:
             lag.cancel()
             hello.cancel()
         await batcher.drain()
+
+
+def load_for(settings: Settings, place: Placement, plan: Plan) -> Load:
+    """What each worker is told to serve."""
+    return Load(
+        model=str(settings.model or demo.FOLDER),
+        max_batch=settings.max_batch,
+        max_pixels=settings.max_pixels,
+        provider=place.provider,
+        device=place.device,
+        decoders=place.decoders(plan.workers),
+        cuda_graphs=settings.cuda_graphs,
+        gpu_memory_limit=settings.gpu_memory_limit or 0,
+        precision=settings.precision if place.provider == "cuda" else "model",  # CPUs only lose by float16
+    )
 
 
 async def _announce(pool: Pool, settings: Settings, place: Placement, listener: int) -> None:

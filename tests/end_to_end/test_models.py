@@ -144,10 +144,11 @@ def test_cuda_that_cannot_be_used_ends_the_start():
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not may_have_gpu(), reason="there is no GPU")
-def test_gpu(tmp_path):  # pragma: no cover
+@pytest.mark.parametrize("flags", [[], ["--cuda-graphs"], ["--gpu-memory-limit", "1GB"]], ids=str)
+def test_gpu(tmp_path, flags):  # pragma: no cover
     """The whole server on it: decoding beside the model, batches filled up."""
     model = models.dense(tmp_path / "m.onnx", size=64, hidden=(512,))
     reference = Reference(model)
 
-    for image, answer in zip(PHOTOS, answers(model, PHOTOS, "--provider", "cuda"), strict=True):
+    for image, answer in zip(PHOTOS, answers(model, PHOTOS, "--provider", "cuda", *flags), strict=True):
         assert reference.agrees(image, answer, within=1e-3)

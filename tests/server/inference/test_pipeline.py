@@ -10,15 +10,18 @@ import pytest
 
 from server.dispatch.wire import Broken, Done, Ran, Rejected, Skipped
 from server.gpus import may_have_gpu
+from server.inference.answer import answerer
 from server.inference.card import find_model
 from server.inference.inbox import Job
 from server.inference.model import open_model
 from server.inference.output import Output
 from server.inference.pipeline import Pipeline
+from server.inference.stages import Runner
 from server.inference.warmup import warm_up
 from tests import models
 from tests.photos import photo
-from tests.server.inference.bench import FAR, Bench, grey, kinds, members
+from tests.server.inference.bench import CLASSES, FAR, Bench, grey, kinds, members
+from tests.server.inference.providers import PROVIDERS
 
 
 class PipelineBench(Bench):
@@ -164,7 +167,29 @@ def test_threads_are_named(tmp_path):
     bench = PipelineBench(models.dense(tmp_path / "m.onnx"), decoders=2)
     bench.pipeline.start()
 
-    assert {"filler 0", "filler 1", "device", "answers"} <= {thread.name for thread in threading.enumerate()}
+    assert {"filler 0", "filler 1", "answers"} <= {thread.name for thread in threading.enumerate()}
+
+
+class TellsThread(Runner):
+    """Remembers in which threads the model was run."""
+
+    threads = frozenset()
+
+    def run(self, batch):
+        self.threads |= {threading.current_thread().name}
+        return super().run(batch)
+
+
+def test_the_thread_that_serves_is_the_one_that_runs_the_model(tmp_path):
+    """It has warmed it, and what CUDA set up meanwhile is that thread's own."""
+    bench = PipelineBench(models.dense(tmp_path / "m.onnx"))
+    runner = TellsThread(bench.session, answerer(CLASSES))
+    pipeline = Pipeline(bench.filler, runner, 8, bench.inbox, bench.sent, decoders=1)
+    threading.Thread(target=pipeline.run_forever, name="warm", daemon=True).start()
+    bench.put(*(photo(n) for n in range(5)))
+    bench.sent.wait_for(Done, 5)
+
+    assert {"warm"} == runner.threads
 
 
 def test_step_that_fails_ends_the_process():
@@ -181,24 +206,23 @@ def test_step_that_fails_ends_the_process():
     assert "ZeroDivisionError" in ended.stderr
 
 
-# ---- On a GPU ----
+# ---- On a GPU, and over its tensors on the CPU ----
 
 
-@pytest.mark.gpu
-@pytest.mark.skipif(not may_have_gpu(), reason="there is no GPU")
-def test_gpu_answers_as_the_cpu_does(tmp_path):  # pragma: no cover
-    """Through the same pieces, with its buckets warmed."""
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_device_answers_as_the_cpu_does(tmp_path, provider):
+    """Through the same pieces, with its sizes warmed, pictures as bytes and many threads that decode."""
     model = models.dense(tmp_path / "m.onnx", size=64, hidden=(256,))
     images = [photo(n) for n in range(24)]
     answers = []
-    for provider in ("cpu", "cuda"):
-        bench = PipelineBench(model, decoders=4, provider=provider)
+    for how in ({}, {"provider": provider, "bound": True}):
+        bench = PipelineBench(model, decoders=4, **how)
         bench.start()
         bench.put(*images)
         frames = bench.sent.wait_for((Done, Rejected, Broken), len(images))
         answers.append({message.seq: scores(members(payload)) for message, payload in frames if payload})
 
-    assert "CUDAExecutionProvider" == bench.session.provider
+    assert provider in bench.session.provider.lower()
     assert [1, 2, 4, 8] == list(bench.warmth.profile.sizes)
     for seq in range(len(images)):
         assert answers[0][seq] == pytest.approx(answers[1][seq], abs=1e-3)

@@ -7,7 +7,7 @@ import pytest
 
 from server.gpus import may_have_gpu
 from server.inference.errors import ModelError
-from server.inference.providers import cuda_problem, open_session
+from server.inference.providers import Gpu, cuda_options, cuda_problem, open_session
 from tests.models import dense
 
 needs_gpu = pytest.mark.skipif(not may_have_gpu(), reason="there is no GPU")
@@ -23,7 +23,7 @@ def test_cpu_is_the_cpu(tmp_path):
 def test_cuda_without_its_libraries_is_refused(tmp_path):
     """ONNX Runtime would have run it on the CPU. The device does not exist anywhere."""
     with pytest.raises(ModelError) as caught:
-        open_session(dense(tmp_path / "m.onnx"), "cuda", 1023)
+        open_session(dense(tmp_path / "m.onnx"), "cuda", Gpu(1023))
 
     assert "CPUExecutionProvider" in str(caught.value) or "cannot load" in str(caught.value)
 
@@ -36,6 +36,23 @@ def test_the_probe_prints_why_in_one_line():
     assert 1 == probe.returncode
     assert 1 == len(probe.stdout.splitlines())
     assert probe.stdout.strip() == cuda_problem(1023)
+
+
+@pytest.mark.parametrize(
+    ("gpu", "told"),
+    [
+        (Gpu(), {"device_id": "0", "enable_cuda_graph": "0"}),
+        (
+            Gpu(3, graphs=True, memory_limit=8_000_000_000),
+            {"device_id": "3", "enable_cuda_graph": "1", "gpu_mem_limit": "8000000000"},
+        ),
+    ],
+)
+def test_cuda_is_told_how_it_is_used(gpu, told):
+    """In ONNX Runtime's words; there is no limit of memory where none was given."""
+    ours = {"cudnn_conv_algo_search": "HEURISTIC", "arena_extend_strategy": "kSameAsRequested"}
+
+    assert ours | told == cuda_options(gpu)
 
 
 @pytest.mark.gpu

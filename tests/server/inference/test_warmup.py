@@ -8,7 +8,7 @@ import pytest
 from server.inference.card import find_model
 from server.inference.errors import ModelError
 from server.inference.session import Session
-from server.inference.warmup import warm_up
+from server.inference.warmup import is_out_of_memory, warm_up
 from tests import models
 
 
@@ -53,6 +53,22 @@ def test_size_that_does_not_fit_into_memory_is_not_run_later(tmp_path):
     warmth = warm_up(one)
 
     assert max(warmth.profile.sizes) == one.max_batch == one.sizes[-1] < 8
+
+
+@pytest.mark.parametrize(
+    ("message", "memory"),
+    [
+        ("Failed to allocate memory for requested buffer of size 5000", True),
+        ("BFCArena::AllocateRawInternal: Available memory of 16 is smaller than requested bytes of 32", True),
+        ("CUDA failure 2: out of memory ; GPU=0", True),
+        ("CUBLAS_STATUS_ALLOC_FAILED", True),
+        ("std::bad_alloc", True),
+        ("Got invalid dimensions for input: image", False),
+    ],
+)
+def test_what_is_a_lack_of_memory_is_told_by_its_words(message, memory):
+    """Of a CPU, of a GPU, and of a GPU with a limit."""
+    assert memory == is_out_of_memory(message)
 
 
 def test_model_that_runs_no_batch_says_what_to_do(tmp_path):

@@ -1,0 +1,48 @@
+"""The gate: how far answers are apart."""
+
+import numpy as np
+import pytest
+
+from server.inference.agreement import disagreement
+from server.inference.output import Output
+
+RAW = Output(kind="raw", activation="none", names=("a", "b"))
+CLASSES = Output(kind="classes", activation="softmax", names=("a",))
+SCORE = Output(kind="score", activation="none", names=("a",))
+
+
+def floats(*values):
+    return np.array(values, np.float32)
+
+
+def whole(*values):
+    return np.array(values, np.int64)
+
+
+@pytest.mark.parametrize(
+    ("output", "expected", "got", "apart"),
+    [
+        (SCORE, [[floats(2)], [floats(4)]], [[floats(2)], [floats(4)]], (0.0, "a")),
+        (SCORE, [[floats(2)], [floats(4)]], [[floats(2.5)], [floats(4)]], (0.125, "a")),
+        (SCORE, [[floats(-4)], [floats(2)]], [[floats(-4)], [floats(1)]], (0.25, "a")),
+        (SCORE, [[floats(0)]], [[floats(1)]], (float("inf"), "a")),
+        (SCORE, [[floats(1)]], [[floats(np.nan)]], (float("inf"), "a")),
+        (SCORE, [[floats(np.nan)], [floats(4)]], [[floats(1)], [floats(3)]], (0.25, "a")),
+        (RAW, [[floats(1, 2), whole(3)]], [[floats(1, 1), whole(3)]], (0.5, "a")),
+        (RAW, [[floats(1, 2), whole(300)]], [[floats(1, 2), whole(301)]], (1.0, "b")),
+        (RAW, [[floats(1, 2), whole(3)]], [[floats(1), whole(3)]], (1.0, "a")),
+    ],
+    ids=["same", "largest of all", "signs", "none at all", "lost", "never there", "values", "whole numbers", "shapes"],
+)
+def test_it_is_the_largest_difference_beside_the_largest_value(output, expected, got, apart):
+    """Of each output over all pictures; the worst output is named."""
+    assert apart == disagreement(expected, got, output)
+
+
+def test_classes_are_compared_as_they_are_answered():
+    """Logits that all moved alike give the same answer."""
+    logits = floats(3, 1, 0)
+
+    assert (pytest.approx(0, abs=1e-6), "a") == disagreement([[logits]], [[logits + 50]], CLASSES)
+    assert disagreement([[logits]], [[logits[::-1]]], CLASSES)[0] > 0.9
+    assert (float("inf"), "a") == disagreement([[logits]], [[logits + np.float32(np.inf)]], CLASSES)

@@ -1,0 +1,45 @@
+"""What the web process makes of its settings."""
+
+from pathlib import Path
+
+from server.cpus import usable_cpus
+from server.dispatch.placement import Decision, Placement, Plan
+from server.dispatch.wire import Load
+from server.settings import load_settings
+from server.tune.layout import Layout
+from server.web.process import load_for
+
+PLAN = Plan(Decision(Layout(1, 1), 0, ""))
+
+
+def test_workers_are_told_how_the_gpu_is_used():
+    """Its index, its graphs and what a model may take of its memory; the CPUs decode beside it."""
+    flags = ["--device", "3", "--cuda-graphs", "--gpu-memory-limit", "8GB", "--precision", "fp16", "--max-batch", "64"]
+    settings = load_settings([*flags, "--max-pixels", "9M", "--model", str(Path(__file__).parent)], {})
+    load = load_for(settings, Placement("cuda", 3, ""), PLAN)
+
+    assert load == Load(
+        model=str(Path(__file__).parent),
+        max_batch=64,
+        max_pixels=9_000_000,
+        provider="cuda",
+        device=3,
+        decoders=usable_cpus(),
+        cuda_graphs=True,
+        gpu_memory_limit=8_000_000_000,
+        precision="fp16",
+    )
+
+
+def test_cpus_compute_as_the_model_is():
+    """They only lose by float16: it is the GPU's setting."""
+    load = load_for(load_settings(["--precision", "fp16"], {}), Placement("cpu", 0, ""), PLAN)
+
+    assert "model" == load.precision
+
+
+def test_a_gpu_is_used_as_a_whole_unless_told_otherwise():
+    """No graphs, no limit."""
+    load = load_for(load_settings([], {}), Placement("cuda", 0, ""), PLAN)
+
+    assert (False, 0) == (load.cuda_graphs, load.gpu_memory_limit)
