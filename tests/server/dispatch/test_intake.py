@@ -4,7 +4,7 @@ import pytest
 
 from batcher import QueueFull
 from server.dispatch.intake import Intake
-from tests.fakes import GatedRunner, all_blocked, lingering_batcher, now, pass_until, virtual_time
+from tests.fakes import GatedRunner, all_blocked, lingering_batcher, new_batcher, now, pass_until, virtual_time
 
 
 def lingering_intake():
