@@ -58,6 +58,8 @@ class Margins:
     def later_s(self, urgency: int, predicted_s: float, risk: float = _LEAST_RISK) -> float:
         """Seconds to add to a prediction, so that an answer comes later only with a chance of `risk`."""
         window = self._windows.get(_kind(urgency, predicted_s), _NONE)
+        if len(window) >= _ENOUGH:
+            return max(0.0, window.quantile(1.0 - risk))
         return max(0.0, window.later_s(self._imagined_s(urgency, predicted_s), risk))
 
     def earlier_s(self, urgency: int, predicted_s: float) -> float:
@@ -127,10 +129,8 @@ class _Window:
         return self._sorted[ceil(share * len(self._sorted)) - 1]
 
     def later_s(self, imagined_s: float, risk: float) -> float:
-        """The margin, given by how much errors should deviate."""
+        """The margin while there are few errors, given by how much they should deviate."""
         count = len(self._sorted)
-        if count >= _ENOUGH:
-            return self.quantile(1.0 - risk)
         middle = self._sorted[(count - 1) // 2] if count else 0.0
         return count / (count + _IMAGINED) * middle + _student(count + _IMAGINED, round(risk, 3)) * self.deviation_s(
             imagined_s
