@@ -78,7 +78,9 @@ def table(rows: Sequence[Row]) -> str:
 def measure(work: Work, given: argparse.Namespace, provider: Provider) -> tuple[int, list[Row]]:
     """The batch; every step and the server, in turns. Raises `Disagrees`, `ModelError`, `Spoilt` or `StartFailed`."""
     paths = work.pictures()
-    of = subject(work.model_path(), [path.read_bytes() for path in paths], given.batch, provider, given.device)
+    bodies = [path.read_bytes() for path in paths]
+    half = given.precision == "fp16"
+    of = subject(work.model_path(), bodies, given.batch, provider, given.device, half=half)
     ready = steps(of)
     with ExitStack() as stack:
         client = _client(stack, work, given, provider, of.batch) if given.server else None
@@ -89,7 +91,8 @@ def measure(work: Work, given: argparse.Namespace, provider: Provider) -> tuple[
 
 def _client(stack: ExitStack, work: Work, given: argparse.Namespace, provider: Provider, batch: int) -> Client:
     flags = ["--provider", provider, "--device", str(given.device), "--max-batch", str(batch), "--workers", "1"]
-    flags += ["--threads", "1", "--slo", _SLO, *(["--cuda-graphs"] if given.cuda_graphs else [])]
+    flags += ["--threads", "1", "--slo", _SLO, "--precision", given.precision, "--http-server", given.http_server]
+    flags += ["--cuda-graphs"] if given.cuda_graphs else []
     served = stack.enter_context(serving(tureen([*work.serve_flags(), *flags])))
     fleet = stack.enter_context(Fleet(Material(target=parse_url(served.url), pictures=work.pictures())))
     return Client(fleet, served)
@@ -131,7 +134,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.device",
         description="Measure a model on a device: bare, over bound tensors, with pictures as bytes, with CUDA graphs,"
-        " and served; print each rate as a part of the bare one. Without a GPU: on the CPU provider, and it says so.",
+        " in float16, and served; print each rate as a part of the bare one. Without a GPU: on the CPU provider, and it"
+        " says so.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -144,6 +148,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=float, default=2.0, help="of each step in each round (default: 2)")
     parser.add_argument("--rounds", type=int, default=5, help="(default: 5)")
     parser.add_argument("--cuda-graphs", action="store_true", help="for the server, which has them off by default")
+    parser.add_argument("--precision", choices=("model", "fp16"), default="model", help="fp16: a step more, and served")
+    parser.add_argument("--http-server", choices=("hypercorn", "uvicorn"), default="hypercorn", help="of the server")
     parser.add_argument("--no-server", dest="server", action="store_false", help="the steps only")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every round there as well")
     return parser

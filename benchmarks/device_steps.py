@@ -20,6 +20,7 @@ from preprocess.recipe import Recipe
 from preprocess.tensor import prepare
 from server.inference.bound import BoundRun, Device, Graphs
 from server.inference.card import find_model
+from server.inference.half import in_half_precision
 from server.inference.head import head_for, needs_head, pixels_of
 from server.inference.providers import Gpu, Provider, open_session
 from server.inference.session import Session
@@ -28,7 +29,7 @@ from server.inference.slab import Slab
 
 BARE = "bare session.run"
 _WARM_RUNS = 4  # a CUDA graph is recorded within the first
-_WITHIN = 2e-2  # of the bare run's outputs: a GPU's kernels are not the same for each type and size
+_WITHIN = 2e-2  # of the bare run's largest value: a GPU's kernels are not the same for each type and size
 
 
 class Disagrees(Exception):
@@ -37,7 +38,7 @@ class Disagrees(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What is run, and where. `index`: of the GPU."""
+    """What is run, and where. `index`: of the GPU. `half`: in float16 as well."""
 
     file: Path
     recipe: Recipe
@@ -46,6 +47,7 @@ class Subject:
     batch: int
     provider: Provider
     index: int = 0
+    half: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +69,14 @@ class Step:
         return batch * batches / (now - begun)
 
 
-def subject(model: Path, pictures: Sequence[bytes], batch: int, provider: Provider, index: int = 0) -> Subject:
+def subject(
+    model: Path, pictures: Sequence[bytes], batch: int, provider: Provider, index: int = 0, *, half: bool = False
+) -> Subject:
     """A model as `tureen serve` takes it; a fixed batch is that of all. Raises `ModelError`."""
     found = find_model(model)
     opened = Session(found.model_file, found.card, batch)
-    return Subject(found.model_file, opened.recipe, opened.outputs, pictures, opened.fixed or batch, provider, index)
+    batch = opened.fixed or batch
+    return Subject(found.model_file, opened.recipe, opened.outputs, pictures, batch, provider, index, half)
 
 
 def steps(of: Subject) -> list[Step]:
@@ -80,9 +85,13 @@ def steps(of: Subject) -> list[Step]:
     expected = _warmed(bare)
     for step in rest:
         for one, other in zip(expected, _warmed(step), strict=True):
-            if not np.allclose(other.astype(float), one.astype(float), atol=_WITHIN, rtol=_WITHIN):
+            if not _close(one.astype(float), other.astype(float)):
                 raise Disagrees(f"{step.name}: its outputs are not those of the {BARE}")
     return [bare, *rest]
+
+
+def _close(one: NDArray[Any], other: NDArray[Any]) -> bool:
+    return np.allclose(other, one, atol=_WITHIN * np.abs(one).max(initial=0.0), rtol=0.0)
 
 
 def _steps(of: Subject) -> Iterator[Step]:
@@ -92,6 +101,8 @@ def _steps(of: Subject) -> Iterator[Step]:
         yield _bound("+ bytes", of, pixels_of(of.recipe))
     if of.provider == "cuda":  # pragma: no cover - needs a GPU
         yield _bound("+ CUDA graphs", of, pixels_of(of.recipe), graphs=True)
+    if of.half:
+        yield _bound("+ float16", of, pixels_of(of.recipe), graphs=of.provider == "cuda", half=True)
 
 
 def _bare(of: Subject) -> Step:
@@ -102,11 +113,12 @@ def _bare(of: Subject) -> Step:
     return Step(BARE, lambda: session.run(wanted, {given: slots}), 1, slots[0].nbytes)
 
 
-def _bound(name: str, of: Subject, slots: Recipe, *, graphs: bool = False) -> Step:
+def _bound(name: str, of: Subject, slots: Recipe, *, graphs: bool = False, half: bool = False) -> Step:
     """The worker's own path. `slots`: what pictures are decoded into; what is missing from it, the head does."""
     gpu = Gpu(of.index, graphs)
     head = open_session(head_for(of.recipe), of.provider, gpu) if slots != of.recipe else None
-    sessions = Graphs(open_session(of.file, of.provider, gpu), head, of.recipe, of.outputs, graphs)
+    model = in_half_precision(of.file) if half else of.file
+    sessions = Graphs(open_session(model, of.provider, gpu), head, of.recipe, of.outputs, graphs)
     run = BoundRun(sessions, _filled(of, slots), Device(of.provider, of.index if of.provider == "cuda" else 0))
     order = range(of.batch)
     run.run(order, of.batch)

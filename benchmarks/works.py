@@ -61,6 +61,7 @@ WORKS: Mapping[str, Work] = {
     "tiny": Work("tiny", 320, 240, slo_s=0.1, efficiency=0.85),
     "mobilenet_v2": Work("mobilenet_v2", 1024, 768, slo_s=0.25),
     "resnet50": Work("resnet50", 1024, 768, efficiency=0.95),
+    "resnet152": Work("resnet152", 1024, 768),
     "mix": Work("mobilenet_v2", 1024, 768, phones=2),
     "demo": Work("", 1024, 768),
     "wide": Work("wide", 320, 240),

@@ -1,6 +1,7 @@
 """The device's benchmark, on the CPU provider and in small: a check of the benchmark, not of a device."""
 
 import json
+import re
 
 import psutil
 import pytest
@@ -47,6 +48,12 @@ def test_a_model_of_bytes_has_no_step_to_bytes(results, capsys):
     assert "batches of 3" in out
     assert "+ bytes" not in out
     assert SERVED not in out
+
+
+def test_float16_is_a_step_more(results, capsys):
+    """Of the bytes' kind; the other steps are as they are without it."""
+    assert 0 == device.main([*SMALL, "--no-server", "--work", "tiny", "--precision", "fp16"])
+    assert [*STEPS, "+ float16"] == re.findall(r"^\| (bare [^|]*?|\+ [^|]*?) +\|", capsys.readouterr().out, re.M)
 
 
 def test_a_step_that_disagrees_has_no_figure(results, capsys):
