@@ -26,6 +26,7 @@ from benchmarks.served import StartFailed, serving, tureen
 from benchmarks.works import WORKS, Work
 from server.bench.fleet import ClientDied, Fleet, Material
 from server.bench.target import parse_url
+from server.cpus import usable_cpus
 from server.gpus import may_have_gpu
 from server.inference.errors import ModelError
 from server.inference.providers import Provider, cuda_problem
@@ -33,6 +34,7 @@ from server.inference.providers import Provider, cuda_problem
 SERVED = "served over HTTP"
 _SIDE = (256, 192)  # pixels: small, since what is measured is not decoding
 _IN_FLIGHT = 3  # batches' worth of connections: one that runs, one that is filled, one on its way
+_CPUS_A_CLIENT = 4  # one process sends about as much as one web process answers
 _SLO = "10s"  # wide: what is measured is the rate
 NO_GPU = (
     "**No GPU was there: this ran on ONNX Runtime's CPU provider.** It shows that the benchmark works and nothing of a"
@@ -92,9 +94,10 @@ def measure(work: Work, given: argparse.Namespace, provider: Provider) -> tuple[
 def _client(stack: ExitStack, work: Work, given: argparse.Namespace, provider: Provider, batch: int) -> Client:
     flags = ["--provider", provider, "--device", str(given.device), "--max-batch", str(batch), "--workers", "1"]
     flags += ["--threads", "1", "--slo", _SLO, "--precision", given.precision, "--http-server", given.http_server]
-    flags += ["--cuda-graphs"] if given.cuda_graphs else []
+    flags += [] if given.cuda_graphs else ["--cuda-graphs", "off"]
     served = stack.enter_context(serving(tureen([*work.serve_flags(), *flags])))
-    fleet = stack.enter_context(Fleet(Material(target=parse_url(served.url), pictures=work.pictures())))
+    material = Material(target=parse_url(served.url), pictures=work.pictures())
+    fleet = stack.enter_context(Fleet(material, max(1, usable_cpus() // _CPUS_A_CLIENT)))
     return Client(fleet, served)
 
 
@@ -147,7 +150,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--device", type=int, default=0, help="index of the GPU (default: 0)")
     parser.add_argument("--seconds", type=float, default=2.0, help="of each step in each round (default: 2)")
     parser.add_argument("--rounds", type=int, default=5, help="(default: 5)")
-    parser.add_argument("--cuda-graphs", action="store_true", help="for the server, which has them off by default")
+    parser.add_argument("--no-cuda-graphs", dest="cuda_graphs", action="store_false", help="for the server")
     parser.add_argument("--precision", choices=("model", "fp16"), default="model", help="fp16: a step more, and served")
     parser.add_argument("--http-server", choices=("hypercorn", "uvicorn"), default="hypercorn", help="of the server")
     parser.add_argument("--no-server", dest="server", action="store_false", help="the steps only")

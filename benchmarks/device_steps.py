@@ -118,7 +118,8 @@ def _bound(name: str, of: Subject, slots: Recipe, *, graphs: bool = False, half:
     gpu = Gpu(of.index, graphs)
     head = open_session(head_for(of.recipe), of.provider, gpu) if slots != of.recipe else None
     model = in_half_precision(of.file) if half else of.file
-    sessions = Graphs(open_session(model, of.provider, gpu), head, of.recipe, of.outputs, graphs)
+    opened = open_session(model, of.provider, gpu)
+    sessions = Graphs(lambda: opened, head, of.recipe, of.outputs, graphs)
     run = BoundRun(sessions, _filled(of, slots), Device(of.provider, of.index if of.provider == "cuda" else 0))
     order = range(of.batch)
     run.run(order, of.batch)

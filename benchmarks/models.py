@@ -4,7 +4,7 @@ The weights are seeded noise, scaled so that activations stay finite and differe
 answers. What a model costs depends on its shapes alone, so it costs what the trained one does. Batch
 normalisation is folded into the convolutions, as every export for serving has it.
 
-All take `image`, float32 (N, 3, 224, 224) with N free, and give `logits`, float32 (N, classes).
+All take `image`, float32 (N, 3, 224, 224) or of another side, with N free, and give `logits`, float32 (N, classes).
 
 To add a model: a function that takes a `Graph` and returns its last tensor's name, and its row in `MODELS`.
 """
@@ -42,7 +42,9 @@ class Tensor:
 class Graph:
     """An ONNX graph in the making; each method adds a layer and gives its output."""
 
-    def __init__(self) -> None:
+    def __init__(self, side: int = SIDE) -> None:
+        """`side`: of the pictures, in pixels."""
+        self.side = side
         self._random = np.random.default_rng(_SEED)
         self._nodes: list[onnx.NodeProto] = []
         self._weights: list[onnx.TensorProto] = []
@@ -105,7 +107,7 @@ class Graph:
         graph = helper.make_graph(
             self._nodes,
             name,
-            [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["N", 3, SIDE, SIDE])],
+            [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["N", 3, self.side, self.side])],
             [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", last.channels])],
             self._weights,
         )
@@ -205,7 +207,7 @@ def tiny(graph: Graph) -> Tensor:
 
 def wide(graph: Graph) -> Tensor:
     """Fully connected layers, 96 MB of weights read once a batch: 8 images cost about what 2 do alone."""
-    side = SIDE // 32
+    side = graph.side // 32
     x = graph.flat(graph.average_pool(graph.image, 32), side * side)
     for out in (4096, 4608):
         x = graph.relu(graph.dense(x, out, gain=_GAIN))
@@ -221,9 +223,9 @@ MODELS: Mapping[str, Callable[[Graph], Tensor]] = {
 }
 
 
-def build(name: str, path: Path) -> None:
-    """Write the model called `name`, one of `MODELS`, to `path`."""
-    graph = Graph()
+def build(name: str, path: Path, side: int = SIDE) -> None:
+    """Write the model called `name`, one of `MODELS`, for pictures of `side` x `side`, to `path`."""
+    graph = Graph(side)
     model = graph.model(name, MODELS[name](graph))
     path.write_bytes(model.SerializeToString(deterministic=True))
 
@@ -232,8 +234,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.models", description="Write a model to measure with.")
     parser.add_argument("name", choices=MODELS, help="which one")
     parser.add_argument("path", type=Path, metavar="OUT.onnx", help="where to")
+    parser.add_argument("--side", type=int, default=SIDE, help="of its pictures, in pixels (default: %(default)s)")
     given = parser.parse_args(argv)
-    build(given.name, given.path)
+    build(given.name, given.path, given.side)
     return 0
 
 

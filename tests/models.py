@@ -142,6 +142,47 @@ def everywhere(path: Path, channels: int = 5, stride: int = 16) -> Path:
     return save(path, nodes, weights, [image], [("map", TensorProto.FLOAT, ["N", channels, "h", "w"])])
 
 
+def convolutions(path: Path, layers: int = 12) -> Path:
+    """One after the other, of 3x3, on [N, 8, 16, 16]'s worth of values; what costs is planning them, not doing it."""
+    rng = np.random.default_rng(3)
+    nodes, weights, last = [], {}, "image"
+    for layer in range(layers):
+        weights[f"w{layer}"] = rng.standard_normal((8, 8 if layer else 3, 3, 3), dtype=np.float32) / 6
+        nodes.append(helper.make_node("Conv", [last, f"w{layer}"], [f"y{layer}"], pads=[1, 1, 1, 1]))
+        nodes.append(helper.make_node("Tanh", [f"y{layer}"], [f"x{layer}"]))
+        last = f"x{layer}"
+    nodes.append(helper.make_node("ReduceMean", [last], ["scores"], axes=[2, 3], keepdims=0))
+    image = ("image", TensorProto.FLOAT, ["N", 3, 16, 16])
+    return save(path, nodes, weights, [image], [("scores", TensorProto.FLOAT, ["N", 8])])
+
+
+def branches(path: Path) -> Path:
+    """The mean of each image, negative where the brightest of the batch is above a half: by control flow."""
+    row = helper.make_tensor_value_info
+    kept, turned = (
+        helper.make_graph([helper.make_node(kind, ["means"], [name])], name, [], [row(name, TensorProto.FLOAT, ["N"])])
+        for kind, name in (("Identity", "kept"), ("Neg", "turned"))
+    )
+    nodes = [
+        helper.make_node("ReduceMean", ["image"], ["means"], axes=[1, 2, 3], keepdims=0),
+        helper.make_node("ReduceMax", ["means"], ["most"], keepdims=0),
+        helper.make_node("Greater", ["most", "half"], ["bright"]),
+        helper.make_node("If", ["bright"], ["score"], then_branch=turned, else_branch=kept),
+    ]
+    image = ("image", TensorProto.FLOAT, ["N", 3, 8, 8])
+    return save(path, nodes, {"half": np.array(0.5, np.float32)}, [image], [("score", TensorProto.FLOAT, ["N"])])
+
+
+def by_chance(path: Path) -> Path:
+    """Ten scores that no picture has a part in."""
+    nodes = [
+        helper.make_node("RandomUniformLike", ["image"], ["drawn"]),
+        helper.make_node("ReduceMean", ["drawn"], ["scores"], axes=[2, 3], keepdims=0),
+    ]
+    image = ("image", TensorProto.FLOAT, ["N", 3, 2, 2])
+    return save(path, nodes, {}, [image], [("scores", TensorProto.FLOAT, ["N", 3])])
+
+
 def one_at_a_time(path: Path) -> Path:
     """Its batch dimension claims to be free, and is not: a reshape within has 1 written into it."""
     nodes = [

@@ -4,9 +4,13 @@
     (bytes, page-locked)    '------ on the device, one set a batch size ------'
 
 It works on a CPU too, where the copies are within its memory: that is how it is tested where there is no GPU.
+
+On a GPU each batch size is recorded as a CUDA graph and replayed, or has a session of its own: ONNX Runtime's
+convolutions plan anew whenever the shape differs from the last run's, which takes 20 to 200 times what they do.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -19,6 +23,8 @@ from server.inference.head import IMAGE, PIXELS
 from server.inference.page_lock import page_lock
 from server.inference.signature import Tensor
 from server.inference.slab import Slab
+
+_NOT_RECORDED = -1  # ONNX Runtime's id of no graph, for a session that records
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +41,14 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class Graphs:
-    """The sessions that are run one after the other. `head` makes the image that `model` takes; None: it takes pixels.
+    """The sessions that are run one after the other. `head` makes the image that the model takes; None: it takes
+    pixels.
 
+    `model` gives the session for a batch size that has none yet: always the same one, or another each time.
     `recipe`: of the model's input. `replayed`: each size is recorded as a CUDA graph, and then replayed.
     """
 
-    model: ort.InferenceSession
+    model: Callable[[], ort.InferenceSession]
     head: ort.InferenceSession | None
     recipe: Recipe
     outputs: Sequence[Tensor]
@@ -61,14 +69,16 @@ class Traffic:
 class BoundRun:
     """Owned by one thread: CUDA keeps its handles and what it has recorded by thread."""
 
-    # The whole state: the lanes, each opened when its size is first run, and the traffic.
+    # The whole state: the lanes, each opened when its size is first run, whether they replay, and the traffic.
 
     def __init__(self, graphs: Graphs, slab: Slab, device: Device) -> None:
         self.slots = slab.slots
         self.traffic = Traffic()
         self.page_locked = device.name == "cuda" and page_lock(slab.memory)
         memory = "page-locked memory" if self.page_locked else "memory that is not page-locked"
-        self.way = f"; on the device, from {slab.memory.dtype} in {memory}"
+        recorded = ", recorded as CUDA graphs" if graphs.replayed else ""
+        self.way = f"; on the device, from {slab.memory.dtype} in {memory}{recorded}"
+        self._replaying = graphs.replayed
         self._graphs = graphs
         self._slab = slab
         self._device = device
@@ -88,9 +98,18 @@ class BoundRun:
         rows = self._slab.rows(slots, size)
         if size not in self._lanes:
             self._lanes[size] = _Lane(self._graphs, rows, self._device)
-        outputs = self._lanes[size].run(rows)
+        outputs = self._lanes[size].run(rows, self._replaying)
         self._count(rows, outputs)
         return outputs
+
+    @contextmanager
+    def as_it_is(self) -> Iterator[None]:
+        """Within it, nothing that was recorded is replayed."""
+        replaying, self._replaying = self._replaying, False
+        try:
+            yield
+        finally:
+            self._replaying = replaying
 
     def limit(self, size: int) -> None:
         """No larger batch will come: what those had on the device is given back."""
@@ -113,9 +132,7 @@ class _Lane:
         self._graphs = graphs
         self._device = device
         self._places: dict[str, int] = {}
-        self._options = ort.RunOptions()
-        if graphs.replayed:
-            self._options.add_run_config_entry("gpu_graph_id", str(size))
+        self._as_it_is, self._replay = _options(_NOT_RECORDED if graphs.replayed else None), _options(size)
         self._pixels = device.empty(rows.shape, rows.dtype)
         self._image = self._pixels
         if graphs.head:
@@ -123,16 +140,18 @@ class _Lane:
             self._head = graphs.head.io_binding()
             self._head.bind_ortvalue_input(PIXELS, self._pixels)
             self._head.bind_ortvalue_output(IMAGE, self._image)
-        self._model = graphs.model.io_binding()
-        self._model.bind_ortvalue_input(graphs.model.get_inputs()[0].name, self._image)
+        self._session = graphs.model()
+        self._model = self._session.io_binding()
+        self._model.bind_ortvalue_input(self._session.get_inputs()[0].name, self._image)
         for tensor in graphs.outputs:
             self._leave_open(tensor)
 
-    def run(self, rows: NDArray[Any]) -> list[NDArray[Any]]:
+    def run(self, rows: NDArray[Any], replay: bool) -> list[NDArray[Any]]:
+        options = self._replay if replay else self._as_it_is
         self._pixels.update_inplace(rows)
         if self._graphs.head:
-            self._graphs.head.run_with_iobinding(self._head, self._options)
-        self._graphs.model.run_with_iobinding(self._model, self._options)
+            self._graphs.head.run_with_iobinding(self._head, options)
+        self._session.run_with_iobinding(self._model, options)
         values: list[ort.OrtValue] = self._model.get_outputs()
         for tensor, value in zip(self._graphs.outputs, values, strict=True):
             self._settle(tensor, value)
@@ -152,6 +171,14 @@ class _Lane:
     def _leave_open(self, tensor: Tensor) -> None:
         """ONNX Runtime makes a tensor of the size that it turns out to have."""
         self._model.bind_output(tensor.name, self._device.name, self._device.index)
+
+
+def _options(graph: int | None) -> ort.RunOptions:
+    """`graph`: which one is recorded, or replayed."""
+    options = ort.RunOptions()
+    if graph is not None:
+        options.add_run_config_entry("gpu_graph_id", str(graph))
+    return options
 
 
 def _on_host(value: ort.OrtValue) -> NDArray[Any]:

@@ -16,7 +16,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
-from threading import Condition
+from threading import Condition, Lock
 
 from server.inference.inbox import Inbox
 from server.inference.sizes import slots_beside
@@ -26,34 +26,36 @@ from server.inference.stages import Ended, Filled, Filler, Runner, Send
 class Slots:
     """Which slots are free, and which are filled and wait for the device. Thread-safe."""
 
-    # The whole state: `_free` and `_filled`, under `_changed`. A slot in neither is being filled or run.
+    # The whole state: `_free` and `_filled`, under one lock. A slot in neither is being filled or run. Each has those
+    # that wait for it: to wake every filler for each picture filled is a crowd at the interpreter's lock.
 
     def __init__(self, count: int) -> None:
         self._free = list(range(count))
         self._filled: deque[Filled] = deque()
-        self._changed = Condition()
+        lock = Lock()
+        self._has_free, self._has_filled = Condition(lock), Condition(lock)
 
     def take_free(self) -> int:
         """The first free slot; blocks until there is one. Then batches mostly lie in a row, and need no copy."""
-        with self._changed:
-            self._changed.wait_for(lambda: bool(self._free))
+        with self._has_free:
+            self._has_free.wait_for(lambda: bool(self._free))
             return heapq.heappop(self._free)
 
     def give_back(self, *slots: int) -> None:
-        with self._changed:
+        with self._has_free:
             for slot in slots:
                 heapq.heappush(self._free, slot)
-            self._changed.notify_all()
+            self._has_free.notify(len(slots))
 
     def put_filled(self, filled: Filled) -> None:
-        with self._changed:
+        with self._has_filled:
             self._filled.append(filled)
-            self._changed.notify_all()
+            self._has_filled.notify()
 
     def take_filled(self, most: int) -> list[Filled]:
         """What is filled, first come first, up to `most`, by slot; blocks until there is one."""
-        with self._changed:
-            self._changed.wait_for(lambda: bool(self._filled))
+        with self._has_filled:
+            self._has_filled.wait_for(lambda: bool(self._filled))
             taken = [self._filled.popleft() for _ in range(min(most, len(self._filled)))]
         return sorted(taken, key=lambda one: one.slot)
 

@@ -45,7 +45,8 @@ def open_session(
         _find_cuda_libraries()
     source = model if isinstance(model, bytes) else str(model)
     try:
-        session = ort.InferenceSession(source, _options(threads), providers=_providers(provider, gpu or Gpu()))
+        says = _FATAL if gpu and gpu.graphs else _ERROR  # that a model cannot be recorded is no error
+        session = ort.InferenceSession(source, _options(threads, says), providers=_providers(provider, gpu or Gpu()))
     except Exception as error:  # ONNX Runtime's exceptions share no base class but this
         raise ModelError(f"ONNX Runtime cannot load it: {in_one_line(error)}") from error
     session.disable_fallback()
@@ -63,14 +64,14 @@ def cuda_problem(device: int) -> str | None:
     return None  # pragma: no cover - needs a GPU
 
 
-def _options(threads: int) -> ort.SessionOptions:
+def _options(threads: int, says: int) -> ort.SessionOptions:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.add_session_config_entry(
         "session.intra_op.allow_spinning", "0"
     )  # an idle thread takes no core from the others
-    options.log_severity_level = _ERROR
+    options.log_severity_level = says
     return options
 
 

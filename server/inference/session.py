@@ -1,7 +1,10 @@
 """The model in ONNX Runtime: its slots filled, its batches run, on a CPU or on a device."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -39,6 +42,9 @@ class Run(Protocol):
     def run(self, slots: Sequence[int], size: int) -> Sequence[Any]:
         """The outputs of a batch of `size` that begins with these slots. Raises what ONNX Runtime raises."""
 
+    def as_it_is(self) -> AbstractContextManager[None]:
+        """Within it, nothing that was recorded is replayed."""
+
     def limit(self, size: int) -> None:
         """No larger batch will come."""
 
@@ -74,7 +80,13 @@ class Session:
         """
         begun = time.monotonic()
         gpu = gpu or Gpu()
-        self._session = open_session(model, provider, gpu, threads)
+        self.bound = provider == "cuda" if bound is None else bound
+        self.recorded = self.bound and provider == "cuda" and gpu.graphs
+        self._one_each = self.bound and provider == "cuda" and not gpu.graphs
+        if self._one_each:
+            gpu = replace(gpu, memory_limit=gpu.memory_limit // len(buckets(max_batch)))
+        self._open = partial(open_session, model, provider, gpu, threads)
+        self._session = self._open()
         self.open_s = time.monotonic() - begun
         self.signature = _signature(self._session)
         given = image_input(self.signature)
@@ -83,7 +95,6 @@ class Session:
         self.outputs = chosen_outputs(self.signature, card.output)
         self.provider: str = self._session.get_providers()[0]
         self.pipelined = provider == "cuda" if pipelined is None else pipelined
-        self.bound = provider == "cuda" if bound is None else bound
         self.fixed = fixed_batch(given)
         self.sizes = self._sizes(max_batch)
         self.max_batch = min(self.sizes[-1], max_batch)
@@ -100,6 +111,10 @@ class Session:
     def any_size(self) -> bool:
         """Whether a batch of any size is run as it is, none filled up."""
         return not self.pipelined and self.fixed is None
+
+    def as_it_is(self) -> AbstractContextManager[None]:
+        """Within it, nothing is replayed: the model is run operation by operation."""
+        return self._run.as_it_is()
 
     def limit(self, size: int) -> None:
         """From now on no batch larger than `size`, one of `sizes`, is run."""
@@ -123,8 +138,13 @@ class Session:
 
     def _bound(self, slab: Slab, provider: Provider, gpu: Gpu, threads: int) -> Run:
         head = open_session(head_for(self.recipe), provider, gpu, threads) if needs_head(self.recipe) else None
-        graphs = Graphs(self._session, head, self.recipe, self.outputs, provider == "cuda" and gpu.graphs)
+        graphs = Graphs(self._models(), head, self.recipe, self.outputs, self.recorded)
         return BoundRun(graphs, slab, Device(provider, gpu.index if provider == "cuda" else 0))
+
+    def _models(self) -> Callable[[], ort.InferenceSession]:
+        """Gives the session for one batch size after another."""
+        opened = [self._session]
+        return lambda: opened.pop() if opened else self._open() if self._one_each else self._session
 
     def _slots(self, decoders: int) -> int:
         return slots_beside(self.sizes[-1], decoders) if self.pipelined else self.sizes[-1]

@@ -71,7 +71,7 @@ class Settings(BaseModel):
         None, ge=1, description="memory of the GPU that each worker's model may take"
     )
     cuda_graphs: Annotated[OnOff, Topic.MODEL] = Field(
-        default=False, description="record the model on the GPU once for each batch size, and replay it"
+        default=True, description="record the model on the GPU once for each batch size, and replay it, if that can be"
     )
     precision: Annotated[Precision, Topic.MODEL] = Field(
         "model", description="what a GPU computes in: as the model is, or in float16 if that answers the same"

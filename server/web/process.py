@@ -98,7 +98,7 @@ def load_for(settings: Settings, place: Placement, plan: Plan) -> Load:
         provider=place.provider,
         device=place.device,
         decoders=place.decoders(plan.workers),
-        cuda_graphs=settings.cuda_graphs,
+        cuda_graphs=settings.cuda_graphs and place.provider == "cuda",
         gpu_memory_limit=settings.gpu_memory_limit or 0,
         precision=settings.precision if place.provider == "cuda" else "model",  # CPUs only lose by float16
     )

@@ -100,9 +100,10 @@ def test_wide_is_small_enough_to_be_made_on_the_fly(built):
 
 
 def test_the_command_writes_a_model(tmp_path):
-    """`python -m benchmarks.models tiny OUT.onnx`."""
+    """`python -m benchmarks.models tiny OUT.onnx --side 96`."""
     path = tmp_path / "out.onnx"
 
-    assert models.main(["tiny", str(path)]) == 0
+    assert models.main(["tiny", str(path), "--side", "96"]) == 0
 
     onnx.checker.check_model(onnx.load(path))
+    assert ["N", 3, 96, 96] == session(path).get_inputs()[0].shape

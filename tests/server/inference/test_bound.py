@@ -1,5 +1,7 @@
 """Over tensors that stay there, with the answers of the plain one. On a CPU it is the same code."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,13 +9,15 @@ from preprocess.limits import Limits
 from preprocess.recipe import Recipe
 from preprocess.tensor import prepare
 from server.gpus import may_have_gpu
-from server.inference.bound import BoundRun
+from server.inference.bound import BoundRun, Device
 from server.inference.card import Card, find_model
 from server.inference.errors import ModelError, OutputError
+from server.inference.model import open_model
 from server.inference.output import Output
 from server.inference.page_lock import page_lock
 from server.inference.providers import Gpu
 from server.inference.session import Session
+from server.inference.slab import Slab
 from server.inference.warmup import warm_up
 from tests import models
 from tests.photos import photo
@@ -161,6 +165,20 @@ def test_size_that_does_not_fit_into_memory_is_not_run_later(tmp_path, provider)
     assert session.max_batch == max(session._run.sizes)
 
 
+def test_each_size_asks_for_its_session_once(tmp_path):
+    """And keeps it: on a GPU it may be one of its own, whose convolutions are planned for this size alone."""
+    session = bound(models.dense(tmp_path / "m.onnx"))
+    given = session._run._graphs
+    asked = []
+    graphs = replace(given, model=lambda: asked.append(1) or given.model())
+    run = BoundRun(graphs, Slab(8, 4, session.slot_recipe), Device("cpu"))
+
+    for slots in ([0], [0, 1], [1], [1, 2], [0]):
+        run.run(slots, len(slots))
+
+    assert 2 == len(asked)
+
+
 def test_it_is_said_how_pictures_get_to_the_model(tmp_path):
     """Memory that the driver would not lock is no secret: it is slower."""
     path = models.dense(tmp_path / "m.onnx")
@@ -197,6 +215,32 @@ def test_a_replayed_graph_answers_for_the_batch_it_is_given(tmp_path, form):  # 
             expected = fill(plain, first).run(slots)
             for one, got in zip(expected, fill(device, first).run(slots), strict=True):
                 np.testing.assert_allclose(got.astype(float), one.astype(float), atol=WITHIN["cuda"])
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not may_have_gpu(), reason="there is no GPU")
+def test_a_model_that_cannot_be_recorded_is_run_as_it_is(tmp_path):  # pragma: no cover
+    """Its control flow goes by what is in the batch. Why it is so is said."""
+    path = models.branches(tmp_path / "m.onnx")
+    model = open_model(find_model(path), 4, "cuda", Gpu(graphs=True))
+    plain = opened(path, bound=False)
+
+    assert "control flow" in model.unrecorded
+    assert model.unrecorded in model.describe_input()
+    for first in range(8):
+        for slots in ([0], [1, 2], [0, 1, 2, 3], [2]):
+            expected, got = fill(plain, first).run(slots)[0], fill(model.session, first).run(slots)[0]
+            np.testing.assert_allclose(got, expected, atol=WITHIN["cuda"])
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not may_have_gpu(), reason="there is no GPU")
+def test_a_model_that_answers_otherwise_when_replayed_is_run_as_it_is(tmp_path):  # pragma: no cover
+    """As one that draws: a graph draws the same each time."""
+    model = open_model(find_model(models.by_chance(tmp_path / "m.onnx")), 4, "cuda", Gpu(graphs=True))
+
+    assert model.unrecorded.startswith("replayed, its output 'scores' is off by")
+    assert not model.session.recorded
 
 
 @pytest.mark.gpu

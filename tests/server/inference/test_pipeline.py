@@ -5,7 +5,6 @@ import sys
 import threading
 import time
 
-import numpy as np
 import pytest
 
 from server.dispatch.wire import Broken, Done, Ran, Rejected, Skipped
@@ -16,6 +15,7 @@ from server.inference.inbox import Job
 from server.inference.model import open_model
 from server.inference.output import Output
 from server.inference.pipeline import Pipeline
+from server.inference.providers import Gpu
 from server.inference.stages import Runner
 from server.inference.warmup import warm_up
 from tests import models
@@ -230,14 +230,14 @@ def test_device_answers_as_the_cpu_does(tmp_path, provider):
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not may_have_gpu(), reason="there is no GPU")
-def test_convolutions_are_warm_before_ready(tmp_path):  # pragma: no cover
-    """No batch takes several times what its size took before: none searches for kernels."""
-    model = open_model(find_model(models.everywhere(tmp_path / "m.onnx")), 8, "cuda")
+@pytest.mark.parametrize("graphs", [True, False])
+def test_convolutions_are_planned_before_ready(tmp_path, graphs):  # pragma: no cover
+    """Sizes in turn take what each took by itself: none is planned anew for the last one's was another."""
+    model = open_model(find_model(models.convolutions(tmp_path / "m.onnx")), 8, "cuda", Gpu(graphs=graphs))
+    before = model.warmth.profile.sizes
 
-    for count in range(1, 9):
-        times = []
-        for _ in range(5):
-            started = time.monotonic()
-            model.session.run(range(count))
-            times.append(time.monotonic() - started)
-        assert times[0] < 5 * np.median(times[1:]) + 2e-3
+    assert graphs == model.session.recorded
+    for count in [8, 1, 4, 2] * 5:
+        started = time.monotonic()
+        model.session.run(range(count))
+        assert time.monotonic() - started < 5 * before[count] + 5e-3

@@ -18,7 +18,7 @@ def test_nothing_given_gives_the_defaults():
         "provider": "auto",
         "device": 0,
         "gpu_memory_limit": None,
-        "cuda_graphs": False,
+        "cuda_graphs": True,
         "precision": "model",
         "workers": None,
         "threads": None,
@@ -89,7 +89,7 @@ def test_the_last_of_two_equal_flags_counts():
 def test_every_setting_has_its_flag_its_variable_and_its_key(setting, toml, tmp_path):
     """One value, given in three ways, means the same."""
     texts = {"host": "::1", "model": str(tmp_path), "max_queue_bytes": "1GB", "access_log": "on", "provider": "cuda"}
-    texts |= {"http_server": "uvicorn", "cuda_graphs": "on", "precision": "fp16"}
+    texts |= {"http_server": "uvicorn", "cuda_graphs": "off", "precision": "fp16"}
     text = texts.get(setting.name, "7")
     ways = [
         load_settings([setting.flag, text], {}),
