@@ -9,8 +9,7 @@ On a GPU each batch size is recorded as a CUDA graph and replayed, or has a sess
 convolutions plan anew whenever the shape differs from the last run's, which takes 20 to 200 times what they do.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -23,8 +22,6 @@ from server.inference.head import IMAGE, PIXELS
 from server.inference.page_lock import page_lock
 from server.inference.signature import Tensor
 from server.inference.slab import Slab
-
-_NOT_RECORDED = -1  # ONNX Runtime's id of no graph, for a session that records
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +66,7 @@ class Traffic:
 class BoundRun:
     """Owned by one thread: CUDA keeps its handles and what it has recorded by thread."""
 
-    # The whole state: the lanes, each opened when its size is first run, whether they replay, and the traffic.
+    # The whole state: the lanes, each opened when its size is first run, and the traffic.
 
     def __init__(self, graphs: Graphs, slab: Slab, device: Device) -> None:
         self.slots = slab.slots
@@ -78,7 +75,6 @@ class BoundRun:
         memory = "page-locked memory" if self.page_locked else "memory that is not page-locked"
         recorded = ", recorded as CUDA graphs" if graphs.replayed else ""
         self.way = f"; on the device, from {slab.memory.dtype} in {memory}{recorded}"
-        self._replaying = graphs.replayed
         self._graphs = graphs
         self._slab = slab
         self._device = device
@@ -98,18 +94,9 @@ class BoundRun:
         rows = self._slab.rows(slots, size)
         if size not in self._lanes:
             self._lanes[size] = _Lane(self._graphs, rows, self._device)
-        outputs = self._lanes[size].run(rows, self._replaying)
+        outputs = self._lanes[size].run(rows)
         self._count(rows, outputs)
         return outputs
-
-    @contextmanager
-    def as_it_is(self) -> Iterator[None]:
-        """Within it, nothing that was recorded is replayed."""
-        replaying, self._replaying = self._replaying, False
-        try:
-            yield
-        finally:
-            self._replaying = replaying
 
     def limit(self, size: int) -> None:
         """No larger batch will come: what those had on the device is given back."""
@@ -132,7 +119,9 @@ class _Lane:
         self._graphs = graphs
         self._device = device
         self._places: dict[str, int] = {}
-        self._as_it_is, self._replay = _options(_NOT_RECORDED if graphs.replayed else None), _options(size)
+        self._options = ort.RunOptions()
+        if graphs.replayed:
+            self._options.add_run_config_entry("gpu_graph_id", str(size))
         self._pixels = device.empty(rows.shape, rows.dtype)
         self._image = self._pixels
         if graphs.head:
@@ -146,12 +135,11 @@ class _Lane:
         for tensor in graphs.outputs:
             self._leave_open(tensor)
 
-    def run(self, rows: NDArray[Any], replay: bool) -> list[NDArray[Any]]:
-        options = self._replay if replay else self._as_it_is
+    def run(self, rows: NDArray[Any]) -> list[NDArray[Any]]:
         self._pixels.update_inplace(rows)
         if self._graphs.head:
-            self._graphs.head.run_with_iobinding(self._head, options)
-        self._session.run_with_iobinding(self._model, options)
+            self._graphs.head.run_with_iobinding(self._head, self._options)
+        self._session.run_with_iobinding(self._model, self._options)
         values: list[ort.OrtValue] = self._model.get_outputs()
         for tensor, value in zip(self._graphs.outputs, values, strict=True):
             self._settle(tensor, value)
@@ -171,14 +159,6 @@ class _Lane:
     def _leave_open(self, tensor: Tensor) -> None:
         """ONNX Runtime makes a tensor of the size that it turns out to have."""
         self._model.bind_output(tensor.name, self._device.name, self._device.index)
-
-
-def _options(graph: int | None) -> ort.RunOptions:
-    """`graph`: which one is recorded, or replayed."""
-    options = ort.RunOptions()
-    if graph is not None:
-        options.add_run_config_entry("gpu_graph_id", str(graph))
-    return options
 
 
 def _on_host(value: ort.OrtValue) -> NDArray[Any]:

@@ -1,6 +1,6 @@
 """A model ready to serve: opened, warmed, and all about it decided."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import isinf
 from pathlib import Path
@@ -31,14 +31,14 @@ class Model:
     output: Output
     apart: float | None = None
     """Where it is computed in float16: how far that was from float32, as a part of the largest value."""
-    unrecorded: str = ""
-    """Why it could not be recorded as CUDA graphs, if it was tried."""
+    held_back: str = ""
+    """Why the fastest way to use the GPU was not taken, if it was not."""
 
     def describe_input(self) -> str:
         """What it takes, and how that gets there and is computed."""
         within = "" if self.apart is None else f"; computed in float16, {self.apart:.2%} from float32"
-        recorded = f"; not recorded as CUDA graphs: {self.unrecorded}" if self.unrecorded else ""
-        return self.session.describe_input() + within + recorded
+        slower = f"; slower than it might be: {self.held_back}" if self.held_back else ""
+        return self.session.describe_input() + within + slower
 
     def describe(self) -> str:
         """What is made of its output, in a few words."""
@@ -58,20 +58,22 @@ def open_model(
     """Open a model and warm it up. `decoders` decode beside a GPU, `threads` run it on a CPU. `precision`: as its file
     is, or converted to float16. Raises `ModelError`.
 
-    Where CUDA graphs are to be recorded and this model's cannot be, or answer otherwise than it does, it is opened
-    without.
+    On a GPU the fastest way is tried first, and has to answer as the model does when ONNX Runtime is told nothing; so
+    has float16.
     """
-    gpu = gpu or Gpu()
-    how: _How = {"provider": provider, "gpu": gpu, "threads": threads}
-    opened = _in_half if precision == "fp16" else _in_its_types
-    unrecorded = ""
-    if gpu.graphs:
-        try:
-            return opened(located, max_batch, decoders, how)
-        except ModelError as error:
-            unrecorded = str(error)
-    how["gpu"] = replace(gpu, graphs=False)
-    return replace(opened(located, max_batch, decoders, how), unrecorded=unrecorded)
+    how: _How = {"provider": provider, "gpu": gpu or Gpu(), "threads": threads}
+    if provider == "cpu" and precision == "model":
+        return warmed(located, Session(located.model_file, located.card, max_batch, decoders=decoders, **how))
+    rows, output = _as_it_is(located, how)
+    located = replace(located, card=replace(located.card, output=output))  # so that nothing is decided anew
+    source = in_half_precision(located.model_file) if precision == "fp16" else located.model_file
+
+    def opened(way: Gpu) -> Model:
+        session = Session(source, located.card, max_batch, provider, way, decoders=decoders, threads=threads)
+        apart = _apart(rows, session, output, precision)
+        return replace(warmed(located, session), apart=apart if precision == "fp16" else None)
+
+    return _first_to_open(_ways(how["gpu"], provider), opened)
 
 
 class _How(TypedDict):
@@ -80,46 +82,44 @@ class _How(TypedDict):
     threads: int
 
 
-def _in_its_types(located: Located, max_batch: int, decoders: int, how: _How) -> Model:
-    session = Session(located.model_file, located.card, max_batch, decoders=decoders, **how)
-    if session.recorded:
-        _check_recorded(session, located.card.output)
-    return warmed(located, session)
+def _ways(gpu: Gpu, provider: Provider) -> list[Gpu]:
+    """How the device may be used, the fastest first."""
+    if provider == "cpu":
+        return [gpu]
+    plain = replace(gpu, graphs=False, channels_last=False)
+    return list(dict.fromkeys([replace(gpu, channels_last=True), replace(plain, channels_last=True), plain]))
 
 
-def _check_recorded(session: Session, output: Output) -> None:
-    """What is replayed answers as the model does. Raises `ModelError`."""
-    with session.as_it_is():
-        outputs = look(session)
-    apart, name = disagreement(_first(outputs), _first(look(session)), resolve(output, seen_in(session, outputs)))
-    if apart > TOLERANCE:
-        raise ModelError(f"replayed, its output {name!r} is {_off(apart)}")
+def _first_to_open(ways: Sequence[Gpu], opened: Callable[[Gpu], Model]) -> Model:
+    """Raises `ModelError` if the last of them fails too."""
+    held_back = ""
+    for way in ways[:-1]:
+        try:
+            return replace(opened(way), held_back=held_back)
+        except ModelError as error:
+            held_back = held_back or str(error)
+    return replace(opened(ways[-1]), held_back=held_back)
 
 
-def _off(apart: float) -> str:
-    return "out of all bounds" if isinf(apart) else f"off by {apart:.1%}"
-
-
-def _in_half(located: Located, max_batch: int, decoders: int, how: _How) -> Model:
-    """The model in float16, if what it answers is what it answers in float32. Raises `ModelError`."""
-    rows, output = _in_full(located, how)
-    card = replace(located.card, output=output)  # with nothing left open: float16 decides nothing anew
-    session = Session(in_half_precision(located.model_file), card, max_batch, decoders=decoders, **how)
-    apart, name = disagreement(rows, _first(look(session)), output)
-    if apart > TOLERANCE:
-        raise ModelError(
-            f"in float16 its output {name!r} is {_off(apart)}, where"
-            f" {TOLERANCE:.0%} of the largest value is allowed: start with --precision model"
-        )
-    return replace(warmed(replace(located, card=card), session), apart=apart)
-
-
-def _in_full(located: Located, how: _How) -> tuple[list[Row], Output]:
-    """What it makes of the warm-up's pictures as it is, and what is made of its outputs. It is closed again."""
-    gpu = replace(how["gpu"], graphs=False)  # to record it for five pictures would be waste
+def _as_it_is(located: Located, how: _How) -> tuple[list[Row], Output]:
+    """What it makes of the warm-up's pictures with nothing done to it, and what is made of its outputs. It is closed
+    again."""
+    gpu = replace(how["gpu"], graphs=False)
     session = Session(located.model_file, located.card, 1, how["provider"], gpu, threads=how["threads"])
     outputs = look(session)
     return _first(outputs), resolve(located.card.output, seen_in(session, outputs))
+
+
+def _apart(rows: Sequence[Row], session: Session, output: Output, precision: Precision) -> float:
+    """How far its answers are from `rows`. Raises `ModelError` if that is too far."""
+    apart, name = disagreement(rows, _first(look(session)), output)
+    if apart <= TOLERANCE:
+        return apart
+    where, advice = ("in float16", ": start with --precision model") if precision == "fp16" else ("run so,", "")
+    off = "out of all bounds" if isinf(apart) else f"off by {apart:.1%}"
+    raise ModelError(
+        f"{where} its output {name!r} is {off}, where {TOLERANCE:.0%} of the largest value is allowed{advice}"
+    )
 
 
 def _first(outputs: Sequence[Outputs]) -> list[Row]:

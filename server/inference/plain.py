@@ -1,7 +1,6 @@
 """A batch through the model on a CPU: ONNX Runtime reads the slots where they are."""
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -27,10 +26,6 @@ class PlainRun:
         """The outputs of a batch of `size` that begins with these slots. Raises what ONNX Runtime raises."""
         batch: NDArray[np.generic] = self._slab.rows(slots, size)
         return list(self._session.run(self._outputs, {self._input: batch}))
-
-    def as_it_is(self) -> AbstractContextManager[None]:
-        """As ever."""
-        return nullcontext()
 
     def limit(self, size: int) -> None:
         """No larger batch will come."""

@@ -30,11 +30,13 @@ _ERROR = 3
 @dataclass(frozen=True, slots=True)
 class Gpu:
     """Which GPU, and how it is used: `graphs` records CUDA graphs, `memory_limit` is what a session may take of its
-    memory, in bytes; 0 is all."""
+    memory, in bytes; 0 is all. `channels_last` turns what convolutions work on into the order that its tensor cores
+    want."""
 
     index: int = 0
     graphs: bool = False
     memory_limit: int = 0
+    channels_last: bool = False
 
 
 def open_session(
@@ -45,7 +47,7 @@ def open_session(
         _find_cuda_libraries()
     source = model if isinstance(model, bytes) else str(model)
     try:
-        says = _FATAL if gpu and gpu.graphs else _ERROR  # that a model cannot be recorded is no error
+        says = _FATAL if gpu and gpu.graphs else _ERROR  # that a model cannot be recorded is no fault of it
         session = ort.InferenceSession(source, _options(threads, says), providers=_providers(provider, gpu or Gpu()))
     except Exception as error:  # ONNX Runtime's exceptions share no base class but this
         raise ModelError(f"ONNX Runtime cannot load it: {in_one_line(error)}") from error
@@ -88,6 +90,7 @@ def cuda_options(gpu: Gpu) -> dict[str, str]:
         "cudnn_conv_algo_search": "HEURISTIC",  # the default tries every kernel at each new shape
         "arena_extend_strategy": "kSameAsRequested",  # the default doubles: one large batch, and half lies idle
         "enable_cuda_graph": str(int(gpu.graphs)),
+        "prefer_nhwc": str(int(gpu.channels_last)),
     }
     return options | ({"gpu_mem_limit": str(gpu.memory_limit)} if gpu.memory_limit else {})
 

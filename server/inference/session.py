@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -41,9 +40,6 @@ class Run(Protocol):
 
     def run(self, slots: Sequence[int], size: int) -> Sequence[Any]:
         """The outputs of a batch of `size` that begins with these slots. Raises what ONNX Runtime raises."""
-
-    def as_it_is(self) -> AbstractContextManager[None]:
-        """Within it, nothing that was recorded is replayed."""
 
     def limit(self, size: int) -> None:
         """No larger batch will come."""
@@ -111,10 +107,6 @@ class Session:
     def any_size(self) -> bool:
         """Whether a batch of any size is run as it is, none filled up."""
         return not self.pipelined and self.fixed is None
-
-    def as_it_is(self) -> AbstractContextManager[None]:
-        """Within it, nothing is replayed: the model is run operation by operation."""
-        return self._run.as_it_is()
 
     def limit(self, size: int) -> None:
         """From now on no batch larger than `size`, one of `sizes`, is run."""

@@ -136,6 +136,19 @@ def test_padding_is_normalised_too(colour):
     np.testing.assert_allclose(tensor[:, -1, -1], expected, atol=0.6)
 
 
+@pytest.mark.parametrize("fit", ["stretch", "contain"])
+@pytest.mark.parametrize("colour", ["RGB", "BGR", "grey"])
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_bytes_side_by_side_are_the_bytes_of_planes(fit, colour, mode):
+    """Pixels that lie as Pillow has them are written in one piece: the same values, the padding around them."""
+    how = {"width": 40, "height": 20, "fit": fit, "pad": (200, 100, 50), "colour": colour, "dtype": "uint8"}
+    data = encode(photo(30, 30).convert(mode), "PNG")
+
+    planes, beside = (prepared(data, Recipe(**how, layout=layout)) for layout in ("NCHW", "NHWC"))
+
+    np.testing.assert_array_equal(np.moveaxis(planes, 0, -1), beside)
+
+
 def test_a_bad_image_leaves_the_slot_alone():
     """What fails to decode has written nothing."""
     recipe = Recipe(width=8, height=8)

@@ -225,8 +225,8 @@ def test_a_model_that_cannot_be_recorded_is_run_as_it_is(tmp_path):  # pragma: n
     model = open_model(find_model(path), 4, "cuda", Gpu(graphs=True))
     plain = opened(path, bound=False)
 
-    assert "control flow" in model.unrecorded
-    assert model.unrecorded in model.describe_input()
+    assert "control flow" in model.held_back
+    assert model.held_back in model.describe_input()
     for first in range(8):
         for slots in ([0], [1, 2], [0, 1, 2, 3], [2]):
             expected, got = fill(plain, first).run(slots)[0], fill(model.session, first).run(slots)[0]
@@ -239,7 +239,7 @@ def test_a_model_that_answers_otherwise_when_replayed_is_run_as_it_is(tmp_path):
     """As one that draws: a graph draws the same each time."""
     model = open_model(find_model(models.by_chance(tmp_path / "m.onnx")), 4, "cuda", Gpu(graphs=True))
 
-    assert model.unrecorded.startswith("replayed, its output 'scores' is off by")
+    assert model.held_back.startswith("run so, its output 'scores' is off by")
     assert not model.session.recorded
 
 

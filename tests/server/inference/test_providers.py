@@ -41,10 +41,10 @@ def test_the_probe_prints_why_in_one_line():
 @pytest.mark.parametrize(
     ("gpu", "told"),
     [
-        (Gpu(), {"device_id": "0", "enable_cuda_graph": "0"}),
+        (Gpu(), {"device_id": "0", "enable_cuda_graph": "0", "prefer_nhwc": "0"}),
         (
-            Gpu(3, graphs=True, memory_limit=8_000_000_000),
-            {"device_id": "3", "enable_cuda_graph": "1", "gpu_mem_limit": "8000000000"},
+            Gpu(3, graphs=True, memory_limit=8_000_000_000, channels_last=True),
+            {"device_id": "3", "enable_cuda_graph": "1", "prefer_nhwc": "1", "gpu_mem_limit": "8000000000"},
         ),
     ],
 )
