@@ -33,7 +33,9 @@ from server.inference.providers import Provider, cuda_problem
 
 SERVED = "served over HTTP"
 _SIDE = (256, 192)  # pixels: small, since what is measured is not decoding
-_IN_FLIGHT = 3  # batches' worth of connections: one that runs, one that is filled, one on its way
+_IN_FLIGHT = (
+    8  # batches' worth of connections: enough for several workers, each with one that runs and one that is filled
+)
 _CPUS_A_CLIENT = 4  # one process sends about as much as one web process answers
 _SLO = "10s"  # wide: what is measured is the rate
 NO_GPU = (
@@ -92,8 +94,9 @@ def measure(work: Work, given: argparse.Namespace, provider: Provider) -> tuple[
 
 
 def _client(stack: ExitStack, work: Work, given: argparse.Namespace, provider: Provider, batch: int) -> Client:
-    flags = ["--provider", provider, "--device", str(given.device), "--max-batch", str(batch), "--workers", "1"]
-    flags += ["--threads", "1", "--slo", _SLO, "--precision", given.precision, "--http-server", given.http_server]
+    flags = ["--provider", provider, "--device", str(given.device), "--max-batch", str(batch), "--threads", "1"]
+    flags += ["--slo", _SLO, "--precision", given.precision, "--http-server", given.http_server]
+    flags += ["--workers", str(given.workers)] if given.workers else []
     flags += [] if given.cuda_graphs else ["--cuda-graphs", "off"]
     served = stack.enter_context(serving(tureen([*work.serve_flags(), *flags])))
     material = Material(target=parse_url(served.url), pictures=work.pictures())
@@ -153,6 +156,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--no-cuda-graphs", dest="cuda_graphs", action="store_false", help="for the server")
     parser.add_argument("--precision", choices=("model", "fp16"), default="model", help="fp16: a step more, and served")
     parser.add_argument("--http-server", choices=("hypercorn", "uvicorn"), default="hypercorn", help="of the server")
+    parser.add_argument("--workers", type=int, default=0, help="of the server (default: as it decides)")
     parser.add_argument("--no-server", dest="server", action="store_false", help="the steps only")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every round there as well")
     return parser

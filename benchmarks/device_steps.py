@@ -100,9 +100,12 @@ def _steps(of: Subject) -> Iterator[Step]:
     if needs_head(of.recipe):
         yield _bound("+ bytes", of, pixels_of(of.recipe))
     if of.provider == "cuda":  # pragma: no cover - needs a GPU
-        yield _bound("+ CUDA graphs", of, pixels_of(of.recipe), graphs=True)
+        yield _bound("+ CUDA graphs", of, pixels_of(of.recipe), Gpu(of.index, graphs=True))
+        yield _bound("+ channels last", of, pixels_of(of.recipe), Gpu(of.index, graphs=True, channels_last=True))
     if of.half:
-        yield _bound("+ float16", of, pixels_of(of.recipe), graphs=of.provider == "cuda", half=True)
+        fast = of.provider == "cuda"
+        gpu = Gpu(of.index, graphs=fast, channels_last=fast)
+        yield _bound("+ float16", of, pixels_of(of.recipe), gpu, half=True)
 
 
 def _bare(of: Subject) -> Step:
@@ -113,13 +116,13 @@ def _bare(of: Subject) -> Step:
     return Step(BARE, lambda: session.run(wanted, {given: slots}), 1, slots[0].nbytes)
 
 
-def _bound(name: str, of: Subject, slots: Recipe, *, graphs: bool = False, half: bool = False) -> Step:
+def _bound(name: str, of: Subject, slots: Recipe, gpu: Gpu | None = None, *, half: bool = False) -> Step:
     """The worker's own path. `slots`: what pictures are decoded into; what is missing from it, the head does."""
-    gpu = Gpu(of.index, graphs)
+    gpu = gpu or Gpu(of.index)
     head = open_session(head_for(of.recipe), of.provider, gpu) if slots != of.recipe else None
     model = in_half_precision(of.file) if half else of.file
     opened = open_session(model, of.provider, gpu)
-    sessions = Graphs(lambda: opened, head, of.recipe, of.outputs, graphs)
+    sessions = Graphs(lambda: opened, head, of.recipe, of.outputs, gpu.graphs)
     run = BoundRun(sessions, _filled(of, slots), Device(of.provider, of.index if of.provider == "cuda" else 0))
     order = range(of.batch)
     run.run(order, of.batch)
