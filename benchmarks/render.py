@@ -30,7 +30,8 @@ multiples of its own capacity. CPU is of all processes of the server. Median of 
 
 _NOT_MEASURED = """\
 *On uvicorn*: the same server with `--http-server uvicorn`. Refusals that an oracle would have served, and what a
-request costs with many waiting, stand in [scheduling.md](scheduling.md). Not measured: stores and caches, GPUs.
+request costs with many waiting, stand in [scheduling.md](scheduling.md). On a GPU:
+[gpu.md](gpu.md). Not measured: stores and caches.
 """
 
 _CHANGES = Path(__file__).with_name("changes.md")  # written by hand

@@ -50,9 +50,6 @@ def write(picture: Picture, recipe: Recipe, slot: NDArray[Any]) -> None:
     channels = slot if recipe.layout == "NCHW" else np.moveaxis(slot, -1, 0)
     if image.size != (recipe.width, recipe.height):
         channels = _padded(channels, image.size, recipe)
-    if recipe.dtype == "uint8" and recipe.layout == "NHWC" and image.mode == "RGB" and recipe.colour != "grey":
-        np.copyto(np.moveaxis(channels, 0, -1), _pixels(image, _BANDS[recipe.colour]))  # it lies so already
-        return
     put = _WRITERS[recipe.dtype]
     for channel, plane, factors in zip(channels, _planes(image, recipe.colour), recipe.factors, strict=True):
         put(channel, plane, *factors)
@@ -104,11 +101,6 @@ def _planes(image: Image.Image, colour: Colour) -> list[Plane]:
     if image.mode == "L":
         return [_plane(image, "L")] * len(_BANDS[colour])
     return [_plane(image, band) for band in _BANDS[colour]]
-
-
-def _pixels(image: Image.Image, bands: str) -> NDArray[np.uint8]:
-    """All channels side by side, read-only: (height, width, channel)."""
-    return np.frombuffer(image.tobytes("raw", bands), np.uint8).reshape(image.height, image.width, len(bands))
 
 
 def _plane(image: Image.Image, band: str) -> Plane:

@@ -25,6 +25,8 @@ from server.tune.recall import sought
 
 log = structlog.stdlib.get_logger("tureen.layout")
 
+_CPUS_FOR_TWO = 4  # two workers beside a GPU, web, and what else there is
+
 
 @dataclass(frozen=True, slots=True)
 class Placement:
@@ -81,8 +83,7 @@ class Wish:
 async def lay_out(wish: Wish, place: Placement) -> Plan:
     """The layout, or what is left open of it."""
     if place.provider == "cuda":
-        workers = wish.asked.workers or 1  # each would hold the model and a CUDA context of its own
-        return Plan(Decision(Layout(workers, 1), 0, "as asked" if wish.asked.workers else "one on a GPU"))
+        return Plan(beside_a_gpu(wish.asked, usable_cpus()))
     cpus = usable_cpus()
     if wish.asked.workers and wish.asked.threads:
         return Plan(Decision(default(cpus, wish.asked), 0, "as asked"))
@@ -92,6 +93,16 @@ async def lay_out(wish: Wish, place: Placement) -> Plan:
     if len(layouts) > 1:
         return Plan(None, layouts, wish.slo_s)
     return Plan(Decision(layouts[0], 0, "as asked" if wish.asked != Asked() else "there is one CPU"))
+
+
+def beside_a_gpu(asked: Asked, cpus: int) -> Decision:
+    """Two, where there are CPUs for them to decode on: what the threads of one can do at a time ends at Python's lock.
+    Each holds the model and a CUDA context of its own."""
+    if asked.workers:
+        return Decision(Layout(asked.workers, 1), 0, "as asked")
+    if cpus < _CPUS_FOR_TWO:
+        return Decision(Layout(1, 1), 0, f"one on a GPU, with {cpus} CPUs beside it")
+    return Decision(Layout(2, 1), 0, "two on a GPU")
 
 
 def _remembered(wish: Wish, provider: str) -> Decision | None:

@@ -64,16 +64,19 @@ def open_model(
     how: _How = {"provider": provider, "gpu": gpu or Gpu(), "threads": threads}
     if provider == "cpu" and precision == "model":
         return warmed(located, Session(located.model_file, located.card, max_batch, decoders=decoders, **how))
-    rows, output = _as_it_is(located, how)
+    plain = replace(how["gpu"], graphs=False, channels_last=False)
+    rows, output = _as_it_is(located, {**how, "gpu": plain})
     located = replace(located, card=replace(located.card, output=output))  # so that nothing is decided anew
     source = in_half_precision(located.model_file) if precision == "fp16" else located.model_file
 
     def opened(way: Gpu) -> Model:
         session = Session(source, located.card, max_batch, provider, way, decoders=decoders, threads=threads)
+        if precision == "model" and way == plain:
+            return warmed(located, session)  # as `rows` were made, if it answers the same each time at all
         apart = _apart(rows, session, output, precision)
         return replace(warmed(located, session), apart=apart if precision == "fp16" else None)
 
-    return _first_to_open(_ways(how["gpu"], provider), opened)
+    return _first_to_open(_ways(how["gpu"], plain) if provider == "cuda" else [how["gpu"]], opened)
 
 
 class _How(TypedDict):
@@ -82,11 +85,8 @@ class _How(TypedDict):
     threads: int
 
 
-def _ways(gpu: Gpu, provider: Provider) -> list[Gpu]:
+def _ways(gpu: Gpu, plain: Gpu) -> list[Gpu]:
     """How the device may be used, the fastest first."""
-    if provider == "cpu":
-        return [gpu]
-    plain = replace(gpu, graphs=False, channels_last=False)
     return list(dict.fromkeys([replace(gpu, channels_last=True), replace(plain, channels_last=True), plain]))
 
 
@@ -104,8 +104,7 @@ def _first_to_open(ways: Sequence[Gpu], opened: Callable[[Gpu], Model]) -> Model
 def _as_it_is(located: Located, how: _How) -> tuple[list[Row], Output]:
     """What it makes of the warm-up's pictures with nothing done to it, and what is made of its outputs. It is closed
     again."""
-    gpu = replace(how["gpu"], graphs=False)
-    session = Session(located.model_file, located.card, 1, how["provider"], gpu, threads=how["threads"])
+    session = Session(located.model_file, located.card, 1, **how)
     outputs = look(session)
     return _first(outputs), resolve(located.card.output, seen_in(session, outputs))
 

@@ -140,7 +140,7 @@ def test_padding_is_normalised_too(colour):
 @pytest.mark.parametrize("colour", ["RGB", "BGR", "grey"])
 @pytest.mark.parametrize("mode", ["RGB", "L"])
 def test_bytes_side_by_side_are_the_bytes_of_planes(fit, colour, mode):
-    """Pixels that lie as Pillow has them are written in one piece: the same values, the padding around them."""
+    """The layout says where values stand, not what they are, padding included."""
     how = {"width": 40, "height": 20, "fit": fit, "pad": (200, 100, 50), "colour": colour, "dtype": "uint8"}
     data = encode(photo(30, 30).convert(mode), "PNG")
 

@@ -10,7 +10,7 @@ import structlog
 
 from server import demo
 from server.cpus import usable_cpus
-from server.dispatch.placement import Decision, Placement, Plan, Wish, from_profile, lay_out, settle
+from server.dispatch.placement import Decision, Placement, Plan, Wish, beside_a_gpu, from_profile, lay_out, settle
 from server.inference.card import find_model
 from server.inference.digest import digest
 from server.tune import profile as file
@@ -100,9 +100,23 @@ def test_one_layout_needs_no_trial():
 
 
 def test_on_a_gpu_nothing_is_measured():
-    """One worker, or as asked."""
-    assert Decision(Layout(1, 1), 0, "one on a GPU") == laid_out(wish(threads=4), GPU)[0].decision
-    assert Decision(Layout(2, 1), 0, "as asked") == laid_out(wish(2), GPU)[0].decision
+    """It is told by the CPUs beside it."""
+    assert beside_a_gpu(Asked(), usable_cpus()) == laid_out(wish(threads=4), GPU)[0].decision
+
+
+@pytest.mark.parametrize(
+    ("asked", "cpus", "workers", "why"),
+    [
+        (Asked(), 16, 2, "two on a GPU"),
+        (Asked(threads=4), 4, 2, "two on a GPU"),
+        (Asked(), 3, 1, "one on a GPU, with 3 CPUs beside it"),
+        (Asked(workers=1), 16, 1, "as asked"),
+        (Asked(workers=5), 2, 5, "as asked"),
+    ],
+)
+def test_beside_a_gpu_there_are_two_workers_where_cpus_are_there_for_them(asked, cpus, workers, why):
+    """Each of one thread: the GPU computes."""
+    assert Decision(Layout(workers, 1), 0, why) == beside_a_gpu(asked, cpus)
 
 
 def test_profile_decides(profiles):
