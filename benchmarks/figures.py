@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from benchmarks.report import CPU_ABOVE_S, LONE_ABOVE_S
@@ -32,12 +32,13 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """`kept` is None where nothing was measured."""
+    """`kept` is None where nothing was measured. `disturbed`: others used much of the machine while it was."""
 
     name: str
     limit: str
     measured: str
     kept: bool | None
+    disturbed: bool = False
 
 
 def figure(rounds: Sequence[Round], measure: Measure, name: str) -> Figure | None:
@@ -178,14 +179,20 @@ def _at_rest(rest: Mapping[str, float]) -> list[Budget]:
 def _least(title: str, work: Work, name: str, measure: Measure, limit: float, form: str) -> Budget:
     found = figure(work["rounds"], measure, name)
     said = form.format(found.median) if found else "no figure"
-    return Budget(title, f">= {limit:g}", said, found.median >= limit if found else None)
+    kept = found.median >= limit if found else None
+    return Budget(title, f">= {limit:g}", said, kept, _disturbed(work, name))
 
 
 def _most(title: str, work: Work, name: str, measure: Measure, limit: float, form: str, scale: float) -> Budget:
     found = figure(work["rounds"], measure, name)
     if not found:
         return Budget(title, f"<= {form.format(limit)}", "no figure", None)
-    return _limit(title, found.median * scale, limit, form)
+    return replace(_limit(title, found.median * scale, limit, form), disturbed=_disturbed(work, name))
+
+
+def _disturbed(work: Work, name: str) -> bool:
+    """Whether others were busy beside what a figure comes from: this contender's stages and the roof's."""
+    return others([{part: one[part] for part in (name, "roof")} for one in work["rounds"]]) > DISTURBED
 
 
 def _limit(title: str, value: float, limit: float, form: str) -> Budget:

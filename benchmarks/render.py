@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks import charts, figures
 from benchmarks.contenders import CONTENDERS
-from benchmarks.figures import DISTURBED, Figure, Measure, figure
+from benchmarks.figures import DISTURBED, Budget, Figure, Measure, figure
 
 _HEAD = """\
 # Performance
@@ -82,15 +82,19 @@ def _disturbance(whole: Mapping[str, Any]) -> float:
 
 
 def _budgets(whole: Mapping[str, Any]) -> str:
-    doubt = ", disturbed" if _disturbance(whole) > DISTURBED else ""
-    words = {True: f"met{doubt}", False: f"**missed**{doubt}", None: "**no figure**"}
     second = {one.name: one for one in figures.budgets(whole, "uvicorn")}
     rows = [["figure", "budget", "measured", "", "on uvicorn", ""]]
     for one in figures.budgets(whole):
         other = second.get(one.name)
-        judged = [other.measured, words[other.kept]] if other else ["", ""]
-        rows.append([one.name, one.limit, one.measured, words[one.kept], *judged])
+        judged = [other.measured, _judged(other)] if other else ["", ""]
+        rows.append([one.name, one.limit, one.measured, _judged(one), *judged])
     return _table(rows)
+
+
+def _judged(one: Budget) -> str:
+    if one.kept is None:
+        return "**no figure**"
+    return ("met" if one.kept else "**missed**") + ", disturbed" * one.disturbed
 
 
 def _work(work: Mapping[str, Any], factors: Sequence[float]) -> str:

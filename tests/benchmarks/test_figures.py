@@ -121,6 +121,18 @@ def test_budgets_are_judged_for_the_other_http_server_as_well():
     assert ["0.400", "0.800"] == efficient
 
 
+@pytest.mark.parametrize("busy", ["tureen", "roof", "usual"])
+def test_a_budget_is_disturbed_if_what_it_comes_from_was(busy):
+    """Another contender's stages are nothing to it."""
+    one = a_round()
+    (one[busy] if busy == "roof" else one[busy]["c32"])["others_share"] = 0.4
+
+    marks = {row.name: row.disturbed for row in figures.budgets(whole(one))}
+
+    assert (busy != "usual") == marks["efficiency, tiny + 320x240"]
+    assert not marks["start to ready, demo model"]
+
+
 def test_the_page_says_what_was_measured_and_what_was_not(tmp_path):
     """Medians with their range, flaws with their reason, a quick or disturbed run as what it is."""
     disturbed = a_round(usual={"flaw": "the server did not start"})
