@@ -144,7 +144,7 @@ def test_cuda_that_cannot_be_used_ends_the_start():
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not may_have_gpu(), reason="there is no GPU")
-@pytest.mark.parametrize("flags", [[], ["--cuda-graphs"], ["--gpu-memory-limit", "1GB"]], ids=str)
+@pytest.mark.parametrize("flags", [[], ["--cuda-graphs", "off"], ["--gpu-memory-limit", "1GB"]], ids=str)
 def test_gpu(tmp_path, flags):  # pragma: no cover
     """The whole server on it: decoding beside the model, batches filled up."""
     model = models.dense(tmp_path / "m.onnx", size=64, hidden=(512,))
