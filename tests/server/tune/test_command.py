@@ -140,10 +140,10 @@ def test_layout_whose_worker_dies_loses_its_rows_and_no_others(tmp_path):
         "if 'server.inference.worker' in sys.orig_argv:\n"
         "    import server.inference.providers as providers\n"
         "    options = providers._options\n"
-        "    def deadly(threads):\n"
+        "    def deadly(threads, *others):\n"
         "        if threads == 2:\n"
         "            os.kill(os.getpid(), signal.SIGKILL)\n"
-        "        return options(threads)\n"
+        "        return options(threads, *others)\n"
         "    providers._options = deadly\n"
     )
     words = ("--workers", "1", "--budget", "1s", "--profile-dir", tmp_path / "p")
