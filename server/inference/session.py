@@ -78,11 +78,12 @@ class Session:
         gpu = gpu or Gpu()
         self.bound = provider == "cuda" if bound is None else bound
         self.recorded = self.bound and provider == "cuda" and gpu.graphs
-        self._one_each = self.bound and provider == "cuda" and not gpu.graphs
-        if self._one_each:
+        one_each = self.bound and provider == "cuda" and not gpu.graphs  # a session for each size: see bound.py
+        if one_each:
             gpu = replace(gpu, memory_limit=gpu.memory_limit // len(buckets(max_batch)))
-        self._open = partial(open_session, model, provider, gpu, threads)
-        self._session = self._open()
+        opened = partial(open_session, model, provider, gpu, threads)
+        self._session = opened()
+        self._another = opened if one_each else None  # else a file's bytes would be kept for nothing
         self.open_s = time.monotonic() - begun
         self.signature = _signature(self._session)
         given = image_input(self.signature)
@@ -135,8 +136,8 @@ class Session:
 
     def _models(self) -> Callable[[], ort.InferenceSession]:
         """Gives the session for one batch size after another."""
-        opened = [self._session]
-        return lambda: opened.pop() if opened else self._open() if self._one_each else self._session
+        first = [self._session]
+        return lambda: first.pop() if first else self._another() if self._another else self._session
 
     def _slots(self, decoders: int) -> int:
         return slots_beside(self.sizes[-1], decoders) if self.pipelined else self.sizes[-1]
