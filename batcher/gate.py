@@ -50,17 +50,17 @@ class Gate(Generic[T, R]):
         """Something has changed."""
         self._example = None
 
-    def admit(
+    def ask(
         self, now: float, order: Order, cost: float, size: int, coming: int, seat_expected: float | None
-    ) -> Finish:
+    ) -> Finish | Refused:
         """The predicted finish of an item of `cost` seconds and `size` bytes at this place, with
-        `coming` like it to be queued before it. Raises what refuses it."""
+        `coming` like it to be queued before it; or what refuses it, then counted."""
         timely = order[1] < float("inf")  # who has no deadline is never late: nothing needs to be predicted
         if not timely and self._seats and not self._is_full(size):
             return Finish(0.0)
         if refusal := self._as_example(now, order, cost, coming):
             self.refused[refusal.reason] += 1
-            raise refusal
+            return refusal
         predicted = self._outlook.finish(now, order, cost, seat_expected, coming) if timely else Finish(0.0)
         load = self._load(now, order, cost, size, coming, seat_expected, predicted.finish_s)
         if refusal := admit(now, load, size, order[1], self._policy):
@@ -70,7 +70,7 @@ class Gate(Generic[T, R]):
             needed_s = load.finish_s + load.margin_s + load.lag_s
             if now + needed_s > order[1] and not load.idle:
                 self._example = _Example(order, cost, coming, needed_s, now + _STANDS_S)
-            raise refusal
+            return refusal
         return predicted
 
     def _as_example(self, now: float, order: Order, cost_s: float, coming: int) -> Refused | None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 R = TypeVar("R")
 
@@ -30,12 +30,16 @@ class Again:
 
 
 class Oneshot(Generic[R]):
-    """The receiver waits; the sender settles. Bound to the running event loop, not thread-safe."""
+    """The receiver waits, once; the sender settles. Bound to the running event loop, not thread-safe."""
 
-    __slots__ = ("_future",)
+    # CORRECTNESS: an error is kept beside the future, until it is raised. A future would keep it, and by the frames
+    # in its traceback itself and the item: garbage that only the collector finds, with every byte of an upload.
+
+    __slots__ = ("_error", "_future")
 
     def __init__(self) -> None:
-        self._future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        self._future: asyncio.Future[R | None] = asyncio.get_running_loop().create_future()
+        self._error: Exception | None = None
 
     @property
     def done(self) -> bool:
@@ -47,7 +51,8 @@ class Oneshot(Generic[R]):
         if self._future.done():
             return False
         if isinstance(outcome, Failed):
-            self._future.set_exception(outcome.error)
+            self._error = outcome.error
+            self._future.set_result(None)
         else:
             self._future.set_result(outcome.value)
         return True
@@ -61,4 +66,12 @@ class Oneshot(Generic[R]):
 
         Raises the error the oneshot was settled with. Cancellation: abandons the oneshot.
         """
-        return await self._future
+        value = await self._future
+        if self._error is not None:
+            raise self._take_error()
+        return cast(R, value)
+
+    def _take_error(self) -> Exception:
+        error, self._error = self._error, None
+        assert error is not None
+        return error

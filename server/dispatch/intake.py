@@ -1,6 +1,6 @@
 """The one door every front end knocks at. Knows no HTTP."""
 
-from batcher import Batcher, RetriesExhausted
+from batcher import Batcher, Refused, RetriesExhausted
 from preprocess.cost import decode_seconds
 from preprocess.header import Header
 from server.dispatch.answer import Answer, Quarantined, Reply
@@ -87,10 +87,13 @@ class Intake:
         """So many more uploads, or less, are about to be here."""
         self._batcher.announce(count)
 
-    def check(self, header: Header, size: int, deadline: float, urgency: int, coming: int) -> None:
-        """Raise what `submit` would refuse such an upload of `size` bytes with, after `coming` others like it."""
+    def refusal(self, header: Header, size: int, deadline: float, urgency: int, coming: int) -> Refused | None:
+        """What `submit` would refuse such an upload of `size` bytes with, after `coming` others like it.
+
+        Raises `BatcherClosed`.
+        """
         cost = decode_seconds(header, size)
-        self._batcher.check_open(cost=cost, deadline=deadline, urgency=urgency, coming=coming)
+        return self._batcher.refusal(cost=cost, deadline=deadline, urgency=urgency, coming=coming)
 
     async def submit(self, upload: Upload, deadline: float, urgency: int) -> Answer:
         """The answer to an upload. `deadline` in seconds of CLOCK_MONOTONIC, `urgency` 0 (first) to 7.

@@ -42,7 +42,9 @@ class WorkerProcess:
                 pass_fds=[theirs.fileno()],
                 stdin=DEVNULL,
                 stdout=sys.stderr,
-                start_new_session=True,  # a terminal's Ctrl-C goes to the group, and would end it while it loads
+                # A terminal's Ctrl-C goes to the group, and would end it while it loads. No session of its own: to
+                # Linux each is one task among the others (autogroup), and niceness counts only within.
+                preexec_fn=os.setpgrp,
             )
         loop = asyncio.get_running_loop()
         _, worker = await loop.create_unix_connection(lambda: Worker(batcher, load), sock=ours)

@@ -136,8 +136,10 @@ class Session:
 
     def _models(self) -> Callable[[], ort.InferenceSession]:
         """Gives the session for one batch size after another."""
-        first = [self._session]
-        return lambda: first.pop() if first else self._another() if self._another else self._session
+        # CORRECTNESS: it does not hold `self`, which holds it. A model that is given up has to leave the device's memory
+        # at once, since the next way of running it is about to ask for that.
+        session, another, first = self._session, self._another, [self._session]
+        return lambda: first.pop() if first else another() if another else session
 
     def _slots(self, decoders: int) -> int:
         return slots_beside(self.sizes[-1], decoders) if self.pipelined else self.sizes[-1]

@@ -53,11 +53,7 @@ class Runtime:
         """What an upload of `size` bytes that is here now is refused with, counted as refused; None if it would be
         accepted. `before`: uploads that have been let in and are not in the queue yet."""
         within_s = self.promise.slo_s if terms.timeout_s is None else terms.timeout_s
-        try:
-            self.intake.check(header, size, self.now() + within_s, terms.urgency, before)
-        except Refused as refused:
-            return refused
-        return None
+        return self.intake.refusal(header, size, self.now() + within_s, terms.urgency, before)
 
     def stats(self) -> Stats:
         return self._batcher.stats()

@@ -1,5 +1,8 @@
 """One refusal as the example of the next: as long as nothing changes, and for those whom it tells anything of."""
 
+import gc
+import weakref
+
 import pytest
 
 from batcher import WouldBeLate
@@ -91,3 +94,31 @@ async def test_it_stands_for_a_millisecond(batcher):
 
         batcher.check_open(cost=1.0, deadline=now() + 2.5)
         runner.answer("first")
+
+
+@virtual_time
+@pytest.mark.parametrize("ask", ["enqueue_nowait", "check_open", "refusal"])
+async def test_a_refusal_leaves_nothing_to_the_collector(batcher, ask):
+    """Under overload there are thousands: a pause to collect them would make others late."""
+    async with batcher:
+        runner, _, _ = await refused_one(batcher, deadline=2.3)
+        gc.disable()
+        try:
+            refused = weakref.ref(refusal_by(batcher, ask))
+            assert refused() is None
+        finally:
+            gc.enable()
+        runner.answer("first")
+
+
+def refusal_by(batcher, ask):
+    """How `batcher` refuses one that is due too soon."""
+    deadline = now() + 1.5
+    try:
+        if ask == "enqueue_nowait":
+            batcher.enqueue_nowait("second", cost=1.0, deadline=deadline)
+        if ask == "check_open":
+            batcher.check_open(cost=1.0, deadline=deadline)
+        return batcher.refusal(cost=1.0, deadline=deadline)
+    except WouldBeLate as refused:
+        return refused

@@ -1,6 +1,9 @@
 """Who holds a ticket: waiting, taking the item back, moving it forward."""
 
 import asyncio
+import gc
+import weakref
+from contextlib import suppress
 
 import pytest
 
@@ -217,3 +220,26 @@ async def test_a_running_item_is_not_moved():
         assert (0, 1) == (batcher.stats().waiting, batcher.stats().running)
         runner.answer("a")
         assert "A" == await ticket.wait()
+
+
+class Item:
+    """One that can be referred to weakly."""
+
+
+@virtual_time
+async def test_an_item_that_expires_is_gone_once_its_waiter_has_been_told():
+    """Its bytes do not wait for the collector, which comes when it likes."""
+    async with new_batcher() as batcher:
+        GatedRunner(batcher, room=0)
+        gc.disable()
+        try:
+            gone = weakref.ref(item := Item())
+            ticket = batcher.enqueue_nowait(item, deadline=now() + 1.0)
+            del item
+            with suppress(DeadlineExceeded):
+                await ticket.wait()
+            del ticket
+            await all_blocked()
+            assert gone() is None
+        finally:
+            gc.enable()
