@@ -33,9 +33,7 @@ from server.inference.providers import Provider, cuda_problem
 
 SERVED = "served over HTTP"
 _SIDE = (256, 192)  # pixels: small, since what is measured is not decoding
-_IN_FLIGHT = (
-    8  # batches' worth of connections: enough for several workers, each with one that runs and one that is filled
-)
+_IN_FLIGHT = 8  # batches' worth of connections: for several workers, each with one that runs and one being filled
 _CPUS_A_CLIENT = 4  # one process sends about as much as one web process answers
 _SLO = "10s"  # wide: what is measured is the rate
 NO_GPU = (

@@ -174,13 +174,26 @@ def branches(path: Path) -> Path:
 
 
 def by_chance(path: Path) -> Path:
-    """Ten scores that no picture has a part in."""
+    """Three scores that no picture has a part in."""
     nodes = [
         helper.make_node("RandomUniformLike", ["image"], ["drawn"]),
         helper.make_node("ReduceMean", ["drawn"], ["scores"], axes=[2, 3], keepdims=0),
     ]
     image = ("image", TensorProto.FLOAT, ["N", 3, 2, 2])
     return save(path, nodes, {}, [image], [("scores", TensorProto.FLOAT, ["N", 3])])
+
+
+def beside_others(path: Path) -> Path:
+    """Answers otherwise in company: by how much an image is darker than the brightest of its batch."""
+    nodes = [
+        helper.make_node("ReduceMean", ["image"], ["mean"], axes=[2, 3], keepdims=0),
+        helper.make_node("ReduceMax", ["mean"], ["most"], axes=[0], keepdims=1),
+        helper.make_node("Sub", ["most", "mean"], ["darker"]),
+        helper.make_node("Add", ["darker", "one"], ["score"]),
+    ]
+    image = ("image", TensorProto.FLOAT, ["N", 3, 2, 2])
+    one = {"one": np.ones(3, np.float32)}
+    return save(path, nodes, one, [image], [("score", TensorProto.FLOAT, ["N", 3])])
 
 
 def one_at_a_time(path: Path) -> Path:

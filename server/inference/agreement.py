@@ -15,7 +15,7 @@ def disagreement(expected: Sequence[Row], got: Sequence[Row], output: Output) ->
     that output's name. One row a picture. `output` is resolved.
 
     Of whole numbers any difference counts as 1. Infinite where `got` is not finite, or not 0 where all of `expected`
-    is. A picture of which `expected` is not finite does not count.
+    is. A picture of which `expected` is not finite does not count; it is infinite, too, where none does.
     """
     with np.errstate(all="ignore"):
         answers = [
@@ -34,6 +34,8 @@ def _finite(row: Row) -> bool:
 
 def _apart(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> float:
     """Of one output."""
+    if not pairs:
+        return float("inf")  # nothing was seen to agree
     if any(one.shape != other.shape for one, other in pairs):
         return 1.0
     if not all(np.isfinite(other).all() for _, other in pairs):

@@ -136,8 +136,8 @@ class Session:
 
     def _models(self) -> Callable[[], ort.InferenceSession]:
         """Gives the session for one batch size after another."""
-        # CORRECTNESS: it does not hold `self`, which holds it. A model that is given up has to leave the device's memory
-        # at once, since the next way of running it is about to ask for that.
+        # CORRECTNESS: it does not hold `self`, which holds it. A model that is given up has to leave the device's
+        # memory at once, since the next way of running it is about to ask for that.
         session, another, first = self._session, self._another, [self._session]
         return lambda: first.pop() if first else another() if another else session
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from batcher import Profile
 from preprocess.limits import Limits
 from preprocess.tensor import prepare
+from server.inference.answer import Row
 from server.inference.errors import ModelError, in_one_line
 from server.inference.pictures import photo, pictures
 from server.inference.served import Seen
@@ -76,6 +77,23 @@ def look(session: Session) -> list[Outputs]:
             rows.append(session.run([0]))
         except Exception as error:  # the model is a stranger's: whatever it raises means the same
             raise ModelError(f"it does not run: {in_one_line(error)}") from error
+    return rows
+
+
+def look_together(session: Session) -> list[Row]:
+    """What comes of each picture, run with as many others as fit. Raises `ModelError`. Leaves the slots empty."""
+    waiting, rows = pictures(), list[Row]()
+    try:
+        while waiting:
+            batch, waiting = waiting[: session.max_batch], waiting[session.max_batch :]
+            for slot, picture in enumerate(batch):
+                prepare(picture, session.slot_recipe, session.slots[slot], Limits())
+            outputs = session.run(list(range(len(batch))))
+            rows += ([part[slot] for part in outputs] for slot in range(len(batch)))
+    except Exception as error:  # as in `look`
+        raise ModelError(f"it does not run: {in_one_line(error)}") from error
+    finally:
+        session.slots[:] = 0
     return rows
 
 

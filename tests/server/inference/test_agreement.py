@@ -28,11 +28,23 @@ def whole(*values):
         (SCORE, [[floats(0)]], [[floats(1)]], (float("inf"), "a")),
         (SCORE, [[floats(1)]], [[floats(np.nan)]], (float("inf"), "a")),
         (SCORE, [[floats(np.nan)], [floats(4)]], [[floats(1)], [floats(3)]], (0.25, "a")),
+        (SCORE, [[floats(np.nan)], [floats(np.nan)]], [[floats(1)], [floats(3)]], (float("inf"), "a")),
         (RAW, [[floats(1, 2), whole(3)]], [[floats(1, 1), whole(3)]], (0.5, "a")),
         (RAW, [[floats(1, 2), whole(300)]], [[floats(1, 2), whole(301)]], (1.0, "b")),
         (RAW, [[floats(1, 2), whole(3)]], [[floats(1), whole(3)]], (1.0, "a")),
     ],
-    ids=["same", "largest of all", "signs", "none at all", "lost", "never there", "values", "whole numbers", "shapes"],
+    ids=[
+        "same",
+        "largest of all",
+        "signs",
+        "none at all",
+        "lost",
+        "never there",
+        "nowhere there",
+        "values",
+        "whole numbers",
+        "shapes",
+    ],
 )
 def test_it_is_the_largest_difference_beside_the_largest_value(output, expected, got, apart):
     """Of each output over all pictures; the worst output is named."""

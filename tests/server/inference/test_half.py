@@ -71,6 +71,15 @@ def test_a_model_that_float16_cannot_hold_is_refused(tmp_path, provider):
         open_model(located, 1, provider, precision="fp16")
 
 
+def test_a_model_is_judged_by_larger_batches_too(tmp_path):
+    """What a device runs for them is other code. Here it is the model that answers otherwise in company."""
+    located = find_model(models.beside_others(tmp_path / "m.onnx"))
+
+    assert open_model(located, 1, precision="fp16").apart == 0.0
+    with pytest.raises(ModelError, match="in float16 its output 'score' is off by"):
+        open_model(located, 8, precision="fp16")
+
+
 def test_what_is_read_off_the_outputs_is_read_in_float32(tmp_path):
     """Here they sum to 1 within a thousandth, and in float16 they do not, which alone would mean softmax."""
     path = models.probabilities_in_full(tmp_path / "m.onnx")

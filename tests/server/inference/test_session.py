@@ -1,5 +1,7 @@
 """The model behind its slots: opened or refused, run with the sizes it should be, and each row its slot's."""
 
+import gc
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -173,3 +175,16 @@ def test_digest_is_of_the_files_bytes(tmp_path):
 
     assert digest(first) == digest(second)
     assert digest(first) != digest(models.dense(tmp_path / "c.onnx", hidden=(65,)))
+
+
+@pytest.mark.parametrize("bound", [False, True])
+def test_a_session_that_is_given_up_is_gone(tmp_path, bound):
+    """At once, not when the collector comes: the next one needs its memory."""
+    session = opened(models.everywhere(tmp_path / "m.onnx"), pipelined=True, bound=bound)
+    gone = weakref.ref(session)
+    gc.disable()
+    try:
+        del session
+        assert gone() is None
+    finally:
+        gc.enable()
