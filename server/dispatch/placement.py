@@ -43,11 +43,16 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A layout, the images in a batch (0: as warming up finds), and in a few words why."""
+    """A layout, the images in a batch (0: as warming up finds), and in a few words why.
+
+    `in_turn`: one worker opens the model after the other. `spare`: as many are done without where they cannot open it.
+    """
 
     layout: Layout
     batch: int
     why: str
+    in_turn: bool = False
+    spare: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +102,16 @@ async def lay_out(wish: Wish, place: Placement) -> Plan:
 
 def beside_a_gpu(asked: Asked, cpus: int) -> Decision:
     """Two, where there are CPUs for them to decode on: what the threads of one can do at a time ends at Python's lock.
-    Each holds the model and a CUDA context of its own."""
+
+    Each holds the model and a CUDA context of its own, and takes more of the GPU's memory for a moment while it tries
+    one way after another to run the model. So they open it in turn, and the second, if it was not asked for, only if
+    there is memory for it.
+    """
     if asked.workers:
-        return Decision(Layout(asked.workers, 1), 0, "as asked")
+        return Decision(Layout(asked.workers, 1), 0, "as asked", in_turn=True)
     if cpus < _CPUS_FOR_TWO:
-        return Decision(Layout(1, 1), 0, f"one on a GPU, with {cpus} CPUs beside it")
-    return Decision(Layout(2, 1), 0, "two on a GPU")
+        return Decision(Layout(1, 1), 0, f"one on a GPU, with {cpus} CPUs beside it", in_turn=True)
+    return Decision(Layout(2, 1), 0, "two on a GPU", in_turn=True, spare=1)
 
 
 def _remembered(wish: Wish, provider: str) -> Decision | None:

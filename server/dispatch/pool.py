@@ -56,7 +56,7 @@ class Pool:
 
     A worker that dies is replaced, after a pause that doubles while lives are futile. A model that cannot be
     loaded, or five futile lives in a row, raise `PoolFailed` out of the pool's task group, which cancels whoever
-    entered it.
+    entered it; but a worker that the decision calls spare is left out.
     """
 
     def __init__(self, batcher: Batcher[Upload, Reply], load: Load, plan: Plan, max_growth: int) -> None:
@@ -66,6 +66,9 @@ class Pool:
         self._load = load
         self._plan = plan
         self._size = plan.workers
+        self._spare = plan.decision.spare if plan.decision else 0
+        self._in_turn = plan.decision is not None and plan.decision.in_turn
+        self._opening = asyncio.Semaphore(1 if self._in_turn else plan.workers)
         self._max_growth = max_growth
         self._tasks = asyncio.TaskGroup()
         self._keepers: list[asyncio.Task[None]] = []
@@ -100,7 +103,10 @@ class Pool:
         """Keep one worker alive for good; `first` runs already."""
         futile = 0
         while True:
-            death = await self._live(number, first)
+            try:
+                death = await self._live(number, first)
+            except CannotLoad as error:
+                return self._leave_out(number, error)
             first = None
             futile = futile + 1 if death.futile else 0
             log.warning(
@@ -114,27 +120,43 @@ class Pool:
             self._batcher.seat_expected = expected if death.was_ready else None
             await asyncio.sleep(pause)
 
+    def _leave_out(self, number: int, error: CannotLoad) -> None:
+        """Do without a worker. Raises `PoolFailed` if that cannot be."""
+        if not (self._spare and self.model.done()):
+            raise PoolFailed(f"{error}{self._advice()}") from error
+        self._spare -= 1
+        self._size -= 1
+        log.warning("worker_left_out", worker=number, reason=str(error))
+
+    def _advice(self) -> str:
+        """For the operator who asked for several workers on a GPU, where one of them has loaded the model."""
+        several = self._in_turn and self._size > 1 and self.model.done()
+        return f"; one worker has loaded it: start with fewer than --workers {self._size}" if several else ""
+
     async def _live(self, number: int, running: WorkerProcess | None) -> Death:
-        """One worker's life, the rest of it if it runs."""
-        running = running or await WorkerProcess.start(self._batcher, self._load)
-        worker, started = running.worker, running.started
+        """One worker's life, the rest of it if it runs. Raises `CannotLoad`."""
+        started = time.monotonic()
         try:
-            async with asyncio.timeout(_LONGEST_START_S):
-                ready = await worker.ready
+            async with self._opening:
+                running = running or await WorkerProcess.start(self._batcher, self._load)
+                worker, started = running.worker, running.started
+                async with asyncio.timeout(_LONGEST_START_S):
+                    ready = await worker.ready
             self._welcome(model_info(ready), time.monotonic() - started)
-            log.info("worker_ready", worker=number, pid=running.pid, seconds=round(self._start_s, 3))
+            seconds = round(self._start_s, 3)
+            log.info("worker_ready", worker=number, pid=running.pid, seconds=seconds, input=ready.input)
             reason = await self._watched(running)
             return Death(True, worker.held_at_end, time.monotonic() - started, reason)
-        except CannotLoad as error:
-            raise PoolFailed(str(error)) from error
         except WorkerLost:
             return Death(False, 0, time.monotonic() - started, "crash")
         except TimeoutError:
-            running.kill()
+            if running:
+                running.kill()
             return Death(False, 0, time.monotonic() - started, "hang")
         finally:
-            await running.end()
-            log.info("worker_ended", worker=number, pid=running.pid, exit=running.exit)
+            if running:
+                await running.end()
+                log.info("worker_ended", worker=number, pid=running.pid, exit=running.exit)
 
     def _welcome(self, model: ModelInfo, start_s: float) -> None:
         self._start_s = start_s

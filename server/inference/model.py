@@ -1,6 +1,6 @@
 """A model ready to serve: opened, warmed, and all about it decided."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import isinf
 from pathlib import Path
@@ -15,7 +15,9 @@ from server.inference.output import Output
 from server.inference.providers import Gpu, Provider
 from server.inference.served import describe, resolve
 from server.inference.session import Outputs, Session
+from server.inference.sizes import filled_up
 from server.inference.warmup import Warmth, look, look_together, seen_in, warm_up
+from server.inference.ways import first_to_open, plain_way, ways
 
 Precision = Literal["model", "fp16"]
 
@@ -64,46 +66,31 @@ def open_model(
     how: _How = {"provider": provider, "gpu": gpu or Gpu(), "threads": threads}
     if provider == "cpu" and precision == "model":
         return warmed(located, Session(located.model_file, located.card, max_batch, decoders=decoders, **how))
-    plain = replace(how["gpu"], graphs=False, channels_last=False)
+    plain = plain_way(how["gpu"])
     rows, output = _as_it_is(located, {**how, "gpu": plain})
     located = replace(located, card=replace(located.card, output=output))  # so that nothing is decided anew
     source = in_half_precision(located.model_file) if precision == "fp16" else located.model_file
 
-    ways = _ways(how["gpu"], plain) if provider == "cuda" else [how["gpu"]]
+    tried = ways(how["gpu"]) if provider == "cuda" else [how["gpu"]]
 
     def opened(way: Gpu) -> Model:
         session = Session(source, located.card, max_batch, provider, way, decoders=decoders, threads=threads)
         if precision == "model" and way == plain:
             return warmed(located, session)  # as `rows` were made, if it answers the same each time at all
-        apart = _apart(rows, _first(look(session)), output, precision, last=way == ways[-1])
+        apart = _apart(rows, _first(look(session)), output, precision, last=way == tried[-1])
         model = warmed(located, session)
         if session.max_batch > 1:  # what a device takes for a larger batch is other code
-            apart = max(apart, _apart(rows, look_together(session), output, precision, last=way == ways[-1]))
+            apart = max(apart, _apart(rows, look_together(session), output, precision, last=way == tried[-1]))
         return replace(model, apart=apart if precision == "fp16" else None)
 
-    return _first_to_open(ways, opened)
+    model, held_back = first_to_open(tried, opened)
+    return replace(model, held_back=held_back)
 
 
 class _How(TypedDict):
     provider: Provider
     gpu: Gpu
     threads: int
-
-
-def _ways(gpu: Gpu, plain: Gpu) -> list[Gpu]:
-    """How the device may be used, the fastest first."""
-    return list(dict.fromkeys([replace(gpu, channels_last=True), replace(plain, channels_last=True), plain]))
-
-
-def _first_to_open(ways: Sequence[Gpu], opened: Callable[[Gpu], Model]) -> Model:
-    """Raises `ModelError` if the last of them fails too."""
-    held_back = ""
-    for way in ways[:-1]:
-        try:
-            return replace(opened(way), held_back=held_back)
-        except ModelError as error:
-            held_back = held_back or str(error)
-    return replace(opened(ways[-1]), held_back=held_back)
 
 
 def _as_it_is(located: Located, how: _How) -> tuple[list[Row], Output]:
@@ -140,7 +127,9 @@ def warmed(located: Located, session: Session) -> Model:
 
 
 def with_batch(model: Model, batch: int) -> Model:
-    """The model with batches of so many images, as far as it can run them; 0 leaves it as it is."""
-    if not batch:
-        return model
-    return replace(model, warmth=replace(model.warmth, batch=min(batch, model.session.max_batch)))
+    """The model with batches of so many images, as far as it can run them; 0 leaves it at what warming up found. What
+    larger ones have on a device is given back."""
+    if batch:
+        model = replace(model, warmth=replace(model.warmth, batch=min(batch, model.session.max_batch)))
+    model.session.limit(filled_up(model.warmth.batch, model.session.sizes))
+    return model

@@ -78,12 +78,7 @@ class Session:
         gpu = gpu or Gpu()
         self.bound = provider == "cuda" if bound is None else bound
         self.recorded = self.bound and provider == "cuda" and gpu.graphs
-        one_each = self.bound and provider == "cuda" and not gpu.graphs  # a session for each size: see bound.py
-        if one_each:
-            gpu = replace(gpu, memory_limit=gpu.memory_limit // len(buckets(max_batch)))
-        opened = partial(open_session, model, provider, gpu, threads)
-        self._session = opened()
-        self._another = opened if one_each else None  # else a file's bytes would be kept for nothing
+        self._session = open_session(model, provider, gpu, threads)
         self.open_s = time.monotonic() - begun
         self.signature = _signature(self._session)
         given = image_input(self.signature)
@@ -94,6 +89,9 @@ class Session:
         self.pipelined = provider == "cuda" if pipelined is None else pipelined
         self.fixed = fixed_batch(given)
         self.sizes = self._sizes(max_batch)
+        self._another: Callable[[], ort.InferenceSession] | None = None
+        if self.bound and provider == "cuda" and not gpu.graphs and not self.fixed:  # see bound.py
+            self._another = partial(open_session, model, provider, _share(gpu, len(self.sizes)), threads)
         self.max_batch = min(self.sizes[-1], max_batch)
         self.slot_recipe = pixels_of(self.recipe) if self.bound else self.recipe
         slab = Slab(self._slots(decoders), self.sizes[-1], self.slot_recipe)
@@ -148,6 +146,11 @@ class Session:
         if self.fixed:
             return (self.fixed,)
         return buckets(max_batch) if self.pipelined else every_size(max_batch)
+
+
+def _share(gpu: Gpu, sessions: int) -> Gpu:
+    """What one of as many may use. That which is opened first has all: it runs one image, which takes the least."""
+    return replace(gpu, memory_limit=gpu.memory_limit // sessions)
 
 
 def _signature(session: ort.InferenceSession) -> Signature:

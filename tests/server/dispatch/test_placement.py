@@ -105,18 +105,18 @@ def test_on_a_gpu_nothing_is_measured():
 
 
 @pytest.mark.parametrize(
-    ("asked", "cpus", "workers", "why"),
+    ("asked", "cpus", "workers", "spare", "why"),
     [
-        (Asked(), 16, 2, "two on a GPU"),
-        (Asked(threads=4), 4, 2, "two on a GPU"),
-        (Asked(), 3, 1, "one on a GPU, with 3 CPUs beside it"),
-        (Asked(workers=1), 16, 1, "as asked"),
-        (Asked(workers=5), 2, 5, "as asked"),
+        (Asked(), 16, 2, 1, "two on a GPU"),
+        (Asked(threads=4), 4, 2, 1, "two on a GPU"),
+        (Asked(), 3, 1, 0, "one on a GPU, with 3 CPUs beside it"),
+        (Asked(workers=1), 16, 1, 0, "as asked"),
+        (Asked(workers=5), 2, 5, 0, "as asked"),
     ],
 )
-def test_beside_a_gpu_there_are_two_workers_where_cpus_are_there_for_them(asked, cpus, workers, why):
-    """Each of one thread: the GPU computes."""
-    assert Decision(Layout(workers, 1), 0, why) == beside_a_gpu(asked, cpus)
+def test_beside_a_gpu_there_are_two_workers_where_cpus_are_there_for_them(asked, cpus, workers, spare, why):
+    """Each of one thread: the GPU computes. They open the model in turn; one that nobody asked for is spare."""
+    assert Decision(Layout(workers, 1), 0, why, in_turn=True, spare=spare) == beside_a_gpu(asked, cpus)
 
 
 def test_profile_decides(profiles):

@@ -12,7 +12,7 @@ from server.gpus import may_have_gpu
 from server.inference.bound import BoundRun, Device
 from server.inference.card import Card, find_model
 from server.inference.errors import ModelError, OutputError
-from server.inference.model import open_model
+from server.inference.model import open_model, warmed, with_batch
 from server.inference.output import Output
 from server.inference.page_lock import page_lock
 from server.inference.providers import Gpu
@@ -165,6 +165,19 @@ def test_size_that_does_not_fit_into_memory_is_not_run_later(tmp_path, provider)
     assert session.max_batch == max(session._run.sizes)
 
 
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize(
+    ("batch", "sizes"), [(1, (1,)), (2, (1, 2)), (3, (1, 2, 4)), (6, (1, 2, 4, 6)), (9, (1, 2, 4, 6))]
+)
+def test_what_larger_batches_than_the_one_that_pays_have_on_the_device_is_given_back(tmp_path, batch, sizes, provider):
+    """None so large is ever run."""
+    path = models.everywhere(tmp_path / "m.onnx")
+    model = with_batch(warmed(find_model(path), bound(path, 6, provider)), batch)
+
+    assert (min(batch, 6), sizes, sizes) == (model.warmth.batch, model.session.sizes, model.session._run.sizes)
+    assert sizes[-1] == model.session.max_batch
+
+
 def test_each_size_asks_for_its_session_once(tmp_path):
     """And keeps it: on a GPU it may be one of its own, whose convolutions are planned for this size alone."""
     session = bound(models.dense(tmp_path / "m.onnx"))
@@ -262,3 +275,12 @@ def test_memory_limit_is_kept(tmp_path):  # pragma: no cover
     with pytest.raises(ModelError):
         warm_up(bound(path, provider="cuda", gpu=Gpu(memory_limit=8_000_000)))
     assert 1 == len(fill(bound(path, provider="cuda", gpu=Gpu(memory_limit=256_000_000))).run([0])[0])
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not may_have_gpu(), reason="there is no GPU")
+def test_memory_limit_is_not_shared_out_where_there_is_one_session(tmp_path):  # pragma: no cover
+    """A model of one batch size has all of it: a fourth would not hold its 48 MB."""
+    path = models.dense(tmp_path / "m.onnx", size=64, hidden=(1024,), batch=4)
+
+    assert [1, 4] == list(warm_up(bound(path, 8, "cuda", Gpu(memory_limit=160_000_000))).profile.sizes)
