@@ -97,6 +97,7 @@ def _client(stack: ExitStack, work: Work, given: argparse.Namespace, provider: P
     flags += ["--workers", str(given.workers)] if given.workers else []
     flags += [] if given.cuda_graphs else ["--cuda-graphs", "off"]
     served = stack.enter_context(serving(tureen([*work.serve_flags(), *flags])))
+    served.wait_for_workers()
     material = Material(target=parse_url(served.url), pictures=work.pictures())
     fleet = stack.enter_context(Fleet(material, max(1, usable_cpus() // _CPUS_A_CLIENT)))
     return Client(fleet, served)

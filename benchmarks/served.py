@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,8 @@ from typing import IO
 import psutil
 
 _START_S, _END_S = 120.0, 30.0  # hang guards
+_PERIOD_S = 0.1
+_WORKERS = re.compile(rb"^(tureen_workers(?:_ready)?) (\S+)", re.MULTILINE)
 _ADDRESS = re.compile(rb"^ *address +http://(\S+):(\d+)", re.MULTILINE)
 _TUREEN = Path(sys.executable).with_name("tureen")
 
@@ -37,6 +40,17 @@ class Served:
     @property
     def url(self) -> str:
         return f"http://{self.host}:{self.port}"
+
+    def wait_for_workers(self) -> None:
+        """Until all of our own server's are ready: on a GPU they start one after the other. Raises `StartFailed`."""
+        until = time.monotonic() + _START_S
+        while time.monotonic() < until:
+            with urllib.request.urlopen(f"{self.url}/metrics", timeout=_START_S) as response:
+                said = dict(_WORKERS.findall(response.read()))
+            if said[b"tureen_workers"] == said[b"tureen_workers_ready"]:
+                return
+            time.sleep(_PERIOD_S)
+        raise StartFailed(f"not all workers of {self.url} were ready within {_START_S:g} s")
 
     def pids(self) -> list[int]:
         """All its processes."""

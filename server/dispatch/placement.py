@@ -10,7 +10,8 @@ it is left open, for auditions to decide (server/dispatch/audition.py).
 import asyncio
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import ceil
 from pathlib import Path
 from typing import Literal
 
@@ -25,7 +26,9 @@ from server.tune.recall import sought
 
 log = structlog.stdlib.get_logger("tureen.layout")
 
-_CPUS_FOR_TWO = 4  # two workers beside a GPU, web, and what else there is
+_CPUS_A_WORKER = 2  # beside a GPU: fewer are too few to decode on
+_FED_BY_ONE = 1_600  # images/s that one decodes and answers: what threads can do at a time ends at Python's lock
+_MOST_ON_A_GPU = 4  # then the web process is busy all the time
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +38,6 @@ class Placement:
     provider: Literal["cpu", "cuda"]
     device: int
     why: str
-
-    def decoders(self, workers: int) -> int:
-        """How many images each of `workers` decodes at a time beside a GPU: together one a CPU."""
-        return max(1, usable_cpus() // workers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,17 +100,33 @@ async def lay_out(wish: Wish, place: Placement) -> Plan:
 
 
 def beside_a_gpu(asked: Asked, cpus: int) -> Decision:
-    """Two, where there are CPUs for them to decode on: what the threads of one can do at a time ends at Python's lock.
+    """Two, where there are CPUs for them to decode on: should one die, the other answers meanwhile. More, if the model
+    turns out to need them (`fed`).
 
     Each holds the model and a CUDA context of its own, and takes more of the GPU's memory for a moment while it tries
-    one way after another to run the model. So they open it in turn, and the second, if it was not asked for, only if
-    there is memory for it.
+    one way after another to run the model. So they open it in turn, and all but the first, if they were not asked for,
+    only if there is memory for them.
     """
     if asked.workers:
         return Decision(Layout(asked.workers, 1), 0, "as asked", in_turn=True)
-    if cpus < _CPUS_FOR_TWO:
+    if cpus < 2 * _CPUS_A_WORKER:
         return Decision(Layout(1, 1), 0, f"one on a GPU, with {cpus} CPUs beside it", in_turn=True)
     return Decision(Layout(2, 1), 0, "two on a GPU", in_turn=True, spare=1)
+
+
+def decoders(workers: int) -> int:
+    """How many images each of `workers` decodes at a time beside a GPU: together one a CPU."""
+    return max(1, usable_cpus() // workers)
+
+
+def fed(decision: Decision, rate: float, cpus: int) -> Decision:
+    """With as many workers as it takes to decode for a GPU that runs `rate` images/s; as it was where nothing is left
+    open."""
+    workers = min(ceil(rate / _FED_BY_ONE), _MOST_ON_A_GPU, cpus // _CPUS_A_WORKER)
+    if not decision.spare or workers <= decision.layout.workers:
+        return decision
+    why = f"for a GPU that runs {rate:,.0f} images/s"
+    return replace(decision, layout=Layout(workers, 1), why=why, spare=workers - 1)
 
 
 def _remembered(wish: Wish, provider: str) -> Decision | None:

@@ -3,8 +3,9 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from types import TracebackType
 from typing import Self
 
@@ -12,13 +13,14 @@ import msgspec
 import structlog
 
 from batcher import Batcher
+from server.cpus import usable_cpus
 from server.dispatch.answer import ModelInfo, Reply
 from server.dispatch.audition import audition
-from server.dispatch.placement import Decision, Plan
+from server.dispatch.placement import Decision, Plan, decoders, fed
 from server.dispatch.process import WorkerProcess
 from server.dispatch.upload import Upload
 from server.dispatch.watch import Verdict, watch
-from server.dispatch.wire import Load
+from server.dispatch.wire import Load, Ready
 from server.dispatch.worker import CannotLoad, WorkerLost, model_info
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 5.0
@@ -66,12 +68,14 @@ class Pool:
         self._load = load
         self._plan = plan
         self._size = plan.workers
-        self._spare = plan.decision.spare if plan.decision else 0
+        self._spare = 0
         self._in_turn = plan.decision is not None and plan.decision.in_turn
         self._opening = asyncio.Semaphore(1 if self._in_turn else plan.workers)
         self._max_growth = max_growth
         self._tasks = asyncio.TaskGroup()
+        self._bringing_up: asyncio.Task[None]
         self._keepers: list[asyncio.Task[None]] = []
+        self._decided: Decision
         self._start_s = 0.0
         self.restarts: Counter[str] = Counter()
         self.model: asyncio.Future[ModelInfo] = asyncio.get_running_loop().create_future()
@@ -90,14 +94,18 @@ class Pool:
                 decision, running = await audition(self._batcher, self._load, self._plan, _LONGEST_START_S)
             except CannotLoad as error:
                 raise PoolFailed(str(error)) from error
-        log.info("layout", workers=decision.layout.workers, threads=decision.layout.threads, why=decision.why)
-        self._size = decision.layout.workers
         self._load = msgspec.structs.replace(self._load, threads=decision.layout.threads, batch=decision.batch)
-        self.decision.set_result(decision)
-        first = [*running, *[None] * (self._size - len(running))]
-        self._keepers += [
-            self._tasks.create_task(self._keep(*one), name=f"worker {one[0]}") for one in enumerate(first)
-        ]
+        self._lay_out(decision, running)
+
+    def _lay_out(self, decision: Decision, running: Sequence[WorkerProcess] = ()) -> None:
+        """Keep as many workers as that says. The first of those that have no keeper yet are `running` already."""
+        workers, threads = decision.layout
+        log.info("layout", workers=workers, threads=threads, why=decision.why)
+        self._decided = decision
+        self._size, self._spare = workers, decision.spare
+        numbers = range(len(self._keepers), workers)
+        for number, first in zip_longest(numbers, running):
+            self._keepers.append(self._tasks.create_task(self._keep(number, first), name=f"worker {number}"))
 
     async def _keep(self, number: int, first: WorkerProcess | None) -> None:
         """Keep one worker alive for good; `first` runs already."""
@@ -142,7 +150,7 @@ class Pool:
                 worker, started = running.worker, running.started
                 async with asyncio.timeout(_LONGEST_START_S):
                     ready = await worker.ready
-            self._welcome(model_info(ready), time.monotonic() - started)
+            self._welcome(ready, time.monotonic() - started)
             seconds = round(self._start_s, 3)
             log.info("worker_ready", worker=number, pid=running.pid, seconds=seconds, input=ready.input)
             reason = await self._watched(running)
@@ -158,11 +166,20 @@ class Pool:
                 await running.end()
                 log.info("worker_ended", worker=number, pid=running.pid, exit=running.exit)
 
-    def _welcome(self, model: ModelInfo, start_s: float) -> None:
+    def _welcome(self, ready: Ready, start_s: float) -> None:
         self._start_s = start_s
         self._batcher.seat_expected = time.monotonic()  # should all die: until that is noticed, any moment
         if not self.model.done():
-            self.model.set_result(model)
+            self._feed(ready.batch_seconds)
+            self.model.set_result(model_info(ready))
+            self.decision.set_result(self._decided)
+
+    def _feed(self, batch_seconds: Mapping[int, float]) -> None:
+        """By what the first worker measured: more of them, if that many are needed beside a GPU."""
+        rate = max((size / seconds for size, seconds in batch_seconds.items()), default=0.0)
+        if (decision := fed(self._decided, rate, usable_cpus())) != self._decided:
+            self._load = msgspec.structs.replace(self._load, decoders=decoders(decision.layout.workers))
+            self._lay_out(decision)
 
     async def _watched(self, running: WorkerProcess) -> str:
         """Wait until the worker is lost; the reason."""
@@ -176,14 +193,14 @@ class Pool:
 
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
-        self._keepers = [self._tasks.create_task(self._bring_up(), name="bring up")]
+        self._bringing_up = self._tasks.create_task(self._bring_up(), name="bring up")
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for keeper in self._keepers:
-            keeper.cancel()
+        for task in (self._bringing_up, *self._keepers):
+            task.cancel()
         await self._tasks.__aexit__(kind, error, trace)
 
 

@@ -48,10 +48,14 @@ def open_session(
     source = model if isinstance(model, bytes) else str(model)
     try:
         says = _FATAL if gpu and gpu.graphs else _ERROR  # that a model cannot be recorded is no fault of it
-        session = ort.InferenceSession(source, _options(threads, says), providers=_providers(provider, gpu or Gpu()))
+        session = ort.InferenceSession(
+            source,
+            _options(threads, says),
+            providers=_providers(provider, gpu or Gpu()),
+            enable_fallback=0,  # else it prints what is wrong, and runs on the CPU
+        )
     except Exception as error:  # ONNX Runtime's exceptions share no base class but this
         raise ModelError(f"ONNX Runtime cannot load it: {in_one_line(error)}") from error
-    session.disable_fallback()
     if (got := session.get_providers()[0]) != _NAMES[provider]:
         raise ModelError(f"{provider} was asked for, but ONNX Runtime would use {got}: {_missing()}")
     return session

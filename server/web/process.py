@@ -18,7 +18,7 @@ from batcher import Batcher, Policy
 from preprocess.limits import Limits
 from server import demo, logs, signals
 from server.dispatch.answer import ModelInfo, Reply
-from server.dispatch.placement import Placement, Plan, Wish, lay_out, settle
+from server.dispatch.placement import Placement, Plan, Wish, decoders, lay_out, settle
 from server.dispatch.pool import Pool, PoolFailed
 from server.dispatch.upload import Upload
 from server.dispatch.wire import Load
@@ -97,7 +97,7 @@ def load_for(settings: Settings, place: Placement, plan: Plan) -> Load:
         max_pixels=settings.max_pixels,
         provider=place.provider,
         device=place.device,
-        decoders=place.decoders(plan.workers),
+        decoders=decoders(plan.workers),
         cuda_graphs=settings.cuda_graphs and place.provider == "cuda",
         gpu_memory_limit=settings.gpu_memory_limit or 0,
         precision=settings.precision if place.provider == "cuda" else "model",  # CPUs only lose by float16

@@ -10,7 +10,18 @@ import structlog
 
 from server import demo
 from server.cpus import usable_cpus
-from server.dispatch.placement import Decision, Placement, Plan, Wish, beside_a_gpu, from_profile, lay_out, settle
+from server.dispatch.placement import (
+    Decision,
+    Placement,
+    Plan,
+    Wish,
+    beside_a_gpu,
+    decoders,
+    fed,
+    from_profile,
+    lay_out,
+    settle,
+)
 from server.inference.card import find_model
 from server.inference.digest import digest
 from server.tune import profile as file
@@ -46,10 +57,8 @@ def test_auto_is_the_cpu_where_the_gpu_cannot_be_used(tmp_path):
 
 def test_decoders_share_the_cpus():
     """At least one each."""
-    place = Placement("cuda", 0, "")
-
-    assert usable_cpus() == place.decoders(1)
-    assert 1 == place.decoders(10_000)
+    assert usable_cpus() == decoders(1)
+    assert 1 == decoders(10_000)
 
 
 # ---- Layouts ----
@@ -117,6 +126,34 @@ def test_on_a_gpu_nothing_is_measured():
 def test_beside_a_gpu_there_are_two_workers_where_cpus_are_there_for_them(asked, cpus, workers, spare, why):
     """Each of one thread: the GPU computes. They open the model in turn; one that nobody asked for is spare."""
     assert Decision(Layout(workers, 1), 0, why, in_turn=True, spare=spare) == beside_a_gpu(asked, cpus)
+
+
+@pytest.mark.parametrize(
+    ("rate", "cpus", "workers"),
+    [
+        (950, 16, 2),  # for safety
+        (3_200, 16, 2),
+        (3_201, 16, 3),
+        (7_300, 16, 4),
+        (7_300, 7, 3),  # two CPUs each
+        (7_300, 4, 2),
+        (7_300, 2, 1),
+    ],
+)
+def test_a_gpu_gets_as_many_workers_as_it_takes_to_decode_for_it(rate, cpus, workers):
+    """1,600 images/s are what one decodes. All but one are spare: there may be no memory for them."""
+    found = fed(beside_a_gpu(Asked(), cpus), rate, cpus)
+
+    assert (Layout(workers, 1), workers - 1, True) == (found.layout, found.spare, found.in_turn)
+    assert ("images/s" in found.why) == (workers > 2)
+
+
+@pytest.mark.parametrize(
+    "decision", [beside_a_gpu(Asked(workers=1), 16), beside_a_gpu(Asked(workers=2), 16), Decision(Layout(2, 1), 0, "")]
+)
+def test_workers_that_were_asked_for_or_compute_on_cpus_stay_as_many(decision):
+    """However fast the model is."""
+    assert decision is fed(decision, 50_000, 16)
 
 
 def test_profile_decides(profiles):

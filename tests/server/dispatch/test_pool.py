@@ -83,3 +83,22 @@ def test_not_even_a_spare_one_is_left_out_where_none_has_loaded_the_model(model)
 
     assert said.startswith("it does not run: ")
     assert "--workers" not in said
+
+
+def test_a_model_that_is_fast_gets_more_workers_by_what_the_first_measured(model, monkeypatch):
+    """As beside a GPU with CPUs enough: two, and when the first is ready it is told how many it takes to feed it."""
+    monkeypatch.setattr("server.dispatch.pool.usable_cpus", lambda: 16)
+
+    async def run():
+        async with Batcher() as batcher:
+            plan = Plan(Decision(Layout(2, 1), 0, "two on a GPU", in_turn=True, spare=1))
+            async with Pool(batcher, Load(str(model), 8, 1_000_000), plan, 1 << 30) as pool:
+                decision = await pool.decision
+                for _ in iter(lambda: batcher.stats().seats, 4):
+                    await asyncio.sleep(0)
+                return decision, pool.size
+
+    decision, size = asyncio.run(asyncio.wait_for(run(), 30))
+
+    assert (Layout(4, 1), 3, 4) == (decision.layout, decision.spare, size)
+    assert decision.why.startswith("for a GPU that runs ")

@@ -258,16 +258,6 @@ def test_a_model_that_answers_otherwise_when_replayed_is_run_as_it_is(tmp_path):
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not may_have_gpu(), reason="there is no GPU")
-def test_replaying_launches_less(tmp_path):  # pragma: no cover
-    """Of a deep model of small layers the launches are most of the time: that is what a graph saves."""
-    path = models.dense(tmp_path / "m.onnx", hidden=(64,) * 60)
-    seconds = [warm_up(bound(path, 1, "cuda", Gpu(graphs=graphs))).profile.sizes[1] for graphs in (False, True)]
-
-    assert seconds[1] < seconds[0]
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not may_have_gpu(), reason="there is no GPU")
 def test_memory_limit_is_kept(tmp_path):  # pragma: no cover
     """48 MB of weights do not fit into 8, and do into 256."""
     path = models.dense(tmp_path / "m.onnx", size=64, hidden=(1024,))
