@@ -1,5 +1,11 @@
 """What can be wrong with a model, for whoever runs the server."""
 
+import re
+
+_OF_CUDA = re.compile(
+    r"\bCU[A-Z]+ failure \d+: [^;]*[^; ]"
+)  # in the midst of C++ signatures, file names and the host's
+
 
 class ModelError(Exception):
     """A model or its card cannot be used; the message says what was found and what is needed."""
@@ -10,5 +16,8 @@ class OutputError(Exception):
 
 
 def in_one_line(error: Exception) -> str:
-    """What an error of ONNX Runtime's says, which may be several lines, as a part of a sentence."""
-    return " ".join(str(error).split())
+    """What an error of ONNX Runtime's says, which may be several lines, as a part of a sentence; of one of CUDA's, what
+    CUDA says."""
+    words = " ".join(str(error).split())
+    found = _OF_CUDA.search(words)
+    return found[0] if found else words
