@@ -76,8 +76,8 @@ class Settings(BaseModel):
     precision: Annotated[Precision, Topic.MODEL] = Field(
         "model", description="what a GPU computes in: as the model is, or in float16 if that answers the same"
     )
-    workers: Annotated[OptionalCount, Topic.MODEL, Words(default="what was measured to be best, or two on a GPU")] = (
-        Field(None, ge=1, description="inference processes")
+    workers: Annotated[OptionalCount, Topic.MODEL, Words(default="what was measured to be best")] = Field(
+        None, ge=1, description="inference processes"
     )
     threads: Annotated[OptionalCount, Topic.MODEL, Words(default="what was measured to be best")] = Field(
         None, ge=1, le=1024, description="threads with which each of them runs the model on a CPU"
