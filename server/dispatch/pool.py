@@ -152,7 +152,9 @@ class Pool:
                     ready = await worker.ready
             self._welcome(ready, time.monotonic() - started)
             seconds = round(self._start_s, 3)
-            log.info("worker_ready", worker=number, pid=running.pid, seconds=seconds, input=ready.input)
+            log.info(
+                "worker_ready", worker=number, pid=running.pid, seconds=seconds, grant=ready.grant, input=ready.input
+            )
             reason = await self._watched(running)
             return Death(True, worker.held_at_end, time.monotonic() - started, reason)
         except WorkerLost:

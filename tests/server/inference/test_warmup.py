@@ -7,6 +7,7 @@ import pytest
 
 from server.inference.card import find_model
 from server.inference.errors import ModelError
+from server.inference.pictures import pictures
 from server.inference.session import Session
 from server.inference.warmup import is_out_of_memory, warm_up
 from tests import models
@@ -28,6 +29,26 @@ def test_sizes_are_measured_and_the_slots_left_clean(tmp_path):
     assert len(sizes) >= 2
     assert warmth.batch in sizes
     assert not np.any(one.slots)
+
+
+class Calming(Session):
+    """The model on a machine that is busy at first: an image takes 80 ms until single ones have been timed, then 40."""
+
+    batches = 0
+
+    def run(self, slots):
+        self.batches += 1
+        time.sleep(len(slots) * (0.08 if self.batches <= len(pictures()) + 3 else 0.04))
+        return super().run(slots)
+
+
+def test_a_machine_that_becomes_calmer_makes_no_larger_batch_seem_to_pay(tmp_path):
+    """One image is timed first. What seems to gain is timed once more, beside it."""
+    located = find_model(models.dense(tmp_path / "m.onnx"))
+
+    warmth = warm_up(Calming(located.model_file, located.card, 8))
+
+    assert (1, [1, 2]) == (warmth.batch, list(warmth.profile.sizes))
 
 
 def test_where_few_sizes_are_run_all_of_them_are_warmed(tmp_path):
