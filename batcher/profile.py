@@ -10,7 +10,7 @@ from bisect import bisect_left, insort
 _WEIGHT = 0.2  # of a new sample: about the last ten count
 _SHAPE_WEIGHT = 0.01  # ... and for what tells one size from another about the last two hundred
 _OUTLIER = 2.0  # one sample counts for at most this many times the estimate, so one stall cannot lie for long
-_HANDED_S = 0.1e-3  # that handing over a batch, and waking who waits for it, costs besides (two cores, 20 KB images)
+_HANDED_S = 0.2e-3  # that handing over a batch, and waking who waits for it, costs besides in all processes
 _NEWS = 0.1  # of what was known: a change that may matter
 _SLACK = 1.05  # a batch is big enough when its seconds an image are within 5 % of the best
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from random import Random
+
+from batcher import Profile
 
 
 @dataclass(frozen=True)
@@ -25,10 +28,8 @@ class Machine:
 
     @property
     def batch(self) -> int:
-        """The smallest power of two within 5 % of the best seconds an image, as the server's warm-up finds it."""
-        sizes = [1 << power for power in range(self.max_batch.bit_length())]
-        best = min(self.run_s(size) / size for size in sizes)
-        return next(size for size in sizes if self.run_s(size) / size <= best * 1.05)
+        """Images in a batch that pays, as the server's warm-up finds it."""
+        return _pays(self)
 
     @property
     def grant(self) -> int:
@@ -44,6 +45,16 @@ class Machine:
     def decoding_bounds(self) -> bool:
         """Whether the threads that decode have more to do than the device beside them."""
         return bool(self.threads) and self.decode_s / self.threads > self.run_s(self.batch) / self.batch
+
+
+@cache
+def _pays(machine: Machine) -> int:
+    profile = Profile()
+    for size in (1 << power for power in range(machine.max_batch.bit_length())):
+        profile.observe(size, machine.run_s(size))
+    if not machine.threads:
+        profile.take_in_line(machine.decode_s)
+    return profile.best_size(machine.max_batch) or 1
 
 
 MACHINES = {
