@@ -12,7 +12,7 @@ import threading
 import traceback
 from collections.abc import Callable
 
-from server.dispatch.wire import AnyMessage, Drop, FrameReader, Item, Skipped, frame
+from server.contract.wire import AnyMessage, Drop, FrameReader, Item, Skipped, frame
 from server.inference.inbox import LARGE_PIXELS, Inbox, Job
 
 _READ_BYTES = 1 << 18

@@ -6,18 +6,18 @@ from math import isinf
 from pathlib import Path
 from typing import Literal, TypedDict
 
-from server.inference.agreement import TOLERANCE, disagreement
-from server.inference.answer import Row
-from server.inference.card import Card, Located
-from server.inference.errors import ModelError
-from server.inference.half import in_half_precision
-from server.inference.output import Output
-from server.inference.providers import Gpu, Provider
-from server.inference.served import describe, resolve
-from server.inference.session import Outputs, Session
-from server.inference.sizes import filled_up
+from server.inference.configurations import first_to_open, plain_way, ways
+from server.inference.onnx.providers import Gpu, Provider
+from server.inference.onnx.session import Outputs, Session
+from server.inference.onnx.sizes import filled_up
 from server.inference.warmup import Warmth, look, look_together, seen_in, warm_up
-from server.inference.ways import first_to_open, plain_way, ways
+from server.models.agreement import TOLERANCE, disagreement
+from server.models.card import Card, Located
+from server.models.errors import ModelError
+from server.models.fp16 import in_half_precision
+from server.models.output_kind import describe, resolve
+from server.models.output_spec import Output
+from server.models.render import Row
 
 Precision = Literal["model", "fp16"]
 

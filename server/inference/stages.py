@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from preprocess.errors import ImageError
 from preprocess.limits import Limits
 from preprocess.tensor import prepare
-from server.dispatch.wire import Broken, Done, Ran, Rejected, Skipped, frame
-from server.inference.answer import Answerer
-from server.inference.errors import OutputError
+from server.contract.wire import Broken, Done, Ran, Rejected, Skipped, frame
 from server.inference.inbox import Job
-from server.inference.served import MAX_RAW_VALUES
-from server.inference.session import Outputs, Session
+from server.inference.onnx.session import Outputs, Session
+from server.models.errors import OutputError
+from server.models.output_kind import MAX_RAW_VALUES
+from server.models.render import Answerer
 
 Send = Callable[[bytes], None]
 """Takes finished frames, several at a time."""

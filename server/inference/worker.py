@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from preprocess.limits import Limits
-from server import signals
-from server.dispatch.wire import (
+from server.contract.wire import (
     Begin,
     Frame,
     Load,
@@ -29,19 +28,20 @@ from server.dispatch.wire import (
     frame,
     read_frame,
 )
-from server.inference.answer import answerer
-from server.inference.audition import Audition
-from server.inference.card import find_model
-from server.inference.digest import digest
 from server.inference.engine import Engine
-from server.inference.errors import ModelError
 from server.inference.inbox import Inbox
 from server.inference.link import Outbox, PolledInbox, Source, end_with, read_forever, receiver
 from server.inference.model import Model, open_model, with_batch
+from server.inference.onnx.providers import Gpu
+from server.inference.onnx.sizes import slots_beside
 from server.inference.pipeline import Pipeline
-from server.inference.providers import Gpu
-from server.inference.sizes import slots_beside
 from server.inference.stages import Filler, Runner
+from server.inference.trials import Audition
+from server.models.card import find_model
+from server.models.digest import digest
+from server.models.errors import ModelError
+from server.models.render import answerer
+from server.process import signals
 
 _NICENESS = 10  # below web, which must stay prompt: it decides, refuses and answers health checks
 

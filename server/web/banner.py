@@ -2,8 +2,8 @@
 
 import socket
 
-from server.dispatch.answer import ModelInfo
-from server.dispatch.placement import Decision
+from server.contract.answer import ModelInfo
+from server.fleet.layout.placement import Decision
 from server.settings import Settings
 
 

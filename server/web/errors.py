@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 
 import batcher
 import preprocess.errors as image_errors
-from server.dispatch.answer import ImageRejected, ModelFailed, Quarantined
+from server.contract.answer import ImageRejected, ModelFailed, Quarantined
 from server.web.response import RawResponse
 
 

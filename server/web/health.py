@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from batcher import NoRunner
-from server.dispatch.answer import ModelInfo
+from server.contract.answer import ModelInfo
 from server.web.metrics import Metrics
 from server.web.runtime import Runtime
 

@@ -6,9 +6,9 @@ from typing import NamedTuple
 import msgspec
 
 from preprocess.header import read_header
-from server.dispatch.answer import Answer, ModelInfo
-from server.dispatch.intake import Reservation
-from server.dispatch.upload import Upload
+from server.contract.answer import Answer, ModelInfo
+from server.contract.task import Upload
+from server.engine.intake import Reservation
 from server.web.metrics import Metrics
 from server.web.multipart import image_in
 from server.web.request import Request

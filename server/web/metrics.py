@@ -9,7 +9,7 @@ from prometheus_client.registry import Collector
 
 from batcher import Errors, Stats
 from batcher.margins import BOUNDS_S
-from server.dispatch.answer import Answer
+from server.contract.answer import Answer
 from server.web.connections import Connections
 
 _RESOURCES = {"/v1/images": "images", "/healthz": "health", "/readyz": "health", "/metrics": "metrics"}

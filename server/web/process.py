@@ -1,7 +1,7 @@
 """The web process: `python -m server.web.process FD`, where FD is the listening socket it inherits.
 
 Its standard input is its tie to the supervisor: one line of settings, then nothing until it is told to drain
-(server/web/control.py). Signals of a terminal go to the whole process group; this process leaves them to the
+(server/process/control.py). Signals of a terminal go to the whole process group; this process leaves them to the
 supervisor.
 """
 
@@ -16,19 +16,20 @@ import uvloop
 
 from batcher import Batcher, Policy
 from preprocess.limits import Limits
-from server import demo, logs, signals
-from server.dispatch.answer import ModelInfo, Reply
-from server.dispatch.placement import Placement, Plan, Wish, decoders, lay_out, settle
-from server.dispatch.pool import Pool, PoolFailed
-from server.dispatch.upload import Upload
-from server.dispatch.wire import Load
+from server import demo
+from server.contract.answer import ModelInfo, Reply
+from server.contract.task import Upload
+from server.contract.wire import Load
+from server.fleet.layout.choose import Asked
+from server.fleet.layout.placement import Placement, Plan, Wish, decoders, lay_out, settle
+from server.fleet.pool import Pool, PoolFailed
+from server.process import logs, signals
+from server.process.control import Control, read_first_line
 from server.settings import Settings
-from server.tune.layout import Asked
 from server.web.app import build_app
 from server.web.banner import banner
 from server.web.body import BodyLimits
 from server.web.connections import Connections
-from server.web.control import Control, read_first_line
 from server.web.front import serve
 from server.web.lag import LoopLag
 from server.web.metrics import Metrics

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from batcher import Batcher, Refused, Stats
 from preprocess.header import Header
 from preprocess.limits import Limits
-from server.dispatch.answer import Reply
-from server.dispatch.intake import Intake
-from server.dispatch.pool import Pool
-from server.dispatch.upload import Upload
+from server.contract.answer import Reply
+from server.contract.task import Upload
+from server.engine.intake import Intake
+from server.fleet.pool import Pool
 from server.web.connections import Connections
 from server.web.terms import Terms
 

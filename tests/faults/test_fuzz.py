@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from preprocess import ImageError, Limits
 from preprocess.header import read_header
-from server.dispatch.wire import (
+from server.contract.wire import (
     Broken,
     Done,
     Drop,

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from contextlib import contextmanager
 
-from server.dispatch.wire import Drop, FrameReader, Item, Skipped, frame
+from server.contract.wire import Drop, FrameReader, Item, Skipped, frame
 from server.inference.inbox import Inbox
 from server.inference.link import Outbox, PolledInbox, Source, receiver
 from tests.photos import photo

@@ -4,10 +4,10 @@ import socket
 
 import pytest
 
-from server.dispatch.answer import ModelInfo
-from server.dispatch.placement import Decision
+from server.contract.answer import ModelInfo
+from server.fleet.layout.choose import Layout
+from server.fleet.layout.placement import Decision
 from server.settings import Settings
-from server.tune.layout import Layout
 from server.web.banner import banner
 
 MODEL = ModelInfo("plates", "3", "0123456789abcdef", "image [1]", "CPUExecutionProvider", "2 classes")

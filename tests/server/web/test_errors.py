@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 import batcher
 import preprocess.errors as image_errors
 from preprocess.errors import ImageError
-from server.dispatch.answer import ImageRejected, ModelFailed, Quarantined
+from server.contract.answer import ImageRejected, ModelFailed, Quarantined
 from server.web.errors import CODES, PROBLEMS, RequestError, code_of, problem_response
 
 

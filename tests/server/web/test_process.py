@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from server.cpus import usable_cpus
-from server.dispatch.placement import Decision, Placement, Plan
-from server.dispatch.wire import Load
+from server.contract.wire import Load
+from server.fleet.layout.choose import Layout
+from server.fleet.layout.placement import Decision, Placement, Plan
+from server.process.cpus import usable_cpus
 from server.settings import load_settings
-from server.tune.layout import Layout
 from server.web.process import load_for
 
 PLAN = Plan(Decision(Layout(1, 1), 0, ""))

@@ -1,0 +1,1 @@
+"""A task in, an answer out. Knows no HTTP."""
