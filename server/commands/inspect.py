@@ -9,6 +9,7 @@ from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from server.process.printable import printable
 from server.settings import Settings
 
 EXIT_FAILED = 1
@@ -30,7 +31,7 @@ def run(argv: Sequence[str]) -> int:
     try:
         print(inspect(path), end="")
     except ModelError as error:
-        print(f"tureen: {path} cannot be served: {error}", file=sys.stderr)
+        print(printable(f"tureen: {path} cannot be served: {error}"), file=sys.stderr)
         return EXIT_FAILED
     return 0
 
@@ -39,25 +40,29 @@ def inspect(path: Path) -> str:
     """The document. Raises `ModelError`."""
     from server.inference.model import Model, open_model
     from server.models.card import find_model
+    from server.models.card_diff import differences
     from server.models.card_text import card_text
 
     model: Model = open_model(find_model(path), _MAX_BATCH)
+    session = model.session
     profile = model.warmth.profile
     rows = [
         ("model", f"{model.card.name} {model.card.version}, {_size(model.file)}"),
-        *(("input", str(tensor)) for tensor in model.session.signature.inputs),
-        *(("output", str(tensor)) for tensor in model.session.signature.outputs),
-        ("batch", _batch(model.session.fixed, model.warmth.batch)),
+        *(("input", str(tensor)) for tensor in session.signature.inputs),
+        *(("output", str(tensor)) for tensor in session.signature.outputs),
+        ("batch", _batch(session.fixed, model.warmth.batch)),
         ("here", ", ".join(f"{size}: {seconds * 1e3:.3g} ms" for size, seconds in profile.sizes.items())),
         ("answer", model.describe()),
+        *(("card", line) for line in differences(model.card, session.input, session.signature, model.warmth.seen)),
+        *(("warning", text) for text in model.warnings),
     ]
-    card = card_text(model.session.recipe, model.output)
+    card = card_text(session.recipe, model.output)
     return "".join(f"{line}\n" for line in _comments(rows)) + "\n" + card
 
 
 def _comments(rows: Sequence[tuple[str, str]]) -> Iterator[str]:
     for name, text in rows:
-        yield f"# {name:<7} {_printable(text)}"
+        yield f"# {name:<7} {printable(text)}"
     yield "#"
     yield "# What follows, saved as NAME/model.toml beside NAME/1/model.onnx, is served the same way."
 
@@ -71,8 +76,3 @@ def _batch(fixed: int | None, best: int) -> str:
 def _size(file: Path) -> str:
     size = file.stat().st_size
     return f"{file} ({size / 1e6:.1f} MB)" if size >= 1e6 else f"{file} ({size / 1e3:.1f} kB)"
-
-
-def _printable(text: str) -> str:
-    """TOML allows no control characters in a comment, and a model's names may hold any."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)

@@ -33,6 +33,8 @@ class ModelInfo:
     provider: str
     output: str = ""
     """What is made of its output, readable."""
+    warnings: tuple[str, ...] = ()
+    """What the operator should know about it."""
 
 
 class Reply(NamedTuple):

@@ -102,6 +102,8 @@ class Ready(Message, frozen=True):
     grant: int
     batch_seconds: dict[int, float]
     output: str = ""
+    warnings: tuple[str, ...] = ()
+    """What the operator should know about the model."""
 
 
 class Loaded(Message, frozen=True):

@@ -173,6 +173,8 @@ class Pool:
         self._batcher.seat_expected = time.monotonic()  # should all die: until that is noticed, any moment
         if not self.model.done():
             self._feed(ready.batch_seconds)
+            for warning in ready.warnings:
+                log.warning("model_doubtful", reason=warning)
             self.model.set_result(model_info(ready))
             self.decision.set_result(self._decided)
 

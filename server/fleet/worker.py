@@ -213,7 +213,7 @@ class Worker(asyncio.Protocol):
 
 
 def model_info(ready: Ready) -> ModelInfo:
-    return ModelInfo(ready.name, ready.version, ready.digest, ready.input, ready.provider, ready.output)
+    return ModelInfo(ready.name, ready.version, ready.digest, ready.input, ready.provider, ready.output, ready.warnings)
 
 
 def _resolve(waited: asyncio.Future[T], value: T) -> None:

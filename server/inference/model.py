@@ -10,9 +10,11 @@ from server.inference.configurations import first_to_open, plain_way, ways
 from server.inference.onnx.providers import Gpu, Provider
 from server.inference.onnx.session import Outputs, Session
 from server.inference.onnx.sizes import filled_up
+from server.inference.pictures import soft_pictures
 from server.inference.warmup import Warmth, look, look_together, seen_in, warm_up
 from server.models.agreement import TOLERANCE, disagreement
 from server.models.card import Card, Located
+from server.models.doubts import doubts_of, saturated
 from server.models.errors import ModelError
 from server.models.fp16 import in_half_precision
 from server.models.output_kind import describe, resolve
@@ -35,6 +37,8 @@ class Model:
     """Where it is computed in float16: how far that was from float32, as a part of the largest value."""
     held_back: str = ""
     """Why the fastest way to use the GPU was not taken, if it was not."""
+    warnings: tuple[str, ...] = ()
+    """What the operator should know: a card that is likely to be wrong."""
 
     def describe_input(self) -> str:
         """What it takes, and how that gets there and is computed."""
@@ -123,7 +127,18 @@ def warmed(located: Located, session: Session) -> Model:
     """The model that was opened as `session`, warmed up. Raises `ModelError`."""
     warmth = warm_up(session)
     output = resolve(located.card.output, warmth.seen)
-    return Model(located.model_file, located.card, session, warmth, output)
+    warnings = tuple(_doubts(session, output)) if located.card.input.given else ()
+    return Model(located.model_file, located.card, session, warmth, output, warnings=warnings)
+
+
+def _doubts(session: Session, output: Output) -> list[str]:
+    """What is doubtful about the card's normalisation. Leaves the slots empty."""
+    if found := doubts_of(session.recipe):
+        return found
+    try:
+        return saturated(session.recipe, _first(look(session, soft_pictures())), output)
+    finally:
+        session.slots[:] = 0
 
 
 def with_batch(model: Model, batch: int) -> Model:

@@ -70,10 +70,10 @@ def _decode_s(session: Session) -> float:
     return min(times)
 
 
-def look(session: Session) -> list[Outputs]:
-    """What comes of each picture, run alone. Raises `ModelError`."""
+def look(session: Session, shown: Sequence[bytes] | None = None) -> list[Outputs]:
+    """What comes of each picture, run alone. `shown`: the five of warming up by default. Raises `ModelError`."""
     rows: list[Outputs] = []
-    for picture in pictures():
+    for picture in pictures() if shown is None else shown:
         prepare(picture, session.slot_recipe, session.slots[0], Limits())
         try:
             rows.append(session.run([0]))

@@ -132,6 +132,7 @@ def _ready(model: Model, decoders: int) -> Ready:
         grant=slots_beside(batch, decoders) if model.session.pipelined else 2 * batch,
         batch_seconds=model.warmth.profile.sizes,
         output=model.describe(),
+        warnings=model.warnings,
     )
 
 

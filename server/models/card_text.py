@@ -19,12 +19,13 @@ def _lines(values: Recipe | Output) -> Iterator[str]:
     for field in fields(values):
         value = getattr(values, field.name)
         if value is not None:
-            yield f"{field.name} = {_value(value)}"
+            yield f"{field.name} = {text_of(value)}"
 
 
-def _value(value: object) -> str:
+def text_of(value: object) -> str:
+    """A value as TOML writes it."""
     if isinstance(value, tuple):
-        return _list([_value(one) for one in value])
+        return _list([text_of(one) for one in value])
     return repr(value) if isinstance(value, int | float) else _string(str(value))
 
 
@@ -34,5 +35,6 @@ def _list(entries: list[str]) -> str:
 
 
 def _string(text: str) -> str:
-    """A JSON string is a TOML string, but for one control character, which JSON leaves as it is."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+    """A JSON string is a TOML string, but for control characters from DEL up, which JSON leaves as they are."""
+    letters = json.dumps(text, ensure_ascii=False)
+    return "".join(letter if letter.isprintable() else f"\\U{ord(letter):08x}" for letter in letters)

@@ -10,8 +10,8 @@ from server.settings.layers import Given, Layer
 def from_file(config: Given) -> Layer:
     """What the file says that `config` names."""
     try:
-        with open(str(config.value), "rb") as file:
-            table = tomllib.load(file)
+        with open(str(config.value), encoding="utf-8-sig") as file:  # Windows editors begin it with a mark
+            table = tomllib.loads(file.read())
     except (OSError, ValueError) as error:  # ValueError: not TOML, not UTF-8, or no path
         rule = f"must be a TOML file that can be read; {error}"
         return Layer(problems=[f"config = {config.value!r} ({config.origin}): {rule}"])

@@ -82,7 +82,7 @@ class Session:
         self.open_s = time.monotonic() - begun
         self.signature = _signature(self._session)
         given = image_input(self.signature)
-        self.recipe = recipe_for(given, card.recipe)
+        self.recipe = recipe_for(given, card.input)
         self.input = given
         self.outputs = chosen_outputs(self.signature, card.output)
         self.provider: str = self._session.get_providers()[0]

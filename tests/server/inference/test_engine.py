@@ -6,14 +6,13 @@ from dataclasses import replace
 import pytest
 from onnx import TensorProto
 
-from preprocess.recipe import Recipe
 from server.contract.wire import Broken, Done, FrameReader, Ran, Rejected, Skipped
 from server.inference.engine import Engine
 from server.inference.inbox import Job
 from server.models.card import find_model
 from server.models.errors import OutputError
 from server.models.output_spec import Output
-from tests.models import dense, fussy, picky, takes
+from tests.models import AS_IT_IS, dense, fussy, picky, takes
 from tests.photos import photo
 from tests.server.inference.bench import FAR, Bench, grey, kinds, members
 
@@ -41,7 +40,7 @@ def plain(tmp_path):
 @pytest.fixture
 def fussy_bench(tmp_path):
     located = find_model(fussy(tmp_path / "fussy.onnx"))
-    card = replace(located.card, recipe=Recipe(width=8, height=8))
+    card = replace(located.card, input=AS_IT_IS)
     return lambda batch: SerialBench(located.model_file, batch, card)
 
 
@@ -117,7 +116,7 @@ def test_more_raw_values_than_are_answered_fail_alone(tmp_path):
 def test_image_on_which_the_model_raises_is_found_and_the_others_are_answered(tmp_path):
     """Its batch is run again in halves, until it is alone; each of the others gets what it gets alone."""
     located = find_model(picky(tmp_path / "picky.onnx"))
-    bench = SerialBench(located.model_file, 8, replace(located.card, recipe=Recipe(width=8, height=8)))
+    bench = SerialBench(located.model_file, 8, replace(located.card, input=AS_IT_IS))
     alone = [bench.turn(grey(level))[1][1] for level in (10, 20, 30, 40)]
 
     frames = bench.turn(grey(10), grey(20), grey(250), grey(30), grey(40))

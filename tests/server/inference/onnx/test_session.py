@@ -2,17 +2,16 @@
 
 import gc
 import weakref
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from onnx import TensorProto
 
-from preprocess.recipe import Recipe
 from server.inference.onnx.session import Session
 from server.models.card import Card, find_model
 from server.models.digest import digest
 from server.models.errors import ModelError
+from server.models.input_spec import Input
 from server.models.output_spec import Output
 from tests import models
 
@@ -95,8 +94,7 @@ def test_file_that_is_no_model_is_refused(tmp_path):
 )
 def test_card_that_does_not_fit_the_input_is_refused(tmp_path, change):
     """Here already: ONNX Runtime would say it of every image."""
-    recipe = replace(Recipe(width=16, height=16), **change)
-    card = Card(name="m", version="1", recipe=recipe)
+    card = Card(name="m", version="1", input=Input(**change))
 
     with pytest.raises(ModelError, match=r"tensor\(float\) \['N', 3, 16, 16\]; the \[input\] of model.toml makes"):
         opened(models.dense(tmp_path / "m.onnx"), card=card)
@@ -104,7 +102,7 @@ def test_card_that_does_not_fit_the_input_is_refused(tmp_path, change):
 
 def test_card_decides_what_the_model_leaves_free(tmp_path):
     """Height and width of a fully convolutional model."""
-    card = Card(name="m", version="1", recipe=Recipe(width=64, height=32))
+    card = Card(name="m", version="1", input=Input(width=64, height=32))
     session = opened(models.everywhere(tmp_path / "m.onnx"), card=card)
 
     assert (3, 32, 64) == session.slots.shape[1:]
