@@ -342,7 +342,7 @@ def says_words(path: Path) -> Path:
     return save(path, nodes, {}, [("image", TensorProto.FLOAT, ["N", 3, 8, 8])], outputs)
 
 
-def gives_nothing(path: Path) -> Path:
+def gives_nothing(path: Path, length: int | str = "none") -> Path:
     """Its output has a row for each image, and nothing in it."""
     nodes = [
         helper.make_node("Flatten", ["image"], ["flat"]),
@@ -350,7 +350,7 @@ def gives_nothing(path: Path) -> Path:
     ]
     weights = {"zero": np.array([0], np.int64), "one": np.array([1], np.int64)}
     image = ("image", TensorProto.FLOAT, ["N", 3, 8, 8])
-    return save(path, nodes, weights, [image], [("nothing", TensorProto.FLOAT, ["N", "none"])])
+    return save(path, nodes, weights, [image], [("nothing", TensorProto.FLOAT, ["N", length])])
 
 
 def never_finite(path: Path) -> Path:

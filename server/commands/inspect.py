@@ -56,7 +56,7 @@ def inspect(path: Path) -> str:
         *(("card", line) for line in differences(model.card, session.input, session.signature, model.warmth.seen)),
         *(("warning", text) for text in model.warnings),
     ]
-    card = card_text(session.recipe, model.output)
+    card = card_text(session.recipe, model.output, model.card.input.constants)
     return "".join(f"{line}\n" for line in _comments(rows)) + "\n" + card
 
 

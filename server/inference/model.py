@@ -43,8 +43,9 @@ class Model:
     def describe_input(self) -> str:
         """What it takes, and how that gets there and is computed."""
         within = "" if self.apart is None else f"; computed in float16, {self.apart:.2%} from float32"
+        alone = "; one image at a time, since its outputs are not led by the batch" if self.session.whole else ""
         slower = f"; slower than it might be: {self.held_back}" if self.held_back else ""
-        return self.session.describe_input() + within + slower
+        return self.session.describe_input() + alone + within + slower
 
     def describe(self) -> str:
         """What is made of its output, in a few words."""

@@ -15,7 +15,6 @@ from server.contract.wire import Broken, Done, Ran, Rejected, Skipped, frame
 from server.inference.inbox import Job
 from server.inference.onnx.session import Outputs, Session
 from server.models.errors import OutputError
-from server.models.output_kind import MAX_RAW_VALUES
 from server.models.render import Answerer
 
 Send = Callable[[bytes], None]
@@ -98,7 +97,8 @@ class Runner:
     def _answer(self, one: Filled, row: Sequence[NDArray[Any]], ended: Ended) -> bytes:
         if not all(np.isfinite(part).all() for part in row):
             return frame(Broken(one.job.seq, "the model's output is not finite"))
-        if (values := sum(part.size for part in row)) > MAX_RAW_VALUES:
-            return frame(Broken(one.job.seq, f"the model's output has {values} values for this image"))
         message = Done(one.job.seq, one.begun, one.decode_s, ended.seconds, len(ended.batch))
-        return frame(message, self._answerer(row))
+        try:
+            return frame(message, self._answerer(row))
+        except OutputError as error:
+            return frame(Broken(one.job.seq, str(error)))

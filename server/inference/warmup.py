@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,7 +15,7 @@ from preprocess.tensor import prepare
 from server.inference.onnx.session import Outputs, Session
 from server.inference.onnx.sizes import buckets
 from server.inference.pictures import photo, pictures
-from server.models.errors import ModelError, in_one_line
+from server.models.errors import ModelError, OutputError, in_one_line
 from server.models.output_kind import Seen
 from server.models.render import Row
 from server.models.signature import Tensor
@@ -71,15 +72,29 @@ def _decode_s(session: Session) -> float:
 
 
 def look(session: Session, shown: Sequence[bytes] | None = None) -> list[Outputs]:
-    """What comes of each picture, run alone. `shown`: the five of warming up by default. Raises `ModelError`."""
-    rows: list[Outputs] = []
-    for picture in pictures() if shown is None else shown:
-        prepare(picture, session.slot_recipe, session.slots[0], Limits())
-        try:
-            rows.append(session.run([0]))
-        except Exception as error:  # the model is a stranger's: whatever it raises means the same
-            raise ModelError(f"it does not run: {in_one_line(error)}") from error
-    return rows
+    """What comes of each picture, run alone. `shown`: the five of warming up by default.
+
+    A model that takes one image, and gives outputs that are not led by a batch of 1, is run with whole outputs from
+    then on. Raises `ModelError`.
+    """
+    chosen = pictures() if shown is None else shown
+    try:
+        return [_alone(session, picture) for picture in chosen]
+    except OutputError as error:
+        if session.whole or session.fixed not in (None, 1):
+            raise ModelError(f"it does not run: {error}") from error
+    session.take_whole()
+    return [_alone(session, picture) for picture in chosen]
+
+
+def _alone(session: Session, picture: bytes) -> Outputs:
+    prepare(picture, session.slot_recipe, session.slots[0], Limits())
+    try:
+        return session.run([0])
+    except OutputError:
+        raise
+    except Exception as error:  # the model is a stranger's: whatever it raises means the same
+        raise ModelError(f"it does not run: {in_one_line(error)}") from error
 
 
 def look_together(session: Session) -> list[Row]:
@@ -116,7 +131,16 @@ def _seen(tensor: Tensor, rows: list[NDArray[Any]]) -> Seen:
         shape=largest.shape[1:],
         floating=rows[0].dtype.kind == "f",
         probabilities=all(map(_are_probabilities, finite)),
+        varies=len({row.shape for row in rows}) > 1 or _may_be_empty(tensor, largest.shape[1:]),
+        json_bytes=len(msgspec.json.encode(largest[0].tolist())),
     )
+
+
+def _may_be_empty(tensor: Tensor, shape: tuple[int, ...]) -> bool:
+    """Whether an output is empty only in dimensions that the model leaves free. `shape`: without the batch."""
+    sides = tensor.shape[len(tensor.shape) - len(shape) :]
+    fixed = [side for side, has in zip(sides, shape, strict=False) if has == 0 and isinstance(side, int) and side >= 0]
+    return 0 in shape and not fixed
 
 
 def _are_probabilities(row: NDArray[Any]) -> bool:

@@ -7,7 +7,7 @@ from server.models.card_text import text_of
 from server.models.errors import ModelError
 from server.models.output_kind import Seen, resolve
 from server.models.output_spec import Output
-from server.models.signature import Signature, Tensor, recipe_from_input
+from server.models.signature import Signature, Tensor, batched, recipe_from_input
 
 
 def differences(card: Card, given: Tensor, signature: Signature, seen: Sequence[Seen]) -> Iterator[str]:
@@ -31,7 +31,7 @@ def differences(card: Card, given: Tensor, signature: Signature, seen: Sequence[
 
 def _of_input(card: Card, given: Tensor) -> Iterator[str]:
     try:
-        read = recipe_from_input(given.shape, given.type)
+        read = recipe_from_input(batched(given).shape, given.type)
     except ModelError:
         yield from (
             f"input.{key} = {text_of(value)}; it cannot be read off the model"

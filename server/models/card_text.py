@@ -1,8 +1,9 @@
 """A card as text: what `server.models.toml_card` reads, written so that it reads the same."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
+from typing import Any
 
 from preprocess.recipe import Recipe
 from server.models.output_spec import Output
@@ -10,9 +11,11 @@ from server.models.output_spec import Output
 _LONG = 100  # characters, from which a list is written with one entry a line
 
 
-def card_text(recipe: Recipe, output: Output) -> str:
+def card_text(recipe: Recipe, output: Output, constants: Mapping[str, Any] | None = None) -> str:
     """The card that says exactly this. What is None is left out."""
-    return "\n".join(["[input]", *_lines(recipe), "", "[output]", *_lines(output), ""])
+    values = [f"{text_of(name)} = {text_of(value)}" for name, value in (constants or {}).items()]
+    table = ["", "[input.constants]", *values] if values else []
+    return "\n".join(["[input]", *_lines(recipe), *table, "", "[output]", *_lines(output), ""])
 
 
 def _lines(values: Recipe | Output) -> Iterator[str]:
@@ -24,7 +27,9 @@ def _lines(values: Recipe | Output) -> Iterator[str]:
 
 def text_of(value: object) -> str:
     """A value as TOML writes it."""
-    if isinstance(value, tuple):
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple | list):
         return _list([text_of(one) for one in value])
     return repr(value) if isinstance(value, int | float) else _string(str(value))
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from preprocess.recipe import Recipe
+from preprocess.recipe import FLOATS, Recipe
 from server.models.card_text import text_of
 from server.models.output_spec import Output
 from server.models.render import Row, as_answered
@@ -17,7 +17,7 @@ _BRIGHT = "black and white come to {low:.4g} and {high:.4g}"
 
 def doubts_of(recipe: Recipe) -> list[str]:
     """What cannot be meant, whatever the model: all pictures alike, or none near where values usually are."""
-    if recipe.dtype not in ("float32", "float16"):
+    if recipe.dtype not in FLOATS:
         return []
     low, high = _range(recipe)
     found = _BRIGHT.format(low=low, high=high)
@@ -32,7 +32,7 @@ def saturated(recipe: Recipe, rows: Sequence[Row], output: Output) -> list[str]:
     """Whether the model is certain of a class, or of a score of 0 or 1, whatever the picture, where values are larger
     than most models take. `rows`: of pictures like photos. `output` is resolved."""
     low, high = _range(recipe)
-    if recipe.dtype not in ("float32", "float16") or high - low <= _WIDE or output.kind == "raw":
+    if recipe.dtype not in FLOATS or high - low <= _WIDE or output.kind == "raw":
         return []
     if not rows or not all(_certain(as_answered(output, row)[0].astype(np.float64), output) for row in rows):
         return []

@@ -3,7 +3,8 @@
 Each key that is given replaces just that key of the recipe that is read off the model.
 """
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from preprocess.recipe import Colour, Dtype, Fit, Layout, Recipe, Resample
@@ -12,6 +13,8 @@ from preprocess.recipe import Colour, Dtype, Fit, Layout, Recipe, Resample
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Input:
     """The keys of a `Recipe` that the card gives; None: read off the model.
+
+    `constants`: what each input but the image's is given, a number or nested lists.
 
     Raises ValueError for a key that breaks the recipe's rule.
     """
@@ -27,12 +30,13 @@ class Input:
     scale: float | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
+    constants: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         Recipe(**{"width": 1, "height": 1, **self.given})
 
     @property
     def given(self) -> dict[str, Any]:
-        """The keys that the card gives, with their values."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        """The keys of the recipe that the card gives, with their values."""
+        values = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "constants"}
         return {name: value for name, value in values.items() if value is not None}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from preprocess.recipe import IMAGENET_MEAN, IMAGENET_STD, Colour, Dtype, Layout, Recipe
+from preprocess.recipe import FLOATS, IMAGENET_MEAN, IMAGENET_STD, Colour, Dtype, Layout, Recipe
 from server.models.errors import ModelError
 from server.models.input_spec import Input
 from server.models.output_spec import Output
@@ -19,11 +19,19 @@ FREE_SIDE = 224  # pixels, where a model leaves height or width free
 _DTYPES: dict[str, Dtype] = {
     "tensor(float)": "float32",
     "tensor(float16)": "float16",
+    "tensor(double)": "float64",
     "tensor(uint8)": "uint8",
+    "tensor(int32)": "int32",
+    "tensor(int64)": "int64",
 }
 _NOTHING = Input()
 _WHOLE = [f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)]
-_NUMBERS = frozenset(f"tensor({name})" for name in ("float", "float16", "double", "bool", *_WHOLE))
+NUMBERS = {
+    "tensor(float)": "float32",
+    "tensor(double)": "float64",
+    **{f"tensor({name})": name for name in ("float16", "bool", *_WHOLE)},
+}
+"""ONNX Runtime's types that numpy has, and numpy's names for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +54,24 @@ class Signature:
     outputs: tuple[Tensor, ...]
 
 
-def image_input(signature: Signature) -> Tensor:
-    """The one input. Raises `ModelError`."""
-    if len(signature.inputs) != 1:
-        names = ", ".join(map(str, signature.inputs)) or "none"
-        raise ModelError(f"it has {len(signature.inputs)} inputs ({names}); needed is one, the image")
-    return signature.inputs[0]
+def image_input(signature: Signature, constants: Collection[str] = ()) -> Tensor:
+    """The one input for which the card has no constant. Raises `ModelError`."""
+    names = ", ".join(map(str, signature.inputs)) or "none"
+    if unknown := [name for name in constants if name not in {tensor.name for tensor in signature.inputs}]:
+        raise ModelError(f"the card has a constant for the input {unknown[0]!r}; the model has {names}")
+    rest = [tensor for tensor in signature.inputs if tensor.name not in constants]
+    if len(rest) != 1:
+        others = f", {len(constants)} of them constant" if constants else ""
+        raise ModelError(
+            f"it has {len(signature.inputs)} inputs ({names}){others}; needed is one, the image, and for each other a"
+            f" constant in the [input.constants] of {CARD_FILE}"
+        )
+    return rest[0]
+
+
+def batched(given: Tensor) -> Tensor:
+    """An input for one image, without a batch dimension, as one whose batch is fixed to 1."""
+    return Tensor(given.name, given.type, (1, *given.shape)) if len(given.shape) == 3 else given
 
 
 def chosen_outputs(signature: Signature, output: Output) -> tuple[Tensor, ...]:
@@ -66,7 +86,7 @@ def chosen_outputs(signature: Signature, output: Output) -> tuple[Tensor, ...]:
         raise ModelError(f'the model has the outputs {known}: the card must say which, as names = ["..."]')
     chosen = [there[name] for name in output.names or there]
     for tensor in chosen:
-        if tensor.type not in _NUMBERS:
+        if tensor.type not in NUMBERS:
             raise ModelError(
                 f"the output {tensor.name!r} is {tensor.type}; needed: a tensor of numbers (names in the"
                 f" [output] of {CARD_FILE} may choose others: the model has {known})"
@@ -109,8 +129,8 @@ def recipe_from_input(shape: Sequence[Dimension], dtype: str, asked: Input = _NO
     kind, axes = _DTYPES.get(dtype), _axes(shape) or _axes_by_card(shape, asked)
     if kind is None or axes is None:
         raise ModelError(
-            f"the model's input is {dtype} {list(shape)}; needed: {', '.join(_DTYPES)} of 4 dimensions,"
-            f" with 1 or 3 channels in the second or the last, or an [input] in {CARD_FILE}"
+            f"the model's input is {dtype} {list(shape)}; needed: {', '.join(_DTYPES)} of 4 dimensions, or 3 for one"
+            f" image, with 1 or 3 channels before or after height and width, or an [input] in {CARD_FILE}"
         )
     layout, channels, height, width = axes
     colour = asked.colour or ("RGB" if channels == 3 else "grey")
@@ -124,7 +144,7 @@ def recipe_from_input(shape: Sequence[Dimension], dtype: str, asked: Input = _NO
 
 def _normalisation(kind: Dtype, colour: Colour) -> dict[str, Any]:
     """What most models of this type and number of channels were trained with."""
-    if kind == "uint8":
+    if kind not in FLOATS:
         return {}
     if colour == "grey":
         return {"scale": 1 / 255}

@@ -137,6 +137,13 @@ def test_what_is_no_version_is_passed_over(folder):
     assert "1" == find_model(folder).card.version
 
 
+def test_constants_for_other_inputs(folder):
+    """Numbers, or lists of them, by the input's name."""
+    (folder / "model.toml").write_text("[input.constants]\nscale_factor = [1.0, 1.0]\n'im:0' = 3\n")
+
+    assert {"scale_factor": [1.0, 1.0], "im:0": 3} == find_model(folder).card.input.constants
+
+
 def test_labels_from_a_file(folder):
     """Labels may stand in a file beside the card, one a line."""
     (folder / "labels.txt").write_text("Crème brûlée\nsoup \n", encoding="utf-8")
@@ -208,6 +215,9 @@ def test_labels_from_elsewhere_are_refused(folder, name):
             "[output]\nkind = 'classes'\nlabels = ['a', 'b']\nthresholds = [1]",
             "[output]: thresholds mean nothing where the output is classes",
         ),
+        ("[output]\nmax_bytes = 0", "[output]: max_bytes must be >= 1, got 0"),
+        ("[output]\nkind = 'score'\nmax_bytes = 9", "[output]: max_bytes mean nothing where the output is one score"),
+        ("[input]\nconstants = 3", "input.constants = 3: Expected `object`, got `int`"),
         ("[output]\ntop_k = 0", "[output]: top_k must be >= 1, got 0"),
         ("[output]\ntop_k = true", "output.top_k = True: Expected `int`, got `bool`"),
         ("[output]\nlabels = []", "[output]: labels must not be empty"),
@@ -356,7 +366,10 @@ def test_name_that_is_not_utf_8_can_be_sent(tmp_path):
     [
         (3, "tensor(float)", (1 / 255, IMAGENET_MEAN, IMAGENET_STD)),
         (1, "tensor(float)", (1 / 255, (0,), (1,))),
+        (3, "tensor(double)", (1 / 255, IMAGENET_MEAN, IMAGENET_STD)),
         (3, "tensor(uint8)", (1, (0,), (1,))),
+        (3, "tensor(int32)", (1, (0,), (1,))),
+        (1, "tensor(int64)", (1, (0,), (1,))),
     ],
 )
 def test_the_normalisation_follows_from_the_input(channels, dtype, normalisation):
@@ -373,7 +386,7 @@ def test_the_normalisation_follows_from_the_input(channels, dtype, normalisation
         (["N", 3, 16, 224, 224], "tensor(float)"),
         (["N", "C", "H", "W"], "tensor(float)"),
         (["N", 4, 224, 224], "tensor(float)"),
-        (["N", 3, 224, 224], "tensor(int64)"),
+        (["N", 3, 224, 224], "tensor(int8)"),
         (["N", 3, 20_000, 224], "tensor(float)"),
         ([], "tensor(string)"),
     ],

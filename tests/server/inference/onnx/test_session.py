@@ -48,14 +48,14 @@ def test_two_inputs_are_refused(tmp_path):
         (TensorProto.FLOAT, ["N", 2, 8, 8], r"tensor\(float\) \['N', 2, 8, 8\]"),
         (TensorProto.FLOAT, ["N", 192], r"tensor\(float\) \['N', 192\]"),
         (TensorProto.FLOAT, [], r"tensor\(float\) \[\]"),
-        (TensorProto.INT64, ["N", 3, 8, 8], r"tensor\(int64\) \['N', 3, 8, 8\]"),
+        (TensorProto.INT8, ["N", 3, 8, 8], r"tensor\(int8\) \['N', 3, 8, 8\]"),
         (TensorProto.STRING, ["N", 3, 8, 8], r"tensor\(string\) \['N', 3, 8, 8\]"),
-        (TensorProto.DOUBLE, ["N", 3, 8, 8], r"tensor\(double\) \['N', 3, 8, 8\]"),
+        (TensorProto.BOOL, ["N", 3, 8, 8], r"tensor\(bool\) \['N', 3, 8, 8\]"),
     ],
 )
 def test_input_that_is_no_image_is_refused(tmp_path, kind, shape, found):
     """With what was found, and what is needed."""
-    needed = r"tensor\(float\), tensor\(float16\), tensor\(uint8\) of 4 dimensions, with 1 or 3 channels"
+    needed = r"tensor\(float\), tensor\(float16\), .*tensor\(int64\) of 4 dimensions, or 3 for one image, with 1 or 3"
     with pytest.raises(ModelError, match=f"the model's input is {found}; needed: {needed}"):
         opened(models.takes(tmp_path / "m.onnx", kind, shape))
 
