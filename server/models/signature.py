@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from preprocess.recipe import FLOATS, IMAGENET_MEAN, IMAGENET_STD, Colour, Dtype, Layout, Recipe
+from server.contract.metadata import FREE, TensorSpec
+from server.models.dtypes import from_onnxruntime
 from server.models.errors import ModelError
 from server.models.input_spec import Input
 from server.models.output_spec import Output
@@ -45,6 +47,12 @@ class Tensor:
     def __str__(self) -> str:
         return f"{self.name} {list(self.shape)} {self.type}"
 
+    @property
+    def spec(self) -> TensorSpec:
+        """As the contract has it."""
+        sides = (side if isinstance(side, int) and side >= 0 else FREE for side in self.shape)
+        return TensorSpec(self.name, from_onnxruntime(self.type), tuple(sides))
+
 
 @dataclass(frozen=True, slots=True)
 class Signature:
@@ -69,9 +77,14 @@ def image_input(signature: Signature, constants: Collection[str] = ()) -> Tensor
     return rest[0]
 
 
+def led(tensor: Tensor) -> Tensor:
+    """A tensor of one image as that of a batch of 1."""
+    return Tensor(tensor.name, tensor.type, (1, *tensor.shape))
+
+
 def batched(given: Tensor) -> Tensor:
-    """An input for one image, without a batch dimension, as one whose batch is fixed to 1."""
-    return Tensor(given.name, given.type, (1, *given.shape)) if len(given.shape) == 3 else given
+    """The image's input: one that takes an image without a batch, as one whose batch is fixed to 1."""
+    return led(given) if len(given.shape) == 3 else given
 
 
 def chosen_outputs(signature: Signature, output: Output) -> tuple[Tensor, ...]:
