@@ -89,3 +89,78 @@ def many_values(path: Path, channels: int = 84, places: int = 8400) -> Path:
     grid = np.random.default_rng(4).random((1, channels, places), dtype=np.float32)
     constants = {"grid": grid, "axis": np.array([3])}
     return save(path, nodes, constants, [IMAGE], [("output0", FLOAT, ["N", channels, places])])
+
+
+def _scores(path: Path, nodes, weights, batch: int | str = "N") -> Path:
+    """`nodes` make `means` [N, 3] of the image; ten scores of it."""
+    weights = {"w": np.random.default_rng(0).standard_normal((3, 10)).astype(np.float32), **weights}
+    image, scores = ("image", FLOAT, [batch, 3, 32, 32]), ("scores", FLOAT, [batch, 10])
+    return save(path, [*nodes, node("MatMul", ["means", "w"], ["scores"])], weights, [image], [scores])
+
+
+def plain(path: Path) -> Path:
+    """Nothing depends on what else is in the batch."""
+    return _scores(path, [node("ReduceMean", ["image"], ["means"], axes=[2, 3], keepdims=0)], {})
+
+
+def every_row_is_the_first(path: Path) -> Path:
+    """A constant 0 was traced where the image's number should be."""
+    nodes = [
+        node("ReduceMean", ["image"], ["mean"], axes=[2, 3], keepdims=0),
+        node("Gather", ["mean", "zero"], ["first"], axis=0),
+        node("Shape", ["mean"], ["shape"]),
+        node("Expand", ["first", "shape"], ["means"]),
+    ]
+    return _scores(path, nodes, {"zero": np.array(0)})
+
+
+def batch_norm_in_training(path: Path, batch: int | str = "N", *, shared: bool = False) -> Path:
+    """Exported without eval(): the batch is normalised by its own mean. Alone it answers the same each time; unless the
+    bias is `shared` with the running mean, which ONNX Runtime writes to in place."""
+    mean = "bias" if shared else "mean"
+    nodes = [
+        node("BatchNormalization", ["image", "scale", "bias", mean, "var"], ["x", "m", "v"], training_mode=1),
+        node("Relu", ["x"], ["bright"]),
+        node("ReduceMean", ["bright"], ["means"], axes=[2, 3], keepdims=0),
+    ]
+    values = {"scale": [1, 1.1, 1.2], "bias": [0.1, 0.2, 0.3], "mean": [0, 0.4, 0.5], "var": [2, 3, 4]}
+    constants = {name: np.array(value, np.float32) for name, value in values.items()}
+    return _scores(
+        path, nodes, {name: value for name, value in constants.items() if name != "mean" or not shared}, batch
+    )
+
+
+def batch_norm_with_a_memory(path: Path) -> Path:
+    """Whose answers depend on what came before."""
+    return batch_norm_in_training(path, shared=True)
+
+
+def dropout_in_training(path: Path) -> Path:
+    """Exported without eval(): another part is left out each time."""
+    nodes = [
+        node("Dropout", ["image", "ratio", "training"], ["kept"]),
+        node("ReduceMean", ["kept"], ["means"], axes=[2, 3], keepdims=0),
+    ]
+    return _scores(path, nodes, {"ratio": np.array(0.9, np.float32), "training": np.array(True)})
+
+
+def wrong_with_red_company(path: Path, hidden: int = 1) -> Path:
+    """Right in the company of the pictures of warming up, none of which is red: the redder the reddest of a batch is
+    beyond that, the more is added to all. Takes 0 to 255 as it is, and time by the width of a `hidden` layer."""
+    nodes = [
+        node("ReduceMean", ["image"], ["own"], axes=[2, 3], keepdims=0),
+        node("MatMul", ["own", "red"], ["redness"]),
+        node("ReduceMax", ["redness"], ["most"], keepdims=0),
+        node("Sub", ["most", "bound"], ["beyond"]),
+        node("Relu", ["beyond"], ["more"]),
+        node("Flatten", ["image"], ["flat"]),
+        node("MatMul", ["flat", "wide"], ["work"]),
+        node("ReduceMean", ["work"], ["nothing"], axes=[1], keepdims=1),
+        node("Sum", ["own", "more", "nothing"], ["means"]),
+    ]
+    weights = {
+        "red": np.array([[1], [0], [-1]], np.float32),
+        "bound": np.array(100, np.float32),
+        "wide": np.zeros((3 * 32 * 32, hidden), np.float32),
+    }
+    return _scores(path, nodes, weights)

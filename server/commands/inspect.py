@@ -8,9 +8,13 @@ import sys
 from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from server.process.printable import printable
 from server.settings import Settings
+
+if TYPE_CHECKING:
+    from server.inference.model import Model
 
 EXIT_FAILED = 1
 _MAX_BATCH: int = Settings.model_fields["max_batch"].default
@@ -38,19 +42,19 @@ def run(argv: Sequence[str]) -> int:
 
 def inspect(path: Path) -> str:
     """The document. Raises `ModelError`."""
-    from server.inference.model import Model, open_model
+    from server.inference.model import open_model
     from server.models.card import find_model
     from server.models.card_diff import differences
     from server.models.card_text import card_text
 
-    model: Model = open_model(find_model(path), _MAX_BATCH)
+    model = open_model(find_model(path), _MAX_BATCH)
     session = model.session
     profile = model.warmth.profile
     rows = [
         ("model", f"{model.card.name} {model.card.version}, {_size(model.file)}"),
         *(("input", str(tensor)) for tensor in session.signature.inputs),
         *(("output", str(tensor)) for tensor in session.signature.outputs),
-        ("batch", _batch(session.fixed, model.warmth.batch)),
+        ("batch", _batch(session.fixed, model)),
         ("here", ", ".join(f"{size}: {seconds * 1e3:.3g} ms" for size, seconds in profile.sizes.items())),
         ("answer", model.describe()),
         *(("card", line) for line in differences(model.card, session.input, session.signature, model.warmth.seen)),
@@ -67,10 +71,12 @@ def _comments(rows: Sequence[tuple[str, str]]) -> Iterator[str]:
     yield "# What follows, saved as NAME/model.toml beside NAME/1/model.onnx, is served the same way."
 
 
-def _batch(fixed: int | None, best: int) -> str:
+def _batch(fixed: int | None, model: "Model") -> str:
+    if model.separate:
+        return f"one image at a time: {model.separate}"
     if fixed:
         return f"fixed to {fixed}" + (": fewer images are filled up" if fixed > 1 else ": one image at a time")
-    return f"free; {best} is as fast an image as it gets on one core of this machine"
+    return f"free; {model.warmth.batch} is as fast per image as it gets on one core of this machine"
 
 
 def _size(file: Path) -> str:

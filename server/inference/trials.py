@@ -75,6 +75,8 @@ class Audition:
         session = Session(located.model_file, located.card, load.max_batch, load.provider, threads=threads)
         if self._model.session.whole:
             session.take_whole()
+        elif self._model.separate:
+            session.run_one_at_a_time()
         return session
 
     def _chosen(self, threads: int) -> Model:

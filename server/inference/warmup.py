@@ -38,27 +38,32 @@ _OUT_OF_MEMORY = (
 
 @dataclass(frozen=True, slots=True)
 class Warmth:
-    """What warming up showed. `batch`: the smallest size that is as fast an image as it gets."""
+    """What warming up showed. `batch`: the smallest size that is as fast per image as it gets. `alone`: the output rows
+    of each picture. `held`: why larger batches cannot be run, if they fail."""
 
     profile: Profile
     seen: tuple[Seen, ...]
     batch: int
+    alone: tuple[Row, ...]
+    held: str = ""
 
 
 def warm_up(session: Session) -> Warmth:
     """Run pictures and time batches. Raises `ModelError`. Leaves the slots empty.
 
-    Where only some sizes are run at all, every one of them is run here. One that does not fit into memory
+    Where only some sizes are run at all, every one of them is run here. One that fails, or does not fit into memory,
     ends the trial, and none so large is run later.
     """
     try:
-        seen = seen_in(session, look(session))
-        profile = _measure(session)
+        looked = look(session)
+        seen = seen_in(session, looked)
+        profile, held = _measure(session)
         if not session.pipelined:
             profile.take_in_line(_decode_s(session))
     finally:
         session.slots[:] = 0
-    return Warmth(profile, seen, profile.best_size(max(profile.sizes)) or 1)
+    alone = tuple([part[0] for part in outputs] for outputs in looked)
+    return Warmth(profile, seen, profile.best_size(max(profile.sizes)) or 1, alone, held)
 
 
 def _decode_s(session: Session) -> float:
@@ -147,16 +152,17 @@ def _are_probabilities(row: NDArray[Any]) -> bool:
     return bool((row >= 0).all() and abs(row.sum(dtype=np.float64) - 1) <= _NEAR_ONE)
 
 
-def _measure(session: Session) -> Profile:
-    """Time the sizes: all that are run if they are few, else 1, 2, 4, ... while a larger one still gains."""
+def _measure(session: Session) -> tuple[Profile, str]:
+    """Time the sizes: all that are run if they are few, else 1, 2, 4, ... while a larger one still gains. And why the
+    next larger one fails, if it does."""
     session.slots[:] = session.slots[0]
     profile = Profile()
     stop = time.monotonic() + _WARM_UP_S if session.any_size else float("inf")
-    each = 0.0
+    each, held = 0.0, ""
     for count in _counts(session):
         if time.monotonic() + each * count > stop:  # not even one run would be in time
             break
-        seconds = _time_if_it_fits(session, count, stop)
+        seconds, held = _time_if_it_runs(session, count, stop)
         if seconds is None:
             session.limit(max(profile.sizes))
             break
@@ -167,11 +173,9 @@ def _measure(session: Session) -> Profile:
             break
         each = seconds / count
     best = profile.best_size(max(profile.sizes)) or 1
-    return (
-        _in_turn(session, [size for size in profile.sizes if size <= best])
-        if session.any_size and best > 1
-        else profile
-    )
+    if session.any_size and best > 1:
+        profile = _in_turn(session, [size for size in profile.sizes if size <= best])
+    return profile, held
 
 
 def _in_turn(session: Session, sizes: Sequence[int]) -> Profile:
@@ -202,17 +206,14 @@ def _counts(session: Session) -> tuple[int, ...]:
     return buckets(session.max_batch)
 
 
-def _time_if_it_fits(session: Session, count: int, stop: float) -> float | None:
-    """None if there is no memory for as many."""
+def _time_if_it_runs(session: Session, count: int, stop: float) -> tuple[float | None, str]:
+    """Seconds; None if so many cannot be run, and why, unless it is that there is no memory for them."""
     try:
-        return _time(session, count, stop)
+        return _time(session, count, stop), ""
     except Exception as error:  # as above
-        if count > 1 and is_out_of_memory(str(error)):
-            return None
-        raise ModelError(
-            f"a batch of {count} fails: {in_one_line(error)}; if the model takes one image at a time,"
-            " start with --max-batch 1"
-        ) from error
+        if count == 1:
+            raise ModelError(f"it does not run: {in_one_line(error)}") from error
+        return None, "" if is_out_of_memory(str(error)) else f"a batch of {count} fails: {in_one_line(error)}"
 
 
 def is_out_of_memory(message: str) -> bool:

@@ -104,7 +104,8 @@ class Session:
             self._another = partial(open_session, model, provider, _share(gpu, len(self.sizes)), threads)
         self.max_batch = min(self.sizes[-1], max_batch)
         self.slot_recipe = pixels_of(self.recipe) if self.bound else self.recipe
-        slab = Slab(self._slots(decoders), self.sizes[-1], self.slot_recipe)
+        self._slab = slab = Slab(self._slots(decoders), self.sizes[-1], self.slot_recipe)
+        slab.clean = self.max_batch == 1
         self._run = self._bound(slab, provider, gpu, threads) if self.bound else self._plain(slab)
         self.slots = self._run.slots
 
@@ -120,16 +121,31 @@ class Session:
 
     def limit(self, size: int) -> None:
         """From now on no batch larger than `size`, one of `sizes`, is run."""
-        self.sizes = tuple(each for each in self.sizes if each <= size) or self.sizes[:1]
+        self.sizes = tuple(each for each in self.sizes if each <= size)
         self.max_batch = min(self.max_batch, size)
         self._run.limit(size)
+
+    def run_one_at_a_time(self) -> None:
+        """From now on images are run one at a time; where the batch is fixed to more, the others are zeros."""
+        self._slab.clean = True
+        self.max_batch = 1
+        if not self.fixed:
+            self.limit(1)
 
     def take_whole(self) -> None:
         """From now on images are run one at a time, and the outputs of a run are that image's as a whole: their first
         dimension need not be the batch."""
         self.whole = True
         self._run.take_whole()
-        self.limit(1)
+        self.run_one_at_a_time()
+
+    def run_alone(self, slot: int) -> Outputs:
+        """The output row of this slot, whatever stands in the others. Raises as `run`."""
+        before, self._slab.clean = self._slab.clean, True
+        try:
+            return self.run([slot])
+        finally:
+            self._slab.clean = before
 
     def run(self, slots: Sequence[int]) -> Outputs:
         """The output rows of these slots, at most `max_batch`, in their order; shape `(len(slots), ...)` each.

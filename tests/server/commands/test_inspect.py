@@ -17,7 +17,7 @@ from server.models.input_spec import Input
 from server.models.output_spec import Output
 from server.models.render import answerer
 from server.models.toml_card import read_card
-from tests import models
+from tests import models, odd_models
 
 BUILDERS = [
     models.dense,
@@ -164,6 +164,16 @@ def test_it_says_what_cannot_be_read_off_the_model(tmp_path):
     assert ['output.names = ["grid"]; read off the model: ["means", "grid", "best"]'] == comments(
         inspection.inspect(few), "card"
     )
+
+
+def test_it_says_that_images_are_run_one_at_a_time(tmp_path):
+    """And why: outputs that no batch leads; rows that depend on each other, which is a warning as well."""
+    whole = inspection.inspect(odd_models.torchvision(tmp_path / "whole.onnx"))
+    first = inspection.inspect(models.one_at_a_time(tmp_path / "first.onnx"))
+
+    assert ["one image at a time: its outputs are not led by the batch"] == comments(whole, "batch")
+    assert comments(first, "batch")[0].startswith("one image at a time: a batch of 2 fails: ")
+    assert comments(first, "warning")[0].startswith("images are run one at a time: a batch of 2 fails: ")
 
 
 def test_it_warns_of_a_card_that_is_likely_to_be_wrong(tmp_path):

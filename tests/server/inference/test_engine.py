@@ -22,13 +22,13 @@ class SerialBench(Bench):
 
     def __init__(self, model, batch=8, card=None):
         super().__init__(model, card=card)
-        self.engine = Engine(self.filler, self.runner, batch, self.inbox, self.sent)
+        self.engine = Engine(self.filler, self.runner, self.sampler, batch, self.inbox, self.sent)
 
     def turn(self, *payloads, deadline=FAR):
         """Put these in, run one batch, and give back the messages sent."""
         self.put(*payloads, deadline=deadline)
         if filled := self.engine.fill():
-            self.sent(self.engine.run(filled))
+            self.engine.run(filled)
         return self.sent.take()
 
 
