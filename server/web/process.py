@@ -25,7 +25,8 @@ from server.fleet.layout.placement import Placement, Plan, Wish, decoders, lay_o
 from server.fleet.pool import Pool, PoolFailed
 from server.process import logs, signals
 from server.process.control import Control, read_first_line
-from server.settings import Settings
+from server.process.memory import usable_memory
+from server.settings import Settings, derived
 from server.web.app import build_app
 from server.web.banner import banner
 from server.web.body import BodyLimits
@@ -61,26 +62,29 @@ def main(argv: list[str]) -> int:
 
 async def _run(settings: Settings, listener: int) -> None:
     control = await Control.on_standard_input()
+    memory = usable_memory()
     policy = Policy(
-        max_batch=settings.max_batch,
+        max_batch=settings.queue.max_batch,
         slo_s=settings.slo,
-        max_queue=settings.max_queue,
-        max_queue_bytes=settings.max_queue_bytes,
+        max_queue=settings.queue.max_queue,
+        max_queue_bytes=derived.queue_bytes(settings.upload, memory),
     )
-    place = await settle(settings.provider, settings.device)
+    place = await settle(settings.provider_name, settings.device)
     model = settings.model or demo.FOLDER
-    asked = Asked(settings.workers, settings.threads)
-    wish = Wish(asked, model, settings.profile_folder, settings.slo, settings.max_batch)
+    asked = Asked(settings.worker.workers, settings.worker.threads)
+    wish = Wish(asked, model, settings.worker.profile_folder, settings.slo, settings.queue.max_batch)
     plan = await lay_out(wish, place)
     load = load_for(settings, place, plan)
-    connections = Connections(settings.max_connections)
+    connections = Connections(derived.connections(settings.server, memory))
+    growth = derived.worker_growth(settings.worker, settings.upload, memory, plan.workers)
     batcher: Batcher[Upload, Reply]
-    async with Batcher(policy=policy) as batcher, Pool(batcher, load, plan, settings.max_worker_growth) as pool:
-        promise = Promise(settings.slo, Limits(max_pixels=settings.max_pixels))
+    async with Batcher(policy=policy) as batcher, Pool(batcher, load, plan, growth) as pool:
+        promise = Promise(settings.slo, Limits(max_pixels=settings.upload.max_pixels))
         runtime = Runtime(promise, batcher, pool, connections)
         metrics = Metrics(runtime)
-        body = BodyLimits(settings.max_image_bytes, settings.upload_timeout, settings.min_upload_rate)
-        app = build_app(runtime, metrics, body, settings.access_log)
+        upload = settings.upload
+        body = BodyLimits(upload.max_image_bytes, upload.upload_timeout, upload.min_upload_rate)
+        app = build_app(runtime, metrics, body, settings.server.access_log)
         async with asyncio.TaskGroup() as tasks:
             lag = tasks.create_task(LoopLag().watch(metrics.loop_lag.observe, batcher.allow_for_lag))
             hello = tasks.create_task(_announce(pool, settings, place, listener))
@@ -94,14 +98,14 @@ def load_for(settings: Settings, place: Placement, plan: Plan) -> Load:
     """What each worker is told to serve."""
     return Load(
         model=str(settings.model or demo.FOLDER),
-        max_batch=settings.max_batch,
-        max_pixels=settings.max_pixels,
+        max_batch=settings.queue.max_batch,
+        max_pixels=settings.upload.max_pixels,
         provider=place.provider,
         device=place.device,
         decoders=decoders(plan.workers),
-        cuda_graphs=settings.cuda_graphs and place.provider == "cuda",
-        gpu_memory_limit=settings.gpu_memory_limit or 0,
-        precision=settings.precision if place.provider == "cuda" else "model",  # CPUs only lose by float16
+        cuda_graphs=settings.worker.cuda_graphs and place.provider == "cuda",
+        gpu_memory_limit=settings.worker.gpu_memory_limit or 0,
+        precision=settings.worker.precision if place.provider == "cuda" else "model",  # CPUs only lose by float16
     )
 
 
