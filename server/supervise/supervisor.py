@@ -72,7 +72,7 @@ class _Supervisor:
             self._delay_s = delay_s
             self._stop.set()
         elif self._web:
-            log.info("hurrying")
+            log.info("drain_cut_short")
             _tell(self._web, HURRY_LINE)
 
     async def _start_web(self) -> Process:
