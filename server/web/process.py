@@ -14,15 +14,7 @@ from functools import partial
 import structlog
 import uvloop
 
-from batcher import Batcher, Policy
-from preprocess.limits import Limits
-from server import demo
-from server.contract.answer import ModelInfo, Reply
-from server.contract.task import Upload
-from server.contract.wire import Load
-from server.fleet.layout.choose import Asked
-from server.fleet.layout.placement import Placement, Plan, Wish, decoders, lay_out, settle
-from server.fleet.pool import Pool, PoolFailed
+from server.engine import Engine, EngineFailed
 from server.process import logs, signals
 from server.process.control import Control, read_first_line
 from server.process.memory import usable_memory
@@ -32,9 +24,8 @@ from server.web.banner import banner
 from server.web.body import BodyLimits
 from server.web.connections import Connections
 from server.web.front import serve
-from server.web.lag import LoopLag
 from server.web.metrics import Metrics
-from server.web.runtime import Promise, Runtime
+from server.web.runtime import Runtime
 
 EXIT_FATAL = 3  # starting again would fail again
 
@@ -51,68 +42,32 @@ def main(argv: list[str]) -> int:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             runner.run(_run(settings, listener))
-        except BaseExceptionGroup as group:
-            failed, rest = group.split(PoolFailed)
-            if rest or not failed:
-                raise
-            log.error("cannot_serve", reason=str(_innermost(failed)))
+        except EngineFailed as error:
+            log.error("cannot_serve", reason=str(error))
             return EXIT_FATAL
     return 0
 
 
 async def _run(settings: Settings, listener: int) -> None:
     control = await Control.on_standard_input()
-    memory = usable_memory()
-    policy = Policy(
-        max_batch=settings.queue.max_batch,
-        slo_s=settings.slo,
-        max_queue=settings.queue.max_queue,
-        max_queue_bytes=derived.queue_bytes(settings.upload, memory),
-    )
-    place = await settle(settings.provider_name, settings.device)
-    model = settings.model or demo.FOLDER
-    asked = Asked(settings.worker.workers, settings.worker.threads)
-    wish = Wish(asked, model, settings.worker.profile_folder, settings.slo, settings.queue.max_batch)
-    plan = await lay_out(wish, place)
-    load = load_for(settings, place, plan)
-    connections = Connections(derived.connections(settings.server, memory))
-    growth = derived.worker_growth(settings.worker, settings.upload, memory, plan.workers)
-    batcher: Batcher[Upload, Reply]
-    async with Batcher(policy=policy) as batcher, Pool(batcher, load, plan, growth) as pool:
-        promise = Promise(settings.slo, Limits(max_pixels=settings.upload.max_pixels))
-        runtime = Runtime(promise, batcher, pool, connections)
+    connections = Connections(derived.connections(settings.server, usable_memory()))
+    async with Engine(settings, wait_ready=False) as engine:
+        runtime = Runtime(engine, connections)
         metrics = Metrics(runtime)
+        engine.delay.tell(metrics.loop_lag.observe)
         upload = settings.upload
         body = BodyLimits(upload.max_image_bytes, upload.upload_timeout, upload.min_upload_rate)
         app = build_app(runtime, metrics, body, settings.server.access_log)
         async with asyncio.TaskGroup() as tasks:
-            lag = tasks.create_task(LoopLag().watch(metrics.loop_lag.observe, batcher.allow_for_lag))
-            hello = tasks.create_task(_announce(pool, settings, place, listener))
+            announcing = tasks.create_task(_announce(engine, settings, listener))
             await serve(app, settings, listener, connections, partial(control.wait_stop, runtime.drain))
-            lag.cancel()
-            hello.cancel()
-        await batcher.drain()
+            announcing.cancel()
 
 
-def load_for(settings: Settings, place: Placement, plan: Plan) -> Load:
-    """What each worker is told to serve."""
-    return Load(
-        model=str(settings.model or demo.FOLDER),
-        max_batch=settings.queue.max_batch,
-        max_pixels=settings.upload.max_pixels,
-        provider=place.provider,
-        device=place.device,
-        decoders=decoders(plan.workers),
-        cuda_graphs=settings.worker.cuda_graphs and place.provider == "cuda",
-        gpu_memory_limit=settings.worker.gpu_memory_limit or 0,
-        precision=settings.worker.precision if place.provider == "cuda" else "model",  # CPUs only lose by float16
-    )
-
-
-async def _announce(pool: Pool, settings: Settings, place: Placement, listener: int) -> None:
-    model: ModelInfo = await asyncio.shield(pool.model)
+async def _announce(engine: Engine, settings: Settings, listener: int) -> None:
+    model = await engine.wait_ready()
     _spare_the_collector()
-    print(banner(model, settings, listener, place.why, pool.decision.result()), flush=True)
+    print(banner(model, settings, listener, engine.placement.why, engine.layout), flush=True)
 
 
 def _spare_the_collector() -> None:
@@ -120,12 +75,6 @@ def _spare_the_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
-
-
-def _innermost(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
 
 
 if __name__ == "__main__":
