@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from batcher import Stats
-from server.web.connections import Connections
+from server.web.http.connections import Connections
 
 
 class EmptySource:

@@ -29,8 +29,9 @@ from server.settings import Settings
 from server.web.app import build_app
 from server.web.banner import banner
 from server.web.body import BodyLimits
-from server.web.connections import Connections
 from server.web.front import serve
+from server.web.http.connections import Connections
+from server.web.http.versions import WrongVersion
 from server.web.lag import LoopLag
 from server.web.metrics import Metrics
 from server.web.runtime import Promise, Runtime
@@ -51,7 +52,7 @@ def main(argv: list[str]) -> int:
         try:
             runner.run(_run(settings, listener))
         except BaseExceptionGroup as group:
-            failed, rest = group.split(PoolFailed)
+            failed, rest = group.split((PoolFailed, WrongVersion))
             if rest or not failed:
                 raise
             log.error("cannot_serve", reason=str(_innermost(failed)))

@@ -11,7 +11,7 @@ from server.contract.answer import Reply
 from server.contract.task import Upload
 from server.engine.intake import Intake
 from server.fleet.pool import Pool
-from server.web.connections import Connections
+from server.web.http.connections import Connections
 from server.web.terms import Terms
 
 
