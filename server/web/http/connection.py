@@ -13,6 +13,7 @@ from server.web.http.timer import Timer
 from server.web.presence import Presence
 
 _INTERIM = b"HTTP/1.1 1"  # 100 Continue: the client waits for it
+_STREAM = b"\r\ntransfer-encoding: chunked\r\n"  # a response whose first part may be a while
 _SILENT = frozenset({Phase.LINGERING, Phase.CLOSING, Phase.CLOSED})
 
 
@@ -115,8 +116,9 @@ class Connection:
         if not self._responding and not data.startswith(_INTERIM):
             self._responding = True
             self.rules.on(Event.RESPONSE_BEGUN)
-            self._head = data
-            return
+            if _STREAM not in data:
+                self._head = data
+                return
         head, self._head = self._head, b""
         if head or data:
             self._transport.write(head + data)
