@@ -24,6 +24,7 @@ from hypercorn.protocol.http_stream import HTTPStream
 from hypercorn.typing import ConnectionState, H11SendableEvent
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from batcher.cycles import clear
 from server.web.http.connection import Connection
 from server.web.http.date import http_date
 from server.web.http.head import HEAD_BYTES, origin_form
@@ -97,25 +98,39 @@ class HypercornConnection:
         """Serve until it is closed. Cancellation: closes it."""
         try:
             if self._link.open():
-                async with TaskGroup(self._loop) as tasks:
-                    await self._serve(self._protocol(tasks))
+                await self._serve()
             else:
-                await self._serve(None)
+                await self._feed(None)
             await self._writer.wait_closed()
         except OSError:
             pass
         finally:
             self._writer.transport.abort()
             self._link.lost()
-            vars(self).clear()
+            clear(self)
 
-    async def _serve(self, http: "Http1 | None") -> None:
-        while data := await self._reader.read(_READ_BYTES):
+    async def _serve(self) -> None:
+        async with TaskGroup(self._loop) as tasks:
+            http = self._protocol(tasks)
+            await self._feed(http)
+            await http.handle(Closed())
+        clear(http)
+
+    async def _feed(self, http: "Http1 | None") -> None:
+        while data := await self._read():
             self._link.received(data)
             await self._parse(http)
         self._link.on(Event.CLIENT_EOF)
-        if http:
-            await http.handle(Closed())
+
+    async def _read(self) -> bytes:
+        """What came; nothing once no more will come."""
+        try:
+            return await self._reader.read(_READ_BYTES)
+        except OSError as error:
+            error.__traceback__ = (
+                None  # the reader keeps the error, which would keep this frame, which keeps the reader
+            )
+            return b""
 
     async def _parse(self, http: "Http1 | None") -> None:
         """Parse what may be parsed; what waits for an answer keeps the reader from reading on."""
