@@ -24,10 +24,10 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from preprocess import bmff, bmp, gif, jpeg, png, webp
 from preprocess.colour import MAX_PROFILE, to_srgb
 from preprocess.errors import CorruptImage, ImageError, TruncatedImage
 from preprocess.exif import orientation
+from preprocess.formats import bmff, bmp, gif, jpeg, png, webp
 from preprocess.frame import Frame
 from preprocess.header import Format, Header, read_header
 from preprocess.limits import Limits

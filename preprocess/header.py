@@ -14,8 +14,8 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Literal, NamedTuple
 
-from preprocess import bmff, bmp, gif, jpeg, png, webp
 from preprocess.errors import EmptyImage, NotAnImage, TruncatedImage, UnsupportedFormat
+from preprocess.formats import bmff, bmp, gif, jpeg, png, webp
 from preprocess.limits import Limits
 
 Format = Literal["jpeg", "png", "webp", "gif", "bmp", "avif", "heic"]
