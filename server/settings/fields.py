@@ -104,7 +104,7 @@ class Settings(BaseModel):
         256 * MB, ge=1, description="encoded bytes held for all images, each from its admission to its answer"
     )
     max_pixels: Annotated[Pixels, Topic.LIMITS] = Field(
-        50_000_000, ge=1, description="largest image, width times height"
+        52_000_000, ge=1, description="largest image, width times height"
     )
     upload_timeout: Annotated[Seconds, Topic.LIMITS] = Field(
         30.0, gt=0, le=24 * HOUR, description="time within which the whole body must arrive"

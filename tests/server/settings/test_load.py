@@ -28,7 +28,7 @@ def test_nothing_given_gives_the_defaults():
         "max_queue": 1024,
         "max_queue_bytes": 256_000_000,
         "max_image_bytes": 20_000_000,
-        "max_pixels": 50_000_000,
+        "max_pixels": 52_000_000,
         "upload_timeout": 30.0,
         "min_upload_rate": 1000,
         "max_connections": 10_000,
