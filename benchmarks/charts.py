@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 
 from benchmarks.contenders import CONTENDERS
 from benchmarks.figures import efficiency, figure, good_of_capacity
-from server.bench.plots import STYLE
+from server.commands.bench.plots import STYLE
 
 _COLOURS = {"tureen": "#0b4f8a", "uvicorn": "#4fa3d9", "usual": "#c2700a", "tuned": "#6b8f3c"}
 _MARKERS = {"tureen": "o", "uvicorn": "D", "usual": "s", "tuned": "^"}

@@ -30,8 +30,8 @@ from benchmarks.served import StartFailed
 from benchmarks.stages import FACTORS, Plan, stages_of
 from benchmarks.store import RESULTS
 from benchmarks.works import WORKS, Work
-from server.bench.fleet import ClientDied
-from server.cpus import usable_cpus
+from server.commands.bench.fleet import ClientDied
+from server.process.cpus import usable_cpus
 
 COMPARED = ("tiny", "mobilenet_v2", "resnet50", "mix")
 _PAGE = Path(__file__).parents[1] / "docs"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from benchmarks.served import Served, serving, tureen
 from benchmarks.works import Work
-from server.cpus import usable_cpus
+from server.process.cpus import usable_cpus
 
 
 @dataclass(frozen=True, slots=True)

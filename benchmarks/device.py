@@ -24,12 +24,12 @@ from benchmarks.report import aligned
 from benchmarks.roofs import Client
 from benchmarks.served import StartFailed, serving, tureen
 from benchmarks.works import WORKS, Work
-from server.bench.fleet import ClientDied, Fleet, Material
-from server.bench.target import parse_url
-from server.cpus import usable_cpus
-from server.gpus import may_have_gpu
-from server.inference.errors import ModelError
-from server.inference.providers import Provider, cuda_problem
+from server.commands.bench.fleet import ClientDied, Fleet, Material
+from server.commands.bench.target import parse_url
+from server.inference.onnx.providers import Provider, cuda_problem
+from server.models.errors import ModelError
+from server.process.cpus import usable_cpus
+from server.process.gpus import may_have_gpu
 
 SERVED = "served over HTTP"
 _SIDE = (256, 192)  # pixels: small, since what is measured is not decoding

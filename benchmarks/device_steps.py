@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 from preprocess.limits import Limits
 from preprocess.recipe import Recipe
 from preprocess.tensor import prepare
-from server.inference.bound import BoundRun, Device, Graphs
-from server.inference.card import find_model
-from server.inference.half import in_half_precision
-from server.inference.head import head_for, needs_head, pixels_of
-from server.inference.providers import Gpu, Provider, open_session
-from server.inference.session import Session
-from server.inference.signature import Tensor
-from server.inference.slab import Slab
+from server.inference.onnx.io_binding import BoundRun, Device, Graphs
+from server.inference.onnx.normaliser import head_for, needs_head, pixels_of
+from server.inference.onnx.providers import Gpu, Provider, open_session
+from server.inference.onnx.session import Session
+from server.inference.onnx.slab import Slab
+from server.models.card import find_model
+from server.models.fp16 import in_half_precision
+from server.models.signature import Tensor
 
 BARE = "bare session.run"
 _WARM_RUNS = 4  # a CUDA graph is recorded within the first

@@ -11,7 +11,7 @@ import random
 
 from locust import FastHttpUser, between, events, task
 
-from server.bench.photos import photo
+from server.commands.bench.photos import photo
 
 _SIZES = ((320, 240), (1024, 768), (4000, 3000))  # pixels
 _EACH = 2  # different pictures of a size

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from server.cpus import usable_cpus
+from server.process.cpus import usable_cpus
 
 _CPUINFO = Path("/proc/cpuinfo")
 _PACKAGES = ("onnxruntime-gpu", "onnxruntime", "pillow", "numpy", "hypercorn", "uvloop")

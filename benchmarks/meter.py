@@ -10,10 +10,10 @@ import psutil
 
 from benchmarks.machine import busy_s, cpu_s
 from benchmarks.served import Served
-from server.bench.fleet import Fleet, Load, Run
-from server.bench.records import OK, outcome_name
-from server.bench.stats import Summary, summarize
-from server.cpus import usable_cpus
+from server.commands.bench.fleet import Fleet, Load, Run
+from server.commands.bench.records import OK, outcome_name
+from server.commands.bench.stats import Summary, summarize
+from server.process.cpus import usable_cpus
 
 _QUIET, _LOOK_S = 0.05, 0.25  # of a core; between looks
 _MOST_S = 30.0  # that a server may take to become quiet

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from server.bench.photos import photo
+from server.commands.bench.photos import photo
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -23,9 +23,9 @@ from benchmarks.meter import Metered, Spoilt, metered, only_200s
 from benchmarks.report import Measured, Round, as_json, table
 from benchmarks.served import Served, StartFailed, serving, tureen
 from benchmarks.works import USUAL, WORKS, Work
-from server.bench.fleet import ClientDied, Fleet, Load, Material
-from server.bench.target import parse_url
-from server.cpus import usable_cpus
+from server.commands.bench.fleet import ClientDied, Fleet, Load, Material
+from server.commands.bench.target import parse_url
+from server.process.cpus import usable_cpus
 
 CONNECTIONS = 32
 _GAIN = 1.03  # a larger batch has to be so much faster to be the roof's

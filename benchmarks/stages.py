@@ -9,11 +9,11 @@ from typing import Any
 from benchmarks.meter import Metered, Spoilt, metered, only_200s, settle
 from benchmarks.served import Served
 from benchmarks.works import Work
-from server.bench.fleet import Fleet, Load, Material
-from server.bench.judge import Verdict, judge
-from server.bench.output import figures
-from server.bench.records import outcome_name
-from server.bench.target import parse_url
+from server.commands.bench.fleet import Fleet, Load, Material
+from server.commands.bench.judge import Verdict, judge
+from server.commands.bench.output import figures
+from server.commands.bench.records import outcome_name
+from server.commands.bench.target import parse_url
 
 CONNECTIONS, _MOST = 32, 1000
 FACTORS = (0.7, 1.0, 2.0, 5.0, 10.0)  # of the rate at 32 connections

@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks import models
 from benchmarks.store import made
 from server import demo
-from server.bench import photos
+from server.commands.bench import photos
 
 _PICTURES = 8  # different ones, sent in turn
 _PHONE = (4000, 3000)  # pixels

@@ -2,7 +2,7 @@
 
 import sys
 
-from server import signals
+from server.process import signals
 
 
 def main() -> int:

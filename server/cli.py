@@ -8,10 +8,10 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from server import inspection
-from server.bench import options as bench
+from server.commands import inspect as inspection
+from server.commands.bench import options as bench
+from server.commands.tune import options as tune
 from server.settings import SettingsError, add_arguments, load_settings
-from server.tune import options as tune
 
 USAGE_ERROR = 2  # what argparse exits with, too
 
@@ -80,19 +80,19 @@ def _serve(argv: Sequence[str]) -> int:
     except SettingsError as error:
         print(error, file=sys.stderr)
         return USAGE_ERROR
-    from server import supervisor
+    from server.supervise import supervisor
 
     return supervisor.serve(settings)
 
 
 def _bench(argv: Sequence[str]) -> int:
-    from server.bench import command
+    from server.commands.bench import command
 
     return command.run(argv)
 
 
 def _tune(argv: Sequence[str]) -> int:
-    from server.tune import command
+    from server.commands.tune import command
 
     return command.run(argv)
 

@@ -7,7 +7,7 @@ import onnxruntime as ort
 
 from preprocess.limits import Limits
 from preprocess.tensor import prepare
-from server.inference.card import find_model, recipe_from_input
+from server.models.card import find_model, recipe_from_input
 
 
 class Reference:

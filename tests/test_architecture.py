@@ -2,34 +2,47 @@
 
 import ast
 import sys
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.import_graph import Graph, circle, graph, grouped, imports, is_within, modules, reach
+
 ROOT = Path(__file__).parents[1]
 SHIPPED = ("batcher", "preprocess", "server")
+ALL = (*SHIPPED, "tests", "benchmarks")
 STDLIB = tuple(sys.stdlib_module_names)
+
+LAYERS: tuple[tuple[str, ...], ...] = (
+    ("batcher", "preprocess"),
+    ("server.process", "server.demo"),
+    ("server.settings",),
+    ("server.contract",),
+    ("server.models",),
+    ("server.fleet", "server.inference"),
+    ("server.engine",),
+    ("server.web",),
+    ("server.supervise", "server.commands"),
+    ("server.cli",),
+    ("server.__main__",),
+)
+"""From the bottom up. A package imports from layers below its own, never from above, nor from beside it."""
+PACKAGES = tuple(package for layer in LAYERS for package in layer)
 
 
 @dataclass(frozen=True)
 class Rule:
-    """The modules in `scope` import nothing in `never`, and nothing but `only` where that is given."""
+    """The modules in `scope` reach nothing in `never`, by whatever way; and import nothing but `only`, where given."""
 
     scope: tuple[str, ...]
     never: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
     why: str = ""
 
-    def covers(self, module: str) -> bool:
-        """Tell whether the rule is about this module."""
-        return is_within(module, self.scope)
 
-    def forbids(self, imported: str) -> bool:
-        """Tell whether a module in scope breaks the rule with this import."""
-        return is_within(imported, self.never) or bool(self.only and not is_within(imported, self.only))
-
+HTTP = ("server.web", "starlette", "hypercorn", "uvicorn", "h11", "httptools")
 
 RULES = {
     "batcher is alone": Rule(
@@ -48,25 +61,20 @@ RULES = {
         never=("anyio", "asyncio"),
         why="they are tested as tables, without a loop or a clock",
     ),
-    "dispatch knows no HTTP": Rule(
-        ("server.dispatch",),
-        never=("server.web", "starlette", "hypercorn", "h11"),
-        why="every front end, not only HTTP, uses it",
+    "only the front end knows HTTP": Rule(
+        ("server.contract", "server.models", "server.fleet", "server.inference", "server.engine"),
+        never=HTTP,
+        why="every front end, not only HTTP, uses them",
     ),
-    "tune runs no model itself": Rule(
-        ("server.tune",),
-        never=("server.web", "starlette", "hypercorn", "h11", "onnxruntime", "PIL", "server.inference.model"),
+    "layouts are measured by workers": Rule(
+        ("server.fleet", "server.commands.tune"),
+        never=("onnxruntime", "PIL", "server.inference"),
         why="what is measured is workers, as they serve",
     ),
-    "inference knows no HTTP": Rule(
-        ("server.inference",),
-        never=("server.web", "server.cleanup", "starlette", "hypercorn", "h11"),
-        why="a worker is a process of its own",
-    ),
-    "web and dispatch touch no pixel": Rule(
-        ("server.web", "server.dispatch"),
-        never=("onnxruntime", "numpy", "PIL", "preprocess.decode", "preprocess.tensor", "server.inference"),
-        why="the event loop must not compute",
+    "the event loop computes nothing": Rule(
+        ("server.web", "server.engine"),
+        never=("onnxruntime", "PIL", "preprocess.decode", "preprocess.tensor", "server.inference"),
+        why="pixels and models are the workers' business",
     ),
     "nothing shipped needs tests or benchmarks": Rule(
         SHIPPED,
@@ -75,53 +83,39 @@ RULES = {
     ),
     "benchmarks need no tests": Rule(("benchmarks",), never=("tests",), why="only tests import tests"),
     "no pickle": Rule(
-        (*SHIPPED, "tests", "benchmarks"),
+        ALL,
         never=("pickle", "marshal", "shelve", "cloudpickle", "dill", "joblib"),
         why="what reads it runs what is in it",
     ),
 }
 
 
-def is_within(module: str, packages: tuple[str, ...]) -> bool:
-    """Tell whether the module is one of the packages or inside one."""
-    return any(module == package or module.startswith(package + ".") for package in packages)
+def broken(rule: Rule, edges: Graph) -> list[str]:
+    """Give the ways by which modules break the rule, as `a -> b -> c`."""
+    ways = []
+    for module in edges:
+        if not is_within(module, rule.scope):
+            continue
+        ways += [way for name, way in reach(edges, module).items() if is_within(name, rule.never)]
+        ways += [(module, name) for name in edges[module] if rule.only and not is_within(name, rule.only)]
+    return [" -> ".join(way) for way in ways]
 
 
-def modules() -> dict[str, str]:
-    """Give the source of each module of the project by its name."""
-    paths = [path for top in (*SHIPPED, "tests", "benchmarks") for path in sorted((ROOT / top).rglob("*.py"))]
-    return {module_name(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in paths}
+def climbing(edges: Graph, layers: tuple[tuple[str, ...], ...]) -> list[str]:
+    """Give the ways by which modules reach what stands above or beside their own package, as `a -> b -> c`."""
+    places = {package: rank for rank, layer in enumerate(layers) for package in layer}
 
+    def place(module: str) -> tuple[int, str] | None:
+        return next(((rank, package) for package, rank in places.items() if is_within(module, (package,))), None)
 
-def module_name(path: Path) -> str:
-    """Give the name under which a file is imported; a package's is that of its `__init__`."""
-    return ".".join(path.with_suffix("").parts)
-
-
-def imports(source: str, module: str) -> Iterator[str]:
-    """Give the full name of all that is imported anywhere in the source.
-
-    `from a import b` gives `a.b`, which is right for a module `b` and harmless for a function, since a rule
-    that forbids `a` forbids what is in it. Imports within functions and for type checkers count.
-    """
-    for node in ast.walk(ast.parse(source)):
-        match node:
-            case ast.Import(names=names):
-                yield from (alias.name for alias in names)
-            case ast.ImportFrom(module=origin, names=names, level=level):
-                package = ".".join(module.split(".")[:-level]) if level else ""
-                base = ".".join(part for part in (package, origin) if part)
-                yield from (f"{base}.{alias.name}" for alias in names)
-            case ast.Call(
-                func=ast.Name(id="__import__" | "import_module") | ast.Attribute(attr="import_module"),
-                args=[ast.Constant(value=str(name)), *_],
-            ):
-                yield name
-
-
-def breaches(rule: Rule, source: str, module: str) -> list[str]:
-    """Give what the module imports against the rule."""
-    return [imported for imported in imports(source, module) if rule.forbids(imported)]
+    ways = []
+    for module in edges:
+        if not (own := place(module)):
+            continue
+        for name, way in reach(edges, module).items():
+            if (other := place(name)) and other[1] != own[1] and other[0] >= own[0]:
+                ways.append(" -> ".join(way))
+    return ways
 
 
 def environment_reads(source: str) -> list[int]:
@@ -137,35 +131,56 @@ def environment_reads(source: str) -> list[int]:
     return lines
 
 
+@pytest.fixture(scope="module")
+def sources() -> Mapping[str, str]:
+    """Give the source of each module of the project by its name."""
+    return modules(ROOT, ALL)
+
+
+@pytest.fixture(scope="module")
+def edges(sources: Mapping[str, str]) -> Graph:
+    """Give the project's import graph."""
+    return graph(sources)
+
+
 # ---- The project keeps the rules ----
 
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
-def test_imports_keep_to_the_rule(rule):
-    """No module imports what a rule keeps from it."""
-    found = {
-        module: bad
-        for module, source in modules().items()
-        if rule.covers(module) and (bad := breaches(rule, source, module))
-    }
-
-    assert found == {}, rule.why
+def test_imports_keep_to_the_rule(rule, edges):
+    """No module reaches what a rule keeps from it, directly or through others."""
+    assert broken(rule, edges) == [], rule.why
 
 
-def test_only_settings_reads_the_environment():
+def test_imports_run_downwards(edges):
+    """No package reaches one above or beside it, directly or through others."""
+    assert climbing(edges, LAYERS) == []
+
+
+def test_packages_form_no_circle(edges):
+    """No package needs another that needs it."""
+    assert circle(grouped(edges, PACKAGES)) == []
+
+
+def test_every_shipped_module_has_a_layer(sources):
+    """A module outside all layers could import anything."""
+    shipped = [module for module in sources if is_within(module, SHIPPED) and module != "server"]
+
+    assert [module for module in shipped if not is_within(module, PACKAGES)] == []
+
+
+def test_only_settings_reads_the_environment(sources):
     """Whoever reads a variable elsewhere adds a setting that no help, error or document knows."""
-    shipped = {module: source for module, source in modules().items() if is_within(module, SHIPPED)}
-
-    readers = [module for module, source in shipped.items() if environment_reads(source)]
+    readers = [module for module, source in sources.items() if is_within(module, SHIPPED) and environment_reads(source)]
 
     assert readers == ["server.settings.load"]
 
 
-def test_the_modules_the_rules_are_about_exist():
+def test_the_modules_the_rules_are_about_exist(sources):
     """A rule about a module that has been renamed would hold for ever."""
-    named = {name for rule in RULES.values() for name in rule.scope} - {"benchmarks"}
+    named = {name for rule in RULES.values() for name in rule.scope} | {*PACKAGES}
 
-    assert {name for name in named if not any(is_within(module, (name,)) for module in modules())} == set()
+    assert {name for name in named if not any(is_within(module, (name,)) for module in sources)} == set()
 
 
 # ---- The checker sees what it has to ----
@@ -175,7 +190,7 @@ def test_the_modules_the_rules_are_about_exist():
     ("source", "expected"),
     [
         ("import server.web.app", ["server.web.app"]),
-        ("import server.web as w, os", ["server.web"]),
+        ("import server.web as w, os", ["server.web", "os"]),
         ("from server import web", ["server.web"]),
         ("from server.web.app import create", ["server.web.app.create"]),
         ("from ..web import app", ["server.web.app"]),
@@ -184,26 +199,65 @@ def test_the_modules_the_rules_are_about_exist():
         ("if TYPE_CHECKING:\n    import server.web", ["server.web"]),
         ("importlib.import_module('server.web')", ["server.web"]),
         ("__import__('server.web')", ["server.web"]),
-        ("import server.webhooks", []),
-        ("from . import pool", []),
-        ("from server import settings", []),
+        ("from . import pool", ["server.fleet.pool"]),
     ],
 )
-def test_a_forbidden_import_is_seen(source, expected):
-    """However it is written, and only then."""
-    assert breaches(Rule(("server.dispatch",), never=("server.web",)), source, "server.dispatch.intake") == expected
+def test_an_import_is_seen_however_it_is_written(source, expected):
+    """By its full name, wherever in the module it stands."""
+    assert list(imports(source, "server.fleet.worker")) == expected
 
 
 def test_in_a_package_itself_a_dot_is_the_package():
     """`from . import x` in a package's __init__ means what is in the package."""
-    assert list(imports("from . import pool", "server.dispatch.__init__")) == ["server.dispatch.pool"]
+    assert list(imports("from . import pool", "server.fleet", package=True)) == ["server.fleet.pool"]
+
+
+def test_a_planted_import_upwards_is_seen_through_two_hops():
+    """A helper in between hides nothing."""
+    planted = graph(
+        {
+            "server.fleet.pool": "from server.fleet import helper",
+            "server.fleet.helper": "def f():\n    from server.engine.engine import Engine",
+            "server.engine.engine": "class Engine: ...",
+        }
+    )
+
+    assert climbing(planted, LAYERS) == [
+        "server.fleet.pool -> server.fleet.helper -> server.engine.engine",
+        "server.fleet.helper -> server.engine.engine",
+    ]
+
+
+def test_a_planted_circle_of_packages_is_seen():
+    """However many modules it runs through."""
+    planted = graph(
+        {
+            "server.models.card": "from server.fleet.pool import Pool",
+            "server.fleet.pool": "import server.engine.intake",
+            "server.engine.intake": "from server.models import render",
+            "server.models.render": "",
+        }
+    )
+
+    found = circle(grouped(planted, PACKAGES))
+
+    assert {*found} == {"server.models", "server.fleet", "server.engine"}
+
+
+def test_a_forbidden_package_is_seen_through_two_hops():
+    """A rule is about all that is reached, not about what the module itself names."""
+    planted = graph({"server.web.app": "import server.fleet.x", "server.fleet.x": "import onnxruntime.capi"})
+
+    assert broken(RULES["the event loop computes nothing"], planted) == [
+        "server.web.app -> server.fleet.x -> onnxruntime.capi"
+    ]
 
 
 def test_what_is_not_on_a_closed_list_is_seen():
     """A package that may import only some things may import nothing else."""
-    source = "import anyio.abc, asyncio, msgspec\nfrom batcher.core import Batcher"
+    planted = graph({"batcher.x": "import anyio.abc, asyncio, msgspec\nfrom batcher.core import Batcher"})
 
-    assert breaches(RULES["batcher is alone"], source, "batcher.x") == ["msgspec"]
+    assert broken(RULES["batcher is alone"], planted) == ["batcher.x -> msgspec"]
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ import msgspec
 import pytest
 
 from preprocess.recipe import MAX_SIDE, Recipe
-from server.inference.output import Output
 from server.inference.pictures import pictures
-from server.inference.served import MAX_RAW_VALUES
-from server.inference.toml_card import read_card
+from server.models.output_kind import MAX_RAW_VALUES
+from server.models.output_spec import Output
+from server.models.toml_card import read_card
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")

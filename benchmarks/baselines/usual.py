@@ -17,7 +17,7 @@ from PIL import Image, UnidentifiedImageError
 
 from benchmarks.baselines import launch
 from preprocess.recipe import IMAGENET_MEAN, IMAGENET_STD
-from server.inference.card import find_model
+from server.models.card import find_model
 
 _SIDE, _TOP = 224, 5
 _MEAN, _STD = (np.array(values, np.float32) for values in (IMAGENET_MEAN, IMAGENET_STD))

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from benchmarks.simulation.machines import MACHINES
 from benchmarks.simulation.score import Score
-from server.bench.plots import STYLE
+from server.commands.bench.plots import STYLE
 
 _COLOURS = ("#0b4f8a", "#57a3d9", "#c2700a", "#4d7c2f", "#7a4aa0", "#555555")
 _MARKERS = "osv^Dx"

@@ -19,7 +19,7 @@ from queue import SimpleQueue
 from threading import Condition, Lock
 
 from server.inference.inbox import Inbox
-from server.inference.sizes import slots_beside
+from server.inference.onnx.sizes import slots_beside
 from server.inference.stages import Ended, Filled, Filler, Runner, Send
 
 

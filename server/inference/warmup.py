@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from batcher import Profile
 from preprocess.limits import Limits
 from preprocess.tensor import prepare
-from server.inference.answer import Row
-from server.inference.errors import ModelError, in_one_line
+from server.inference.onnx.session import Outputs, Session
+from server.inference.onnx.sizes import buckets
 from server.inference.pictures import photo, pictures
-from server.inference.served import Seen
-from server.inference.session import Outputs, Session
-from server.inference.signature import Tensor
-from server.inference.sizes import buckets
+from server.models.errors import ModelError, in_one_line
+from server.models.output_kind import Seen
+from server.models.render import Row
+from server.models.signature import Tensor
 
 _LEAST_RUNS, _MOST_RUNS = 2, 5  # timed, of each batch size, after one that only warms
 _CHEAP_S = 0.01  # a size whose runs take less than this in all is timed more often: a short run is easily disturbed

@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from preprocess.limits import Limits
-from server import signals
-from server.dispatch.wire import (
+from server.contract.wire import (
     Begin,
     Frame,
     Load,
@@ -29,19 +28,19 @@ from server.dispatch.wire import (
     frame,
     read_frame,
 )
-from server.inference.answer import answerer
-from server.inference.audition import Audition
-from server.inference.card import find_model
-from server.inference.digest import digest
 from server.inference.engine import Engine
-from server.inference.errors import ModelError
 from server.inference.inbox import Inbox
 from server.inference.link import Outbox, PolledInbox, Source, end_with, read_forever, receiver
-from server.inference.model import Model, open_model, with_batch
+from server.inference.model import Model, metadata, open_model, with_batch
+from server.inference.onnx.providers import Gpu
+from server.inference.onnx.sizes import slots_beside
 from server.inference.pipeline import Pipeline
-from server.inference.providers import Gpu
-from server.inference.sizes import slots_beside
 from server.inference.stages import Filler, Runner
+from server.inference.trials import Audition
+from server.models.card import find_model
+from server.models.errors import ModelError
+from server.models.render import answerer
+from server.process import signals
 
 _NICENESS = 10  # below web, which must stay prompt: it decides, refuses and answers health checks
 
@@ -112,7 +111,7 @@ def _give_back_memory() -> None:
 
 def _engine(model: Model, load: Load, connection: socket.socket, outbox: Outbox) -> Engine | Pipeline:
     filler = Filler(model.session, Limits(max_pixels=load.max_pixels), outbox.send)
-    runner = Runner(model.session, answerer(model.output))
+    runner = Runner(model.session, answerer(model.output), model.card.name, model.card.version)
     inbox = Inbox()
     source = Source(connection, receiver(inbox, outbox))
     if model.session.pipelined:  # pragma: no cover - on GPUs; tests/server/inference/test_pipeline.py
@@ -124,14 +123,9 @@ def _engine(model: Model, load: Load, connection: socket.socket, outbox: Outbox)
 def _ready(model: Model, decoders: int) -> Ready:
     batch = model.warmth.batch  # twice that is granted: what runs, and what follows at once
     return Ready(
-        name=model.card.name,
-        version=model.card.version,
-        digest=digest(model.file),
-        input=model.describe_input(),
-        provider=model.session.provider,
+        model=metadata(model),
         grant=slots_beside(batch, decoders) if model.session.pipelined else 2 * batch,
         batch_seconds=model.warmth.profile.sizes,
-        output=model.describe(),
     )
 
 

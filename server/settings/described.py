@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pydantic.fields import FieldInfo
 
 from server.settings.fields import Settings, Topic, Words
-from server.units import Kind
+from server.settings.units import Kind
 
 PREFIX = "TUREEN_"
 

@@ -11,6 +11,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from server.settings.units import HOUR, MB, MINUTE, SIZE
 from server.settings.values import (
     Bytes,
     Count,
@@ -26,7 +27,6 @@ from server.settings.values import (
     Provider,
     Seconds,
 )
-from server.units import HOUR, MB, MINUTE, SIZE
 
 
 class Topic(Enum):

@@ -8,7 +8,7 @@ from server.settings.described import PREFIX, SETTINGS, Setting, flag_of
 from server.settings.errors import SettingsError, did_you_mean
 from server.settings.fields import Topic
 from server.settings.layers import Given, Layer
-from server.units import SWITCH
+from server.settings.units import SWITCH
 
 _ALONE_MEANS_ON: Mapping[str, Any] = {"nargs": "?", "const": "on"}  # of a switch's flag
 

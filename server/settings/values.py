@@ -8,7 +8,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BeforeValidator
 
-from server.units import COUNT, DURATION, PIXELS, SIZE, SWITCH, Kind
+from server.settings.units import COUNT, DURATION, PIXELS, SIZE, SWITCH, Kind
 
 HOST = Kind("HOST", "an IP address or a host name", "127.0.0.1, 0.0.0.0 or ::")
 MODEL = Kind("PATH", "an .onnx file or a model folder, which must exist")

@@ -2,18 +2,18 @@
 
 import socket
 
-from server.dispatch.answer import ModelInfo
-from server.dispatch.placement import Decision
+from server.contract.metadata import ModelMetadata
+from server.fleet.layout.placement import Decision
 from server.settings import Settings
 
 
-def banner(model: ModelInfo, settings: Settings, listener: int, why: str, decision: Decision) -> str:
+def banner(model: ModelMetadata, settings: Settings, listener: int, why: str, decision: Decision) -> str:
     """One readable block, and a line to try. `why`: the reason for the provider."""
     address = f"http://{_authority(listener)}"
     rows = {
         "model": f"{model.name} {model.version} ({model.digest[:12]})",
-        "input": model.input,
-        "output": model.output,
+        "input": "; ".join((", ".join(map(str, model.inputs)), *model.notes)),
+        "output": model.answer,
         "provider": f"{model.provider} ({why})",
         "layout": f"{decision.layout} ({decision.why})",
         "promise": f"answered within {settings.slo:g} s, or refused at once",

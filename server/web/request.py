@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from starlette.types import Receive, Scope
 
-from server.dispatch.ids import uuid7
+from server.contract.ids import uuid7
 from server.web.body import Body, BodyLimits
 from server.web.interrupt import Interruptible
 

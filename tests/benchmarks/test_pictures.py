@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from benchmarks.pictures import main
-from server.bench.photos import photo
+from server.commands.bench.photos import photo
 
 
 def opened(data):

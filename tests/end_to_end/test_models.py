@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from benchmarks.models import build
-from server import inspection
-from server.gpus import may_have_gpu
+from server.commands import inspect as inspection
+from server.process.gpus import may_have_gpu
 from tests import models
 from tests.end_to_end.harness import serving
 from tests.photos import photo

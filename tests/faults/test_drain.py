@@ -60,11 +60,11 @@ if {process!r} in sys.orig_argv:
 OWN, PARENTS = "os.killpg(0, {number})", "os.killpg(os.getpgid(os.getppid()), {number})"
 WORKER = "server.inference.worker"
 STAGES = {
-    "the command loads": ("serve", "server/supervisor.py", "<module>", OWN),
+    "the command loads": ("serve", "server/supervise/supervisor.py", "<module>", OWN),
     "web loads": ("server.web.process", "server/web/app.py", "<module>", OWN),
-    "a worker loads": (WORKER, "server/inference/session.py", "<module>", PARENTS),
-    "a worker ends of it": (WORKER, "server/inference/session.py", "<module>", PARENTS + "; os._exit(1)"),
-    "an audition": (WORKER, "server/inference/audition.py", "_follow", PARENTS),
+    "a worker loads": (WORKER, "server/inference/onnx/session.py", "<module>", PARENTS),
+    "a worker ends of it": (WORKER, "server/inference/onnx/session.py", "<module>", PARENTS + "; os._exit(1)"),
+    "an audition": (WORKER, "server/inference/trials.py", "_follow", PARENTS),
 }
 
 

@@ -10,7 +10,7 @@ from importlib.metadata import version
 import pytest
 
 from server.settings import SETTINGS, add_arguments
-from server.units import SWITCH
+from server.settings.units import SWITCH
 
 
 def tureen(*words, **variables):

@@ -5,7 +5,7 @@ import onnxruntime
 import pytest
 
 from server.demo import FOLDER, build
-from server.inference.card import find_model, recipe_from_input
+from server.models.card import find_model, recipe_from_input
 
 LEVELS = (0, 15, 33, 45, 59, 82, 109)
 

@@ -6,10 +6,10 @@ from typing import Any
 from benchmarks.meter import memory_of, settle
 from benchmarks.served import Served, serving, tureen
 from benchmarks.works import WORKS
-from server.bench.fleet import Fleet, Load, Material, Run
-from server.bench.records import OK
-from server.bench.stats import Summary, summarize
-from server.bench.target import parse_url
+from server.commands.bench.fleet import Fleet, Load, Material, Run
+from server.commands.bench.records import OK
+from server.commands.bench.stats import Summary, summarize
+from server.commands.bench.target import parse_url
 from tests.soak.phase import Findings, Job, quantile
 from tests.soak.servers import ask
 from tests.soak.servers import run as run_loop

@@ -5,9 +5,9 @@ import time
 from pathlib import Path
 
 from benchmarks.works import WORKS
-from server.bench.fleet import Fleet, Load, Material
-from server.bench.stats import summarize
-from server.bench.target import parse_url
+from server.commands.bench.fleet import Fleet, Load, Material
+from server.commands.bench.stats import summarize
+from server.commands.bench.target import parse_url
 from tests.end_to_end.harness import Server, serving
 from tests.photos import photo
 from tests.soak.phase import Findings, Job

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from PIL import Image
 
 from preprocess.limits import Limits
-from server.dispatch.wire import FrameReader
-from server.inference.answer import answerer
-from server.inference.card import find_model
+from server.contract.wire import FrameReader
 from server.inference.inbox import Inbox, Job
-from server.inference.output import Output
-from server.inference.session import Session
+from server.inference.onnx.session import Session
 from server.inference.stages import Filler, Runner
+from server.models.card import find_model
+from server.models.output_spec import Output
+from server.models.render import answerer
 
 FAR = time.monotonic() + 3600
 

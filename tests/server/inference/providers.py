@@ -2,7 +2,7 @@
 
 import pytest
 
-from server.gpus import may_have_gpu
+from server.process.gpus import may_have_gpu
 
 needs_gpu = [pytest.mark.gpu, pytest.mark.skipif(not may_have_gpu(), reason="there is no GPU")]
 PROVIDERS = ["cpu", pytest.param("cuda", marks=needs_gpu)]

@@ -7,12 +7,12 @@ import pytest
 from onnx import TensorProto
 
 from preprocess.recipe import Recipe
-from server.dispatch.wire import Broken, Done, FrameReader, Ran, Rejected, Skipped
-from server.inference.card import find_model
+from server.contract.wire import Broken, Done, FrameReader, Ran, Rejected, Skipped
 from server.inference.engine import Engine
-from server.inference.errors import OutputError
 from server.inference.inbox import Job
-from server.inference.output import Output
+from server.models.card import find_model
+from server.models.errors import OutputError
+from server.models.output_spec import Output
 from tests.models import dense, fussy, picky, takes
 from tests.photos import photo
 from tests.server.inference.bench import FAR, Bench, grey, kinds, members

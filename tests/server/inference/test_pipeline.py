@@ -7,17 +7,17 @@ import time
 
 import pytest
 
-from server.dispatch.wire import Broken, Done, Ran, Rejected, Skipped
-from server.gpus import may_have_gpu
-from server.inference.answer import answerer
-from server.inference.card import find_model
+from server.contract.wire import Broken, Done, Ran, Rejected, Skipped
 from server.inference.inbox import Job
 from server.inference.model import open_model
-from server.inference.output import Output
+from server.inference.onnx.providers import Gpu
 from server.inference.pipeline import Pipeline
-from server.inference.providers import Gpu
 from server.inference.stages import Runner
 from server.inference.warmup import warm_up
+from server.models.card import find_model
+from server.models.output_spec import Output
+from server.models.render import answerer
+from server.process.gpus import may_have_gpu
 from tests import models
 from tests.photos import photo
 from tests.server.inference.bench import CLASSES, FAR, Bench, grey, kinds, members
@@ -153,7 +153,7 @@ def expected(bench, image):
 
 
 def frames_of(data):
-    from server.dispatch.wire import FrameReader
+    from server.contract.wire import FrameReader
 
     return FrameReader().feed(data)
 

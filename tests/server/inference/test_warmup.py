@@ -5,11 +5,11 @@ import time
 import numpy as np
 import pytest
 
-from server.inference.card import find_model
-from server.inference.errors import ModelError
+from server.inference.onnx.session import Session
 from server.inference.pictures import pictures
-from server.inference.session import Session
 from server.inference.warmup import is_out_of_memory, warm_up
+from server.models.card import find_model
+from server.models.errors import ModelError
 from tests import models
 
 

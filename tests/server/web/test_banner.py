@@ -4,13 +4,21 @@ import socket
 
 import pytest
 
-from server.dispatch.answer import ModelInfo
-from server.dispatch.placement import Decision
+from server.contract.metadata import FREE, ModelMetadata, TensorSpec
+from server.fleet.layout.choose import Layout
+from server.fleet.layout.placement import Decision
 from server.settings import Settings
-from server.tune.layout import Layout
 from server.web.banner import banner
 
-MODEL = ModelInfo("plates", "3", "0123456789abcdef", "image [1]", "CPUExecutionProvider", "2 classes")
+MODEL = ModelMetadata(
+    name="plates",
+    version="3",
+    digest="0123456789abcdef",
+    provider="CPUExecutionProvider",
+    inputs=(TensorSpec("image", "FP32", (FREE, 3, 8, 8)),),
+    answer="2 classes",
+    notes=("on the device",),
+)
 
 
 @pytest.mark.parametrize(
@@ -25,7 +33,7 @@ def test_block_says_what_answers_on_what_and_why(layout, words):
     assert text.splitlines() == [
         "Tureen is serving",
         "  model     plates 3 (0123456789ab)",
-        "  input     image [1]",
+        "  input     image FP32 [N, 3, 8, 8]; on the device",
         "  output    2 classes",
         "  provider  CPUExecutionProvider (auto: no GPU)",
         f"  layout    {words} (as asked)",

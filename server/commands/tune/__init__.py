@@ -1,0 +1,1 @@
+"""tureen tune: measure layouts, show them, save a profile."""

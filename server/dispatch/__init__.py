@@ -1,1 +1,0 @@
-"""From an upload to its answer, without HTTP: intake, queue, worker processes and the wire between."""

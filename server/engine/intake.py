@@ -1,0 +1,84 @@
+"""What every front end sees of an engine, be it in this process or behind a socket."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from batcher import Refused, Stats
+from batcher.policy import DEFAULT_URGENCY
+from preprocess.header import Header
+from preprocess.limits import Limits
+from server.contract.answer import Answer
+from server.contract.metadata import ModelMetadata
+from server.contract.task import Task
+from server.engine.arrivals import Reservation
+from server.engine.loop_delay import LoopDelay
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A snapshot of an engine, by value."""
+
+    stats: Stats
+    workers: int
+    """Workers there should be."""
+    restarts: Mapping[str, int] = field(default_factory=dict)
+    """Workers replaced, by reason."""
+    arriving_bytes: int = 0
+    """Bytes reserved by uploads under way."""
+    model: ModelMetadata | None = None
+    """The model that answers; None until the first worker is ready."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether a worker could take a task now."""
+        return self.stats.seats > 0
+
+
+class Intake(Protocol):
+    """Takes tasks in, gives answers out. Times are seconds of CLOCK_MONOTONIC, urgencies 0 (first) to 7."""
+
+    @property
+    def slo_s(self) -> float:
+        """Seconds in which a task is answered that names no deadline of its own."""
+
+    @property
+    def limits(self) -> Limits:
+        """What an image's header may promise."""
+
+    @property
+    def max_bytes(self) -> int:
+        """Encoded bytes that may be held at a time, by uploads under way and by tasks not yet answered."""
+
+    @property
+    def delay(self) -> LoopDelay:
+        """How late this process's event loop is."""
+
+    async def submit(self, task: Task, deadline: float | None = None, urgency: int = DEFAULT_URGENCY) -> Answer:
+        """The answer to a task, by `deadline` (None: within the SLO from now).
+
+        Raises the errors of `batcher` and of `server.contract.errors`; a `Refused` says in `retry_after_s` when the
+        task would have been accepted.
+        Cancellation: the task is taken back at whatever stage it is.
+        """
+
+    def reserve(self, size: int) -> Reservation:
+        """Room for an upload of `size` bytes (0 while unknown: let it grow).
+
+        Raises what would refuse it if it were here already: `QueueFull`, `NoRunner`, `BatcherClosed`.
+        """
+
+    def refusal(self, header: Header, size: int, deadline: float, urgency: int, coming: int) -> Refused | None:
+        """What `submit` would refuse an image of `size` bytes with, after `coming` others like it; counted as refused.
+
+        None where it would be accepted, or where only `submit` can tell. Raises `BatcherClosed`.
+        """
+
+    def status(self) -> Status:
+        """The state and the counters."""
+
+    async def wait_ready(self) -> ModelMetadata:
+        """Wait until the first worker is ready; the model that answers. Cancellation: stops waiting."""
+
+    async def drain(self) -> None:
+        """Refuse new tasks from now on, and wait until every accepted one has ended."""

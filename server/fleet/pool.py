@@ -1,0 +1,209 @@
+"""The worker processes: kept alive, replaced when they die, given up when that is hopeless."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from types import TracebackType
+from typing import Self
+
+import msgspec
+import structlog
+
+from batcher import Batcher
+from server.contract.answer import Reply
+from server.contract.metadata import ModelMetadata
+from server.contract.task import Task
+from server.contract.wire import Load, Ready
+from server.fleet.layout.benchmark import audition
+from server.fleet.layout.placement import Decision, Plan, decoders, fed
+from server.fleet.process import WorkerProcess
+from server.fleet.watch import Verdict, watch
+from server.fleet.worker import CannotLoad, WorkerLost
+from server.process.cpus import usable_cpus
+
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 5.0
+_GIVE_UP_AFTER = 5  # futile lives in a row
+_SHORT_LIFE_S = 30.0
+_LONGEST_START_S = 300.0  # large models take long to load; none takes that long
+
+log = structlog.stdlib.get_logger("tureen.pool")
+
+
+class PoolFailed(Exception):
+    """No worker can be brought up; the message says why. Serving makes no sense any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """How a worker's life ended."""
+
+    was_ready: bool
+    held: int
+    """Images it had."""
+    lived_s: float
+    reason: str
+    """crash, hang or memory."""
+
+    @property
+    def futile(self) -> bool:
+        """It died of itself: before it was ready, or soon after with nothing in hand. One that had images in hand
+        may have died of them, which is no reason to give up serving others."""
+        return not self.was_ready or (self.held == 0 and self.reason == "crash" and self.lived_s < _SHORT_LIFE_S)
+
+
+class Pool:
+    """Keeps workers alive while it is entered; leaving it ends them. How many, the plan says, or its auditions.
+
+    A worker that dies is replaced, after a pause that doubles while lives are futile. A model that cannot be
+    loaded, or five futile lives in a row, raise `PoolFailed` out of the pool's task group, which cancels whoever
+    entered it; but a worker that the decision calls spare is left out.
+    """
+
+    def __init__(self, batcher: Batcher[Task, Reply], load: Load, plan: Plan, max_growth: int) -> None:
+        """`load`: all but the layout, which `plan` gives. `max_growth`: bytes by which a worker may outgrow what it
+        was when ready before it is replaced."""
+        self._batcher = batcher
+        self._load = load
+        self._plan = plan
+        self._size = plan.workers
+        self._spare = 0
+        self._in_turn = plan.decision is not None and plan.decision.in_turn
+        self._opening = asyncio.Semaphore(1 if self._in_turn else plan.workers)
+        self._max_growth = max_growth
+        self._tasks = asyncio.TaskGroup()
+        self._bringing_up: asyncio.Task[None]
+        self._keepers: list[asyncio.Task[None]] = []
+        self._decided: Decision
+        self._start_s = 0.0
+        self.restarts: Counter[str] = Counter()
+        self.model: asyncio.Future[ModelMetadata] = asyncio.get_running_loop().create_future()
+        self.decision: asyncio.Future[Decision] = asyncio.get_running_loop().create_future()
+
+    @property
+    def size(self) -> int:
+        """How many workers there should be; as long as that is not decided, how many are started."""
+        return self._size
+
+    async def _bring_up(self) -> None:
+        """Decide on the layout and keep as many workers as that says: those of the audition, if there was one."""
+        running: Sequence[WorkerProcess] = ()
+        if not (decision := self._plan.decision):
+            try:
+                decision, running = await audition(self._batcher, self._load, self._plan, _LONGEST_START_S)
+            except CannotLoad as error:
+                raise PoolFailed(str(error)) from error
+        self._load = msgspec.structs.replace(self._load, threads=decision.layout.threads, batch=decision.batch)
+        self._lay_out(decision, running)
+
+    def _lay_out(self, decision: Decision, running: Sequence[WorkerProcess] = ()) -> None:
+        """Keep as many workers as that says. The first of those that have no keeper yet are `running` already."""
+        workers, threads = decision.layout
+        log.info("layout", workers=workers, threads=threads, why=decision.why)
+        self._decided = decision
+        self._size, self._spare = workers, decision.spare
+        numbers = range(len(self._keepers), workers)
+        for number, first in zip_longest(numbers, running):
+            self._keepers.append(self._tasks.create_task(self._keep(number, first), name=f"worker {number}"))
+
+    async def _keep(self, number: int, first: WorkerProcess | None) -> None:
+        """Keep one worker alive for good; `first` runs already."""
+        futile = 0
+        while True:
+            try:
+                death = await self._live(number, first)
+            except CannotLoad as error:
+                return self._leave_out(number, error)
+            first = None
+            futile = futile + 1 if death.futile else 0
+            log.warning(
+                "worker_died", worker=number, reason=death.reason, ready_before=death.was_ready, held=death.held
+            )
+            if futile >= _GIVE_UP_AFTER:
+                raise PoolFailed(f"{futile} workers in a row died {_when(death)}")
+            self.restarts[death.reason] += 1
+            pause = min(_FIRST_PAUSE_S * 2**futile, _LONGEST_PAUSE_S)
+            expected = time.monotonic() + pause + self._start_s
+            self._batcher.seat_expected = expected if death.was_ready else None
+            await asyncio.sleep(pause)
+
+    def _leave_out(self, number: int, error: CannotLoad) -> None:
+        """Do without a worker. Raises `PoolFailed` if that cannot be."""
+        if not (self._spare and self.model.done()):
+            raise PoolFailed(f"{error}{self._advice()}") from error
+        self._spare -= 1
+        self._size -= 1
+        log.warning("worker_left_out", worker=number, reason=str(error))
+
+    def _advice(self) -> str:
+        """For the operator who asked for several workers on a GPU, where one of them has loaded the model."""
+        several = self._in_turn and self._size > 1 and self.model.done()
+        return f"; one worker has loaded it: start with fewer than --workers {self._size}" if several else ""
+
+    async def _live(self, number: int, running: WorkerProcess | None) -> Death:
+        """One worker's life, the rest of it if it runs. Raises `CannotLoad`."""
+        started = time.monotonic()
+        try:
+            async with self._opening:
+                running = running or await WorkerProcess.start(self._batcher, self._load)
+                worker, started = running.worker, running.started
+                async with asyncio.timeout(_LONGEST_START_S):
+                    ready = await worker.ready
+            self._welcome(ready, time.monotonic() - started)
+            notes, seconds = ready.model.notes, round(self._start_s, 3)
+            log.info("worker_ready", worker=number, pid=running.pid, seconds=seconds, grant=ready.grant, notes=notes)
+            reason = await self._watched(running)
+            return Death(True, worker.held_at_end, time.monotonic() - started, reason)
+        except WorkerLost:
+            return Death(False, 0, time.monotonic() - started, "crash")
+        except TimeoutError:
+            if running:
+                running.kill()
+            return Death(False, 0, time.monotonic() - started, "hang")
+        finally:
+            if running:
+                await running.end()
+                log.info("worker_ended", worker=number, pid=running.pid, exit=running.exit)
+
+    def _welcome(self, ready: Ready, start_s: float) -> None:
+        self._start_s = start_s
+        self._batcher.seat_expected = time.monotonic()  # should all die: until that is noticed, any moment
+        if not self.model.done():
+            self._feed(ready.batch_seconds)
+            self.model.set_result(ready.model)
+            self.decision.set_result(self._decided)
+
+    def _feed(self, batch_seconds: Mapping[int, float]) -> None:
+        """By what the first worker measured: more of them, if that many are needed beside a GPU."""
+        rate = max((size / seconds for size, seconds in batch_seconds.items()), default=0.0)
+        if (decision := fed(self._decided, rate, usable_cpus())) != self._decided:
+            self._load = msgspec.structs.replace(self._load, decoders=decoders(decision.layout.workers))
+            self._lay_out(decision)
+
+    async def _watched(self, running: WorkerProcess) -> str:
+        """Wait until the worker is lost; the reason."""
+        watching = asyncio.ensure_future(watch(running, self._max_growth))
+        try:
+            await running.worker.lost.wait()
+            verdict = watching.result() if watching.done() else Verdict.WELL
+            return "crash" if verdict is Verdict.WELL else verdict.value
+        finally:
+            watching.cancel()
+
+    async def __aenter__(self) -> Self:
+        await self._tasks.__aenter__()
+        self._bringing_up = self._tasks.create_task(self._bring_up(), name="bring up")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for task in (self._bringing_up, *self._keepers):
+            task.cancel()
+        await self._tasks.__aexit__(kind, error, trace)
+
+
+def _when(death: Death) -> str:
+    return "soon after they were ready, with nothing in hand" if death.was_ready else "before they were ready"

@@ -1,0 +1,242 @@
+"""One worker process as the engine sees it: a runner behind a socket."""
+
+import asyncio
+import itertools
+import time
+from collections.abc import Sequence
+from typing import Any, TypeVar, cast
+
+from batcher import Again, Batcher, Entry, Failed, Result, Seat
+from server.contract.answer import Reply
+from server.contract.errors import ImageRejected, ModelFailed, TensorRejected
+from server.contract.metadata import ModelMetadata
+from server.contract.task import ImageTask, Task, TensorTask
+from server.contract.tensors import split
+from server.contract.wire import (
+    AnyMessage,
+    Begin,
+    Broken,
+    Done,
+    Drop,
+    FrameReader,
+    ImageItem,
+    Load,
+    Loaded,
+    LoadFailed,
+    Misfit,
+    Prepare,
+    Prepared,
+    Ran,
+    Ready,
+    Rejected,
+    Skipped,
+    TensorItem,
+    Trial,
+    TrialFailed,
+    Tried,
+    WireError,
+    frame,
+    head,
+)
+
+_GONE = "the worker has gone"
+
+T = TypeVar("T")
+
+
+class CannotLoad(Exception):
+    """The worker says that the model cannot be served, and why."""
+
+
+class WorkerLost(Exception):
+    """The worker went away before it was ready."""
+
+
+class CannotTry(Exception):
+    """The worker says that what it was told in its audition cannot be done, and why."""
+
+
+class Worker(asyncio.Protocol):
+    """The connection to one worker process. A `batcher.Runner`; also the asyncio protocol of its socket.
+
+    `ready` resolves to the worker's `Ready`, `loaded` to its `Loaded` where it has an audition; both raise
+    `CannotLoad` or `WorkerLost`. `lost` is set when the connection has ended, however it did.
+    """
+
+    def __init__(self, batcher: Batcher[Task, Reply], load: Load) -> None:
+        self._batcher = batcher
+        self._load = load
+        self._reader = FrameReader()
+        self._numbers = itertools.count()
+        self._entries: dict[int, Entry[Task, Reply]] = {}
+        self._seqs: dict[Entry[Task, Reply], int] = {}
+        self._seat: Seat[Task, Reply] | None = None
+        self._transport: asyncio.Transport
+        self._model: ModelMetadata
+        self._retiring = False
+        self.heard = time.monotonic()
+        """When it last sent anything, or was first given something after it had nothing."""
+        self.held_at_end = 0
+        """Images it had when its connection ended."""
+        loop = asyncio.get_running_loop()
+        self.ready: asyncio.Future[Ready] = loop.create_future()
+        self.loaded: asyncio.Future[Loaded] = loop.create_future()
+        self._asked: asyncio.Future[Prepared | Tried] = loop.create_future()
+        self.lost = asyncio.Event()
+
+    @property
+    def held(self) -> int:
+        """Images it has."""
+        return len(self._entries)
+
+    @property
+    def predicted_s(self) -> float:
+        """Seconds that the batches of what it has should take."""
+        return self._batcher.profile.seconds(max(1, self.held)) or 0.0
+
+    async def prepare(self, threads: int) -> None:
+        """Have it open the model once more. For its audition, as what follows: one order at a time.
+
+        Raises `CannotTry`, `WorkerLost`. Cancellation: the worker goes on, and cannot be told anything more.
+        """
+        await self._ask(Prepare(threads))
+
+    async def try_out(self, trial: Trial) -> Tried:
+        """Have it run batches. Raises and cancellation as `prepare`."""
+        tried = await self._ask(trial)
+        assert isinstance(tried, Tried)
+        return tried
+
+    def begin(self, threads: int) -> None:
+        """Have it serve: it gets `ready`."""
+        self._transport.write(frame(Begin(threads)))
+
+    def retire(self) -> None:
+        """Give it nothing more, and hang up when it has answered what it has."""
+        self._retiring = True
+        if self._seat:
+            self._seat.grant(0)
+        self._hang_up_if_retired()
+
+    def hang_up(self) -> None:
+        """Close the connection: the worker ends when it reads the end of its socket."""
+        self._transport.close()
+
+    # -- asyncio.Protocol --------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but its bases
+        self._transport.write(frame(self._load))
+
+    def data_received(self, data: bytes) -> None:
+        self.heard = time.monotonic()
+        try:
+            for message, payload in self._reader.feed(data):
+                self._receive(message, payload)
+        except WireError:
+            self._transport.abort()  # what it held goes back to the queue, by connection_lost
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.held_at_end = self.held
+        self.lost.set()
+        for waited in (self.ready, self.loaded, self._asked):
+            _fail(waited, WorkerLost(_GONE))
+        if self._seat:
+            self._seat.close(_GONE)
+
+    # -- batcher.Runner ----------------------------------------------------------------------------
+
+    def send(self, entries: Sequence[Entry[Task, Reply]]) -> None:
+        if not self._entries:
+            self.heard = time.monotonic()
+        parts: list[bytes] = []
+        for entry in entries:
+            seq = next(self._numbers)
+            self._entries[seq] = entry
+            self._seqs[entry] = seq
+            payload = entry.item.payload
+            parts += (head(_item(seq, entry.item, self._model, entry.deadline), len(payload)), payload)
+        self._transport.writelines(parts)
+
+    def drop(self, entry: Entry[Task, Reply]) -> None:
+        self._transport.write(frame(Drop(self._seqs[entry])))
+
+    # -- inside ------------------------------------------------------------------------------------
+
+    def _receive(self, message: AnyMessage, payload: bytes) -> None:
+        match message:
+            case Done(seq, _, _, begun, decode_s, infer_s, batch, specs):
+                members, tensors = (b"", split(specs, payload)) if specs else (payload, ())
+                reply = Reply(self._model, members, begun, decode_s, infer_s, batch, tensors)
+                self._finish(seq, Result(reply), decode_s)
+            case Ran(_, _, size, seconds):
+                self._batcher.profile.observe(size, seconds)
+            case Rejected(seq, code):
+                self._finish(seq, Failed(ImageRejected(code)))
+            case Misfit(seq, reason):
+                self._finish(seq, Failed(TensorRejected(reason)))
+            case Broken(seq, reason):
+                self._finish(seq, Failed(ModelFailed(reason)))
+            case Skipped(seq):
+                self._finish(seq, Again("skipped"))
+            case Ready() if not self.ready.done():
+                self._sit_down(message)
+            case Loaded():
+                _resolve(self.loaded, message)
+            case Prepared() | Tried():
+                _resolve(self._asked, message)
+            case TrialFailed(reason):
+                _fail(self._asked, CannotTry(reason))
+            case LoadFailed(reason) if not self.ready.done():
+                for waited in (self.ready, self.loaded):
+                    _fail(waited, CannotLoad(reason))
+            case _:
+                raise WireError(f"a worker does not send {type(message).__name__}, or not now")
+
+    async def _ask(self, order: Prepare | Trial) -> Prepared | Tried:
+        if self.lost.is_set():
+            raise WorkerLost(_GONE)
+        self._asked = asyncio.get_running_loop().create_future()
+        self._transport.write(frame(order))
+        return await self._asked
+
+    def _finish(self, seq: int, outcome: Result[Reply] | Failed | Again, decode_s: float | None = None) -> None:
+        entry = self._entries.pop(seq, None)
+        if entry is None or self._seat is None:
+            raise WireError(f"item {seq} is not with this worker")
+        del self._seqs[entry]
+        self._seat.finish(entry, outcome, decode_s)
+        self._hang_up_if_retired()
+
+    def _hang_up_if_retired(self) -> None:
+        if self._retiring and not self._entries:
+            self.hang_up()
+
+    def _sit_down(self, ready: Ready) -> None:
+        self._model = ready.model
+        for size, seconds in ready.batch_seconds.items():
+            self._batcher.profile.observe(size, seconds)
+        if self._load.provider == "cuda":  # it decodes beside the device
+            self._batcher.estimator.beside = self._load.decoders
+        self._seat = self._batcher.attach(self)
+        self._seat.grant(ready.grant)
+        self.ready.set_result(ready)
+
+
+def _item(seq: int, task: Task, model: ModelMetadata, deadline: float) -> ImageItem | TensorItem:
+    match task:
+        case ImageTask(_, header, want):
+            return ImageItem(seq, model.name, model.version, want, deadline, header.pixels)
+        case TensorTask(_, dtype, shape, want):
+            return TensorItem(seq, model.name, model.version, want, deadline, dtype, shape)
+
+
+def _resolve(waited: asyncio.Future[T], value: T) -> None:
+    if not waited.done():
+        waited.set_result(value)
+
+
+def _fail(waited: asyncio.Future[Any], error: Exception) -> None:
+    if not waited.done():
+        waited.set_exception(error)
+        waited.exception()  # somebody may have stopped waiting for it

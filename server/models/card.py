@@ -1,0 +1,80 @@
+"""The model card, and where a model lies.
+
+A model is a `.onnx` file, or a folder `NAME/` that holds `model.toml` (which may be left out) and
+`VERSION/model.onnx`. This file knows nothing about HTTP and runs no model.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from preprocess.recipe import Recipe
+from server.models.errors import ModelError
+from server.models.output_spec import Output
+from server.models.signature import recipe_from_input
+from server.models.toml_card import CARD_FILE, read_card
+
+# What a reader of cards needs, whichever file it stands in.
+__all__ = ["CARD_FILE", "Card", "Located", "ModelError", "Output", "find_model", "recipe_from_input"]
+
+MODEL_FILE = "model.onnx"
+FIRST_VERSION = "1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """Name, version, recipe (None: to be read off the model's input) and output of a model."""
+
+    name: str
+    version: str
+    recipe: Recipe | None = None
+    output: Output = field(default_factory=Output)
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """Where a model lies, and its card."""
+
+    model_file: Path
+    card: Card
+
+
+def find_model(path: Path) -> Located:
+    """Find the model at `path`: a `.onnx` file, `NAME/` (its highest version) or `NAME/VERSION/`.
+
+    Raises ModelError.
+    """
+    path = Path(os.path.abspath(path))  # not resolved: a version may be a link, and its name is the link's
+    if path.is_file():
+        return _single_file(path)
+    if not path.is_dir():
+        raise ModelError(f"{path}: there is no such file or folder")
+    folder = path if not (path / MODEL_FILE).is_file() else path.parent
+    if folder != path and (path / CARD_FILE).is_file():
+        raise ModelError(f"{path / CARD_FILE}: the card belongs one folder up, beside the versions")
+    version = _highest_version(path) if folder == path else path.name
+    recipe, output = read_card(folder / CARD_FILE)
+    card = Card(name=folder.name, version=version, recipe=recipe, output=output)
+    return Located(folder / version / MODEL_FILE, card)
+
+
+def _single_file(path: Path) -> Located:
+    if path.suffix.lower() != ".onnx":
+        raise ModelError(f"{path}: a model must be a .onnx file or a folder, got a {path.suffix or 'nameless'} file")
+    return Located(path, Card(name=path.stem, version=FIRST_VERSION))
+
+
+def _highest_version(folder: Path) -> str:
+    versions = [child.name for child in folder.iterdir() if (child / MODEL_FILE).is_file()]
+    if not versions:
+        raise ModelError(f"{folder}: a model's folder must hold VERSION/{MODEL_FILE}, and this one has no version")
+    return max(versions, key=_natural)
+
+
+def _natural(version: str) -> list[tuple[int, str]]:
+    """A sort key that puts 10 above 9: runs of digits are numbers, and rank above letters."""
+    parts = re.findall(r"\d+|\D+", version)
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]

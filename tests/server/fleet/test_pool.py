@@ -1,0 +1,104 @@
+"""Which workers there are where not every one of them can open the model."""
+
+import asyncio
+
+import pytest
+import structlog
+
+from batcher import Batcher
+from server.contract.wire import Load
+from server.fleet.layout.choose import Layout
+from server.fleet.layout.placement import Decision, Plan
+from server.fleet.pool import Pool, PoolFailed
+from tests import models
+
+
+@pytest.fixture
+def model(tmp_path):
+    """A link to a model, that can be broken."""
+    link = tmp_path / "m.onnx"
+    link.symlink_to(models.dense(tmp_path / "good.onnx"))
+    return link
+
+
+def spoil(link):
+    models.broken(link.with_name("bad.onnx"))
+    link.unlink()
+    link.symlink_to("bad.onnx")
+
+
+def brought_up(model, workers, spare, until):
+    """The pool's size in the end, the events that were logged; or what it raised. The model is good for one worker."""
+
+    async def run():
+        async with Batcher() as batcher:
+            plan = Plan(Decision(Layout(workers, 1), 0, "", in_turn=True, spare=spare))
+            async with Pool(batcher, Load(str(model), 1, 1_000_000), plan, 1 << 30) as pool:
+                pool.model.add_done_callback(lambda _: spoil(model))
+                for _ in iter(lambda: until(pool), True):
+                    await asyncio.sleep(0)
+                return pool.size
+
+    with structlog.testing.capture_logs() as logged:
+        return asyncio.run(asyncio.wait_for(run(), 30)), logged
+
+
+def failure(model, workers, spare):
+    """Why the pool gave up."""
+    with pytest.raises(ExceptionGroup) as raised:
+        brought_up(model, workers, spare, until=lambda pool: False)
+    (failed,) = flat(raised.value)
+    assert isinstance(failed, PoolFailed)
+    return str(failed)
+
+
+def flat(error):
+    """The errors in a group of groups."""
+    return [each for one in error.exceptions for each in flat(one)] if isinstance(error, ExceptionGroup) else [error]
+
+
+def test_workers_open_the_model_in_turn_and_a_spare_one_that_cannot_is_left_out(model):
+    """The first had it as it was; by the time that the second begins it is spoilt, as a GPU's memory may be gone."""
+    size, logged = brought_up(model, 2, 1, until=lambda pool: pool.size < 2)
+
+    assert 1 == size
+    said = [(event["event"], event["worker"]) for event in logged if "worker" in event]
+    assert [("worker_ready", 0), ("worker_ended", 1), ("worker_left_out", 1)] == said[:3]
+    assert "it does not run" in next(event["reason"] for event in logged if event["event"] == "worker_left_out")
+
+
+def test_workers_that_were_asked_for_are_not_left_out(model):
+    """The operator is told what to ask for instead."""
+    said = failure(model, workers=3, spare=0)
+
+    assert said.startswith("it does not run: ")
+    assert said.endswith("; one worker has loaded it: start with fewer than --workers 3")
+
+
+def test_not_even_a_spare_one_is_left_out_where_none_has_loaded_the_model(model):
+    """Then it is the model's fault, which no number of workers mends."""
+    spoil(model)
+
+    said = failure(model, workers=2, spare=1)
+
+    assert said.startswith("it does not run: ")
+    assert "--workers" not in said
+
+
+def test_a_model_that_is_fast_gets_more_workers_by_what_the_first_measured(model, monkeypatch):
+    """As beside a GPU with CPUs enough: two, and when the first is ready it is told how many it takes to feed it."""
+    monkeypatch.setattr("server.fleet.pool.usable_cpus", lambda: 16)
+
+    async def run():
+        async with Batcher() as batcher:
+            plan = Plan(Decision(Layout(2, 1), 0, "two on a GPU", in_turn=True, spare=1))
+            async with Pool(batcher, Load(str(model), 8, 1_000_000), plan, 1 << 30) as pool:
+                decision = await pool.decision
+                for _ in iter(lambda: batcher.stats().seats, 4):
+                    await asyncio.sleep(0)
+                return decision, pool.size
+
+    decision, size = asyncio.run(asyncio.wait_for(run(), 30))
+
+    assert (Layout(4, 1), 3, 4) == (decision.layout, decision.spare, size)
+    assert decision.why.startswith("for a GPU that runs ")

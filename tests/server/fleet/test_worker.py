@@ -1,0 +1,299 @@
+"""Dispatch's end of a worker's socket, with a worker of our own at the other end: a real socket pair."""
+
+import asyncio
+import socket
+from contextlib import asynccontextmanager
+
+import pytest
+
+from batcher import Batcher, Policy
+from preprocess.header import Header
+from server.contract.errors import ImageRejected, ModelFailed, TensorRejected
+from server.contract.metadata import ModelMetadata, TensorSpec
+from server.contract.task import ImageTask, TensorTask
+from server.contract.wire import (
+    Begin,
+    Broken,
+    Done,
+    Drop,
+    FrameReader,
+    ImageItem,
+    Load,
+    Loaded,
+    LoadFailed,
+    Misfit,
+    Prepare,
+    Prepared,
+    Ran,
+    Ready,
+    Rejected,
+    TensorItem,
+    Trial,
+    TrialFailed,
+    Tried,
+    frame,
+)
+from server.fleet.worker import CannotLoad, CannotTry, Worker, WorkerLost
+
+IMAGE = ImageTask(b"image", Header("jpeg", 4000, 3000))
+LOAD = Load("m.onnx", 8, 1000)
+MODEL = ModelMetadata(name="m", version="1", digest="ab", provider="CPUExecutionProvider")
+READY = Ready(MODEL, 2, {1: 0.5})
+
+
+class FarEnd:
+    """The worker's side: reads what dispatch sends, sends what the test says."""
+
+    def __init__(self, reader, writer):
+        self.reader, self.writer = reader, writer
+        self.frames = FrameReader()
+        self.pending = []
+
+    async def next(self):
+        while not self.pending:
+            self.pending += self.frames.feed(await self.reader.read(65536))
+        return self.pending.pop(0)
+
+    def send(self, message, payload=b""):
+        self.writer.write(frame(message, payload))
+
+
+@asynccontextmanager
+async def connected(policy=None):
+    """A batcher, the worker's protocol, and its far end."""
+    async with Batcher(policy=policy) as batcher:
+        ours, theirs = socket.socketpair()
+        loop = asyncio.get_running_loop()
+        _, worker = await loop.create_unix_connection(lambda: Worker(batcher, LOAD), sock=ours)
+        far = FarEnd(*await asyncio.open_unix_connection(sock=theirs))
+        try:
+            yield batcher, worker, far
+        finally:
+            worker.hang_up()
+            far.writer.close()
+            await worker.lost.wait()
+
+
+async def ready(far, worker):
+    assert LOAD == (await far.next())[0]
+    far.send(READY)
+    assert READY == await worker.ready
+
+
+def run(test):
+    asyncio.run(asyncio.wait_for(test(), 20))
+
+
+def test_ready_worker_is_sent_images_and_its_answers_come_back():
+    """The payload goes out as it is, the answer's members come back as they are, and runs are learned from."""
+
+    async def test():
+        async with connected() as (batcher, worker, far):
+            await ready(far, worker)
+            waiting = asyncio.ensure_future(batcher.submit(IMAGE))
+            item, payload = await far.next()
+            assert (ImageItem, 12_000_000, b"image") == (type(item), item.pixels, payload)
+            far.send(Ran("m", "1", 1, 0.25))
+            far.send(Done(item.seq, "m", "1", 1.0, 0.1, 0.25, 1), b'"a":1')
+            reply = await waiting
+            assert (b'"a":1', 1.0, 0.1, 0.25, 1) == (
+                reply.members, reply.begun, reply.decode_s, reply.infer_s, reply.batch,
+            )  # fmt: skip
+            assert 0.43 == pytest.approx(batcher.profile.seconds(1), abs=0.005)  # 0.5 from ready, moved by one sample
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    ("message", "error", "text"),
+    [
+        (lambda seq: Rejected(seq, "image_corrupt"), ImageRejected, "image_corrupt"),
+        (lambda seq: Misfit(seq, "8 x 8"), TensorRejected, "8 x 8"),
+        (lambda seq: Broken(seq, "boom"), ModelFailed, "boom"),
+    ],
+)
+def test_failures_reach_their_own_waiter(message, error, text):
+    """The image's fault and the model's fault are told apart."""
+
+    async def test():
+        async with connected() as (batcher, worker, far):
+            await ready(far, worker)
+            waiting = asyncio.ensure_future(batcher.submit(IMAGE))
+            item, _ = await far.next()
+            far.send(message(item.seq))
+            with pytest.raises(error, match=text):
+                await waiting
+
+    run(test)
+
+
+def test_prepared_tensor_goes_out_and_outputs_come_back():
+    """Names, shapes and dtypes travel as data, the bytes as they are."""
+    specs = (TensorSpec("a", "FP32", (2,)), TensorSpec("b", "UINT8", ()))
+
+    async def test():
+        async with connected() as (batcher, worker, far):
+            await ready(far, worker)
+            waiting = asyncio.ensure_future(batcher.submit(TensorTask(bytes(12), "FP32", (3, 1, 1))))
+            item, payload = await far.next()
+            assert TensorItem(item.seq, "m", "1", "tensors", item.deadline, "FP32", (3, 1, 1)) == item
+            assert bytes(12) == payload
+            far.send(Done(item.seq, "m", "1", 1.0, 0.1, 0.25, 1, specs), b"12345678" + b"9")
+            reply = await waiting
+            assert [(specs[0], b"12345678"), (specs[1], b"9")] == [*reply.tensors]
+            assert b"" == reply.members
+            assert MODEL == reply.model
+
+    run(test)
+
+
+def test_cancelled_image_is_dropped_at_the_worker():
+    """Dispatch tells the worker, so that it need not decode it."""
+
+    async def test():
+        async with connected() as (batcher, worker, far):
+            await ready(far, worker)
+            ticket = batcher.enqueue_nowait(IMAGE)
+            item, _ = await far.next()
+            ticket.cancel()
+            assert Drop(item.seq) == (await far.next())[0]
+            far.send(Done(item.seq, "m", "1", 0.0, 0.0, 0.0, 1))
+
+    run(test)
+
+
+def test_load_that_fails_is_told():
+    """The reason goes to whoever started the worker."""
+
+    async def test():
+        async with connected() as (_, worker, far):
+            far.send(LoadFailed("no such operator"))
+            with pytest.raises(CannotLoad, match="no such operator"):
+                await worker.ready
+
+    run(test)
+
+
+def test_worker_that_goes_before_it_is_ready():
+    """Lost, not failed: another try may do better."""
+
+    async def test():
+        async with connected() as (_, worker, far):
+            far.writer.close()
+            with pytest.raises(WorkerLost):
+                await worker.ready
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        pytest.param(b"\xff" * 64, id="noise"),
+        pytest.param(frame(LOAD), id="what only dispatch says"),
+        pytest.param(frame(Done(99, "m", "1", 0, 0, 0, 1)), id="an image it does not hold"),
+        pytest.param(frame(Done(0, "m", "1", 0, 0, 0, 1, (TensorSpec("a", "FP32", (2,)),)), b"1"), id="half a tensor"),
+        pytest.param(frame(READY), id="ready twice"),
+        pytest.param(frame(LoadFailed("late")), id="failed after it was ready"),
+        pytest.param(b"\x06\0\0\0\0\0\0\0\x92\xa4\xff\xfe\xfd\xfc", id="a name that is no text"),
+    ],
+)
+def test_worker_that_talks_nonsense_is_cut_off_and_loses_nothing(nonsense):
+    """Its connection ends, and what it held waits for another worker."""
+
+    async def test():
+        async with connected() as (batcher, worker, far):
+            await ready(far, worker)
+            ticket = batcher.enqueue_nowait(IMAGE)
+            await far.next()
+            far.writer.write(nonsense)
+            await worker.lost.wait()
+            assert (1, 0, 1) == (batcher.stats().waiting, batcher.stats().seats, batcher.stats().retried)
+            ticket.cancel()
+
+    run(test)
+
+
+def test_image_that_outlives_every_worker_is_given_up():
+    """A retry is worth something only so often: then its own waiter hears of it."""
+
+    async def test():
+        async with connected(Policy(max_losses=1)) as (batcher, worker, far):
+            await ready(far, worker)
+            waiting = asyncio.ensure_future(batcher.submit(IMAGE))
+            await far.next()
+            far.writer.close()
+            with pytest.raises(Exception, match="1 runners were lost with it"):
+                await waiting
+
+    run(test)
+
+
+# ---- Auditions ----
+
+TRIAL = Trial(1, 8, 0.0, 0.1)
+
+
+def test_worker_in_its_audition_is_told_what_to_try_and_gets_no_images():
+    """Each order is answered; it has a seat only when it has been told to begin and is ready."""
+
+    async def test():
+        async with connected() as (batcher, worker, far):
+            await far.next()
+            far.send(Loaded(8, 0.5, 0.25))
+            assert Loaded(8, 0.5, 0.25) == await worker.loaded
+            preparing = asyncio.ensure_future(worker.prepare(2))
+            assert Prepare(2) == (await far.next())[0]
+            far.send(Prepared())
+            await preparing
+            trying = asyncio.ensure_future(worker.try_out(TRIAL))
+            assert TRIAL == (await far.next())[0]
+            far.send(Tried(0.5, 0.25, 3))
+            assert Tried(0.5, 0.25, 3) == await trying
+            assert 0 == batcher.stats().seats
+            worker.begin(2)
+            assert Begin(2) == (await far.next())[0]
+            far.send(READY)
+            await worker.ready
+            assert 1 == batcher.stats().seats
+
+    run(test)
+
+
+def test_trial_that_fails_says_why_and_the_next_goes_on():
+    """One layout is out of the question; the worker is not."""
+
+    async def test():
+        async with connected() as (_, worker, far):
+            await far.next()
+            failing = asyncio.ensure_future(worker.try_out(TRIAL))
+            await far.next()
+            far.send(TrialFailed("no memory"))
+            with pytest.raises(CannotTry, match="no memory"):
+                await failing
+            trying = asyncio.ensure_future(worker.try_out(TRIAL))
+            await far.next()
+            far.send(Tried(0.5, 0.25, 3))
+            assert 3 == (await trying).batches
+
+    run(test)
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_worker_that_dies_in_its_audition_is_lost(told):
+    """Whether it was told to do something or is told afterwards, nobody waits for ever."""
+
+    async def test():
+        async with connected() as (_, worker, far):
+            await far.next()
+            trying = asyncio.ensure_future(worker.try_out(TRIAL)) if told else None
+            if told:
+                await far.next()
+            far.writer.close()
+            await worker.lost.wait()
+            with pytest.raises(WorkerLost):
+                await (trying or worker.try_out(TRIAL))
+            with pytest.raises(WorkerLost):
+                await worker.loaded
+
+    run(test)
