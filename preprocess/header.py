@@ -51,6 +51,7 @@ _FORMATS: tuple[_Row, ...] = (
     _Row("gif", ((0, b"GIF87a"),), gif.outline),
     _Row("gif", ((0, b"GIF89a"),), gif.outline),
     _Row("bmp", ((0, b"BM"), (6, b"\0\0\0\0")), bmp.outline),  # two letters alone would match too much text
+    _Row("bmp", ((0, b"BM"), (15, b"\0\0\0")), bmp.outline),  # with a pointer's place, as OS/2 has it
 )
 # Told apart by a list of brands: see `bmff.kind`.
 _BOXED: dict[str, _Row] = {

@@ -38,11 +38,14 @@ class Sequence:
     equal_interval: bool = False
     time_bits: int = 0  # of frame_presentation_time; 0 without a decoder model
     removal_bits: int = 0
-    modelled: tuple[int, ...] = ()  # operating_point_idc of those that have a decoder model
+    points: tuple[int, ...] = (0,)  # operating_point_idc: the layers of each
+    modelled: tuple[int, ...] = ()  # of those that have a decoder model
 
 
-def frames(data: bytes | memoryview, most: int) -> Iterator[Size]:
+def frames(data: bytes | memoryview, most: int, point: int = 0) -> Iterator[Size]:
     """Yield the size of each frame that is decoded, upscaled ones as they are unpacked, in the data of one item.
+
+    `point` is the number of the operating point: frames of other layers are dropped.
 
     Raises CorruptImage where there are more than `most` OBUs, or a frame before any sequence header; IndexError where
     the bytes end early.
@@ -53,8 +56,10 @@ def frames(data: bytes | memoryview, most: int) -> Iterator[Size]:
         if kind == _SEQUENCE:
             sequence = read_sequence(content)
         elif kind in (_FRAME_HEADER, _FRAME):
-            if sequence is None:
+            if sequence is None or point >= len(sequence.points):
                 raise CorruptImage
+            if extension is not None and not _is_in(sequence.points[point], extension):
+                continue
             size = _frame(Bits(content[:_HEADER_BYTES]), sequence, extension, references)
             if size:
                 yield size
@@ -100,6 +105,7 @@ def read_sequence(content: bytes | memoryview) -> Sequence:
         screen_content=screen,
         integer_mv=integer,
         superres=bits.flag(),
+        points=points.points,
         equal_interval=points.equal_interval,
         time_bits=points.time_bits,
         removal_bits=points.removal_bits,
@@ -109,6 +115,7 @@ def read_sequence(content: bytes | memoryview) -> Sequence:
 
 @dataclass(frozen=True, slots=True)
 class _Points:
+    points: tuple[int, ...] = (0,)
     equal_interval: bool = False
     time_bits: int = 0
     removal_bits: int = 0
@@ -129,9 +136,10 @@ def _points(bits: Bits) -> _Points:
             bits.take(32)
             removal, time = bits.take(5) + 1, bits.take(5) + 1
     delayed = bits.flag()
-    modelled = []
+    points, modelled = [], []
     for _ in range(bits.take(5) + 1):
         point = bits.take(12)
+        points.append(point)
         if bits.take(5) > 7:
             bits.take(1)
         if time and bits.flag():
@@ -139,11 +147,11 @@ def _points(bits: Bits) -> _Points:
             bits.take(2 * delay + 1)
         if delayed and bits.flag():
             bits.take(4)
-    return _Points(equal, time, removal, tuple(modelled))
+    return _Points(tuple(points), equal, time, removal, tuple(modelled))
 
 
-def _units(data: bytes | memoryview, most: int) -> Iterator[tuple[int, int, memoryview]]:
-    """Yield (type, extension byte, content) of each OBU."""
+def _units(data: bytes | memoryview, most: int) -> Iterator[tuple[int, int | None, memoryview]]:
+    """Yield (type, extension byte or None, content) of each OBU."""
     view, at, count = memoryview(data), 0, 0
     while at < len(view):
         count += 1
@@ -151,7 +159,7 @@ def _units(data: bytes | memoryview, most: int) -> Iterator[tuple[int, int, memo
             raise CorruptImage
         head = view[at]
         at += 1
-        extension = 0
+        extension = None
         if head & 4:
             extension = view[at]
             at += 1
@@ -172,7 +180,7 @@ def _leb128(view: memoryview, at: int) -> tuple[int, int]:
     raise IndexError
 
 
-def _frame(bits: Bits, sequence: Sequence, extension: int, references: list[Size]) -> Size | None:
+def _frame(bits: Bits, sequence: Sequence, extension: int | None, references: list[Size]) -> Size | None:
     """The size of a frame by its header, which updates `references`; None if it shows one that is decoded already."""
     whole = (sequence.width, sequence.height)
     if sequence.reduced:
@@ -210,11 +218,15 @@ def _frame(bits: Bits, sequence: Sequence, extension: int, references: list[Size
     return size
 
 
-def _skip_removal_times(bits: Bits, sequence: Sequence, extension: int) -> None:
+def _skip_removal_times(bits: Bits, sequence: Sequence, extension: int | None) -> None:
     for point in sequence.modelled:
-        inside = point >> (extension >> 5) & 1 and point >> (8 + (extension >> 3 & 3)) & 1
-        if not point or inside:
+        if _is_in(point, extension or 0):
             bits.take(sequence.removal_bits)
+
+
+def _is_in(point: int, extension: int) -> bool:
+    """Whether an operating point has the layer that an extension byte names; 0 has all."""
+    return not point or bool(point >> (extension >> 5) & 1 and point >> (8 + (extension >> 3 & 3)) & 1)
 
 
 def _skip_order_hints(bits: Bits, sequence: Sequence) -> None:

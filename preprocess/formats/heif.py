@@ -39,7 +39,7 @@ def outline(data: bytes | memoryview, limits: Limits) -> Outline:
     """
     meta = bmff.read_meta(data, limits)
     if meta.primary is None:
-        raise CorruptImage
+        raise UnsupportedFormat if data[8:12] == b"avis" else CorruptImage
     width, height = _size(data, meta, meta.primary, limits)
     decoded = sum(share for _, share in _decoded(data, meta, meta.primary, limits))
     if decoded > (1 + _EXTRA) * limits.max_pixels:
@@ -158,7 +158,8 @@ def _check_stream(
     if meta.kinds[item] == b"av01":
         layered = meta.one(item, *_LAYERED) is not None
         most = size[0] * size[1] * (_LAYERS if layered else 1)
-        for width, height in av1.frames(stream, _UNITS):
+        box = meta.one(item, b"a1op")
+        for width, height in av1.frames(stream, _UNITS, data[box.start] if box else 0):
             most -= width * height
             if most < 0 or (not layered and (width, height) != size):
                 raise CorruptImage

@@ -21,6 +21,8 @@ _read_32 = struct.Struct(">I").unpack_from
 _SIGNATURE = 8  # bytes
 _FRAME = 12  # bytes of a chunk around its content: length, name, checksum
 _HEADER = 13  # bytes of IHDR's content
+_RAW_EXIF = (b"Raw profile type exif\0", b"Raw profile type APP1\0")
+_MAX_RAW_EXIF = 1 << 18  # bytes of hexadecimal
 _GREY, _RGB, _PALETTE = 0, 2, 3  # colour types that a tRNS chunk can belong to
 
 
@@ -85,7 +87,7 @@ def extract(data: bytes, limits: Limits) -> Extract:
     colour = data[25]
     kept = _Kept(data[:_SIGNATURE])
     colours, pixels_over = 0, False
-    exif = profile = None
+    exif = raw = profile = None
     for chunk in _chunks(data, limits.max_chunks):
         name = chunk.name
         if name == b"IDAT":
@@ -99,13 +101,15 @@ def extract(data: bytes, limits: Limits) -> Extract:
                 kept.add(data, chunk)
         elif name == b"eXIf" and exif is None and _is_whole(data, chunk):
             exif = data[chunk.content : chunk.end - 4]
+        elif name in (b"tEXt", b"zTXt") and raw is None and _is_raw_exif(data, chunk) and _is_whole(data, chunk):
+            raw = _from_hexadecimal(data[chunk.content : chunk.end - 4], packed=name == b"zTXt")
         elif name == b"iCCP" and profile is None and _is_whole(data, chunk):
             profile = _unpacked(data[chunk.content : chunk.end - 4], limits.max_profile)
         elif name == b"IEND":
             kept.add(data, chunk)
             break
         pixels_over = kept.pixels and name != b"IDAT"  # what follows in further IDAT chunks belongs to nothing
-    return Extract(kept.joined(data), exif, profile)
+    return Extract(kept.joined(data), exif or raw, profile)
 
 
 def depth(data: bytes) -> int:
@@ -146,6 +150,22 @@ def _is_whole(data: bytes, chunk: _Chunk) -> bool:
     end = chunk.end - 4
     checksum: int = _read_32(data, end)[0]
     return zlib.crc32(memoryview(data)[chunk.content - 4 : end]) == checksum
+
+
+def _is_raw_exif(data: bytes, chunk: _Chunk) -> bool:
+    """Whether a text is an EXIF block in hexadecimal, which ImageMagick wrote before there was a chunk for it."""
+    return any(data.startswith(keyword, chunk.content) for keyword in _RAW_EXIF)
+
+
+def _from_hexadecimal(content: bytes, *, packed: bool) -> bytes | None:
+    """The EXIF block in such a text: a keyword, then lines with a name, a length and the digits."""
+    text = content.partition(b"\0")[2]
+    try:
+        if packed:
+            text = zlib.decompressobj().decompress(text[1:], _MAX_RAW_EXIF)
+        return bytes.fromhex(b"".join(text.split(b"\n")[3:]).decode("ascii"))
+    except (zlib.error, ValueError):
+        return None
 
 
 def _unpacked(content: bytes, most: int) -> bytes | None:

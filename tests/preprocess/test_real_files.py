@@ -220,6 +220,19 @@ def test_an_orientation_is_a_number_of_any_kind(order, kind):
         assert distance(decoded(data), PICTURE)[0] < 2
 
 
+@pytest.mark.parametrize("name", [b"tEXt", b"zTXt"])
+def test_an_exif_block_in_a_text_of_a_png(name):
+    """ImageMagick wrote it so, in hexadecimal, before PNG had a chunk for it."""
+    stored, exif = turned(PICTURE, 6)
+    digits = exif.hex().encode()
+    text = b"\nexif\n%8d\n" % len(exif) + b"\n".join(digits[at : at + 72] for at in range(0, len(digits), 72)) + b"\n"
+    content = b"\0" + zlib.compress(text) if name == b"zTXt" else text
+    data = encode(stored, "PNG")
+
+    assert distance(decoded(png_with(chunk(name, b"Raw profile type exif\0" + content), data=data)), PICTURE) == (0, 0)
+    assert decoded(png_with(chunk(name, b"Raw profile type exif\0" + content[:20]), data=data)).size == stored.size
+
+
 def xmp(packet):
     """As editors write XMP into a GIF: plain text, and a ramp at its end that catches readers of blocks."""
     return b"!\xff\x0bXMP DataXMP" + packet + b"\1" + bytes(range(255, -1, -1)) + b"\0"
