@@ -135,7 +135,7 @@ class Pool:
             raise PoolFailed(f"{error}{self._advice()}") from error
         self._spare -= 1
         self._size -= 1
-        log.warning("worker_left_out", worker=number, reason=str(error))
+        log.warning("worker_skipped", worker=number, reason=str(error))
 
     def _advice(self) -> str:
         """For the operator who asked for several workers on a GPU, where one of them has loaded the model."""
