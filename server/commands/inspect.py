@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from server.process.printable import printable
-from server.settings import Settings
+from server.settings import QueueSettings
 
 if TYPE_CHECKING:
     from server.inference.model import Model
 
 EXIT_FAILED = 1
-_MAX_BATCH: int = Settings.model_fields["max_batch"].default
+_MAX_BATCH: int = QueueSettings.model_fields["max_batch"].default
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -32,7 +32,8 @@ from server.fleet.layout.choose import Asked
 from server.fleet.layout.placement import Decision, Placement, Plan, Wish, decoders, lay_out, settle
 from server.fleet.pool import Pool, PoolFailed
 from server.process import logs
-from server.settings import Settings
+from server.process.memory import usable_memory
+from server.settings import Settings, derived
 
 _NOT_STARTED = "the engine is not started: use it as `async with Engine(settings) as engine`"
 
@@ -48,7 +49,7 @@ class Engine:
             answer = await engine.submit(ImageTask(body, read_header(body, engine.limits)))
 
     Entering starts the workers and waits until the first is ready (`wait_ready=False`: returns at once; until then
-    tasks are refused with `NoRunner`). Leaving refuses new tasks, waits for the accepted ones, and ends the workers;
+    tasks are refused with `NoExecutor`). Leaving refuses new tasks, waits for the accepted ones, and ends the workers;
     leaving by an exception or by cancellation waits for nothing. `EngineFailed` is raised on either way, and cancels
     whoever is inside, if the model cannot be served any more.
 
@@ -60,8 +61,9 @@ class Engine:
     ) -> None:
         """`clock`: seconds of CLOCK_MONOTONIC, on which deadlines are."""
         self.slo_s = settings.slo
-        self.limits = Limits(max_pixels=settings.max_pixels)
-        self.max_bytes = settings.max_queue_bytes
+        self.limits = Limits(max_pixels=settings.upload.max_pixels)
+        self._memory = usable_memory()
+        self.max_bytes = derived.queue_bytes(settings.upload, self._memory)
         self.delay = LoopDelay()
         self._settings = settings
         self._wait_ready = wait_ready
@@ -109,7 +111,7 @@ class Engine:
     def refusal(self, header: Header, size: int, deadline: float, urgency: int, coming: int) -> Refused | None:
         """As `Intake.refusal`."""
         cost = decode_seconds(header, size)
-        return self._batcher.refusal(cost=cost, deadline=deadline, urgency=urgency, coming=coming)
+        return self._batcher.refusal(prep_s=cost, deadline=deadline, urgency=urgency, coming=coming)
 
     def status(self) -> Status:
         """As `Intake.status`."""
@@ -141,11 +143,11 @@ class Engine:
     @property
     def longest_linger_s(self) -> float:
         """As `Room.longest_linger_s`."""
-        return self._batcher.profile.fixed_s
+        return self._batcher.cost_model.fixed_s
 
     def check_room(self, size: int) -> None:
         """As `Room.check_room`."""
-        self._batcher.check_open(size)
+        self._batcher.check_open(size=size)
 
     def announce(self, count: int) -> None:
         """As `Room.announce`."""
@@ -156,15 +158,16 @@ class Engine:
     async def _start(self, stack: AsyncExitStack) -> None:
         logs.leave_to_host()
         settings = self._settings
-        self._placement = await settle(settings.provider, settings.device)
+        self._placement = await settle(settings.provider_name, settings.device)
         plan = await lay_out(_wish(settings), self._placement)
-        policy = Policy(settings.max_batch, settings.slo, settings.max_queue, settings.max_queue_bytes)
+        policy = Policy(settings.queue.max_batch, settings.slo, settings.queue.max_queue, self.max_bytes)
         self._batcher = await stack.enter_async_context(Batcher(policy=policy, clock=self._clock))
         load = load_for(settings, self._placement, plan)
-        self._pool = await stack.enter_async_context(Pool(self._batcher, load, plan, settings.max_worker_growth))
+        growth = derived.worker_growth(settings.worker, settings.upload, self._memory, plan.workers)
+        self._pool = await stack.enter_async_context(Pool(self._batcher, load, plan, growth))
         tasks = await stack.enter_async_context(anyio.create_task_group())
         stack.callback(tasks.cancel_scope.cancel)
-        tasks.start_soon(self.delay.watch, self._batcher.allow_for_lag, name="loop delay")
+        tasks.start_soon(self.delay.watch, self._batcher.allow_for_delay, name="loop delay")
         self._first = Quarantine(Batching(self._batcher))
 
     def _running(self) -> Pool:
@@ -186,20 +189,22 @@ def load_for(settings: Settings, place: Placement, plan: Plan) -> Load:
     """What each worker is told to serve."""
     return Load(
         model=str(settings.model or demo.FOLDER),
-        max_batch=settings.max_batch,
-        max_pixels=settings.max_pixels,
+        max_batch=settings.queue.max_batch,
+        max_pixels=settings.upload.max_pixels,
         provider=place.provider,
         device=place.device,
         decoders=decoders(plan.workers),
-        cuda_graphs=settings.cuda_graphs and place.provider == "cuda",
-        gpu_memory_limit=settings.gpu_memory_limit or 0,
-        precision=settings.precision if place.provider == "cuda" else "model",  # CPUs only lose by float16
+        cuda_graphs=settings.worker.cuda_graphs and place.provider == "cuda",
+        gpu_memory_limit=settings.worker.gpu_memory_limit or 0,
+        precision=settings.worker.precision if place.provider == "cuda" else "model",  # CPUs only lose by float16
     )
 
 
 def _wish(settings: Settings) -> Wish:
-    asked = Asked(settings.workers, settings.threads)
-    return Wish(asked, settings.model or demo.FOLDER, settings.profile_folder, settings.slo, settings.max_batch)
+    asked = Asked(settings.worker.workers, settings.worker.threads)
+    return Wish(
+        asked, settings.model or demo.FOLDER, settings.worker.profile_folder, settings.slo, settings.queue.max_batch
+    )
 
 
 def _reason(group: BaseExceptionGroup[BaseException], error: BaseException | None) -> BaseException:

@@ -66,10 +66,10 @@ async def watch(running: WorkerProcess, max_growth: int) -> Verdict:
         )
         match judge(vitals, max_growth):
             case Verdict.HUNG:
-                log.warning("worker_hangs", pid=running.pid, silent_s=round(vitals.silent_s, 1), held=vitals.held)
+                log.warning("worker_hung", pid=running.pid, silent_s=round(vitals.silent_s, 1), held=vitals.held)
                 running.kill()
                 return Verdict.HUNG
             case Verdict.BLOATED:
-                log.warning("worker_has_grown", pid=running.pid, grown_bytes=vitals.grown_bytes)
+                log.warning("worker_memory_exceeded", pid=running.pid, grown_bytes=vitals.grown_bytes)
                 worker.retire()
                 return Verdict.BLOATED

@@ -6,7 +6,7 @@ from math import isinf
 from pathlib import Path
 from typing import Literal, TypedDict
 
-from batcher import Profile
+from batcher.scheduling.batch_profile import BatchProfile
 from server.contract.metadata import ModelMetadata
 from server.inference.configurations import first_to_open, plain_way, ways
 from server.inference.independence import check_alone, dependence
@@ -158,7 +158,7 @@ def _if_dependent(model: Model) -> Model:
 def _separated(model: Model, why: str) -> Model:
     """The model with images run one at a time, and the operator told so."""
     model.session.run_one_at_a_time()
-    profile = Profile()
+    profile = BatchProfile()
     profile.observe(1, model.warmth.profile.seconds(1) or 0.0)
     model = _warned(model, f"images are run one at a time: {why}; was the model exported with a batch, for inference?")
     return replace(model, warmth=replace(model.warmth, profile=profile, batch=1), separate=why)

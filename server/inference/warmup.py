@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from batcher import Profile
+from batcher.scheduling.batch_profile import BatchProfile
 from preprocess.limits import Limits
 from preprocess.tensor import prepare
 from server.inference.onnx.session import Outputs, Session
@@ -41,7 +41,7 @@ class Warmth:
     """What warming up showed. `batch`: the smallest size that is as fast per image as it gets. `alone`: the output rows
     of each picture. `held`: why larger batches cannot be run, if they fail."""
 
-    profile: Profile
+    profile: BatchProfile
     seen: tuple[Seen, ...]
     batch: int
     alone: tuple[Row, ...]
@@ -59,7 +59,7 @@ def warm_up(session: Session) -> Warmth:
         seen = seen_in(session, looked)
         profile, held = _measure(session)
         if not session.pipelined:
-            profile.take_in_line(_decode_s(session))
+            profile.set_inline_prep(_decode_s(session))
     finally:
         session.slots[:] = 0
     alone = tuple([part[0] for part in outputs] for outputs in looked)
@@ -152,11 +152,11 @@ def _are_probabilities(row: NDArray[Any]) -> bool:
     return bool((row >= 0).all() and abs(row.sum(dtype=np.float64) - 1) <= _NEAR_ONE)
 
 
-def _measure(session: Session) -> tuple[Profile, str]:
+def _measure(session: Session) -> tuple[BatchProfile, str]:
     """Time the sizes: all that are run if they are few, else 1, 2, 4, ... while a larger one still gains. And why the
     next larger one fails, if it does."""
     session.slots[:] = session.slots[0]
-    profile = Profile()
+    profile = BatchProfile()
     stop = time.monotonic() + _WARM_UP_S if session.any_size else float("inf")
     each, held = 0.0, ""
     for count in _counts(session):
@@ -178,7 +178,7 @@ def _measure(session: Session) -> tuple[Profile, str]:
     return profile, held
 
 
-def _in_turn(session: Session, sizes: Sequence[int]) -> Profile:
+def _in_turn(session: Session, sizes: Sequence[int]) -> BatchProfile:
     """Time sizes once more, all of them in each round.
 
     A machine that starts a server becomes calmer while it does. So what is timed later seems quicker, and what is
@@ -188,7 +188,7 @@ def _in_turn(session: Session, sizes: Sequence[int]) -> Profile:
     stop = time.monotonic() + _COMPARED_S
     while len(rounds) < _LEAST_RUNS or (len(rounds) < _MOST_ROUNDS and time.monotonic() + sum(rounds[-1]) < stop):
         rounds.append([_once(session, size) for size in sizes])
-    profile = Profile()
+    profile = BatchProfile()
     for size, times in zip(sizes, zip(*rounds, strict=True), strict=True):
         profile.observe(size, min(times))
     return profile

@@ -50,7 +50,7 @@ class _Supervisor:
 
     async def run(self) -> int:
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, self._on_signal, self._settings.drain_delay)
+        loop.add_signal_handler(signal.SIGTERM, self._on_signal, self._settings.server.drain_delay)
         loop.add_signal_handler(signal.SIGINT, self._on_signal, 0.0)
         if signals.held():  # told to end before anything has begun
             return EXIT_OK
@@ -72,7 +72,7 @@ class _Supervisor:
             self._delay_s = delay_s
             self._stop.set()
         elif self._web:
-            log.info("hurrying")
+            log.info("drain_cut_short")
             _tell(self._web, HURRY_LINE)
 
     async def _start_web(self) -> Process:
@@ -102,11 +102,13 @@ class _Supervisor:
         self._listener.close()  # web holds the socket as well: the port closes when web closes it
         _tell(web, drain_line(self._delay_s))
         try:
-            code = await asyncio.wait_for(web.wait(), self._settings.shutdown_timeout)
+            code = await asyncio.wait_for(web.wait(), self._settings.server.shutdown_timeout)
         except TimeoutError:
             web.kill()
             await web.wait()
-            log.error("shutdown_timeout", seconds=self._settings.shutdown_timeout, reason="not everything had ended")
+            log.error(
+                "shutdown_timeout", seconds=self._settings.server.shutdown_timeout, reason="not everything had ended"
+            )
             return EXIT_FAILED
         return EXIT_OK if code == 0 else EXIT_FAILED
 

@@ -68,7 +68,7 @@ def test_image_without_a_batch_and_outputs_led_by_none(tmp_path):
     assert np.array_equal(expected[0], boxes[0])
     assert np.array_equal(expected[1], labels[0])
     assert (1, 1, "raw") == (model.warmth.batch, model.session.max_batch, model.output.kind)
-    assert "one image at a time, since its outputs are not led by the batch" in model.notes()
+    assert "one image at a time: its outputs are not led by the batch" in model.notes()
 
 
 def test_boxes_of_a_whole_batch_are_one_images(tmp_path):

@@ -1,0 +1,66 @@
+"""Recognising the head of an upload in its plainest form, by one pattern, without a parser. Pure.
+
+This never decides what a request means: whatever is not plain, in any way, is left to the parser.
+"""
+
+import re
+from typing import NamedTuple
+
+from server.web.errors import RequestError
+from server.web.request import request_id
+from server.web.terms import Terms, read_terms
+
+_HEAD_BYTES = 4096
+_FAST_BYTES = 32 * 1024  # in one read: whoever sends so much at a time will have sent the rest in no time
+_END = b"\r\n\r\n"
+_PLAIN_HEAD = re.compile(
+    rb"POST /v1/images HTTP/1\.1((?:\r\n(?:"
+    rb"host|user-agent|accept|accept-encoding|accept-language|content-type|content-length|x-request-id|x-request-timeout-ms|priority|connection"
+    rb"|origin|referer|cookie|authorization|x-forwarded-[a-z]+|x-real-ip|forwarded|traceparent|tracestate"
+    rb"): ?[\x21-\x7e][\x20-\x7e]*)+)",
+    re.IGNORECASE,
+)
+_LENGTH = re.compile(rb"\r\ncontent-length: ?([0-9]{1,15})(?=\r\n|\Z)", re.IGNORECASE)
+_HOST = re.compile(rb"\r\nhost:", re.IGNORECASE)
+_CONNECTION = re.compile(rb"\r\nconnection:(?! ?keep-alive(?:\r\n|\Z))", re.IGNORECASE)
+_TERM = re.compile(rb"\r\n(x-request-timeout-ms|priority): ?([^\r]*)", re.IGNORECASE)
+_ID = re.compile(rb"\r\nx-request-id: ?([^\r]*)", re.IGNORECASE)
+
+
+class Upload(NamedTuple):
+    """A plain upload, by its head. `start`: where its body begins; `rest`: bytes of that which are not here yet."""
+
+    id: str
+    terms: Terms
+    start: int
+    rest: int
+
+
+def plain_upload(data: bytes, max_bytes: int) -> Upload | None:
+    """The upload that `data` begins with, if its head is plain and whole, its body is here or as good as, and nothing
+    follows it; else None. Whatever could make its end doubtful, or is wrong with it, makes it not plain."""
+    end = data.find(_END, 0, _HEAD_BYTES)
+    found = _PLAIN_HEAD.fullmatch(data, 0, end) if end > 0 else None
+    if found is None:
+        return None
+    fields = found[1]
+    lengths = _LENGTH.findall(fields)
+    if len(lengths) != 1 or fields.lower().count(b"content-length:") != 1 or len(_HOST.findall(fields)) != 1:
+        return None
+    start = end + len(_END)
+    rest = start + int(lengths[0]) - len(data)
+    if rest < 0 or int(lengths[0]) > max_bytes or _CONNECTION.search(fields) or (rest and len(data) < _FAST_BYTES):
+        return None
+    terms = _terms(fields)
+    given = _ID.search(fields)
+    return terms and Upload(request_id(given[1] if given else None), terms, start, rest)
+
+
+def _terms(fields: bytes) -> Terms | None:
+    found = [(name.lower(), value) for name, value in _TERM.findall(fields)]
+    if len(dict(found)) < len(found):
+        return None
+    try:
+        return read_terms(dict(found))
+    except RequestError:
+        return None
