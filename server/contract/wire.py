@@ -19,7 +19,8 @@ class Load(Message, frozen=True):
     `device`: the GPU's index. `cuda_graphs`: record them there. `gpu_memory_limit`: bytes the model may take of its
     memory; 0 is all. `decoders`: how many images it decodes at a time beside a GPU. `threads`: how many run the model
     on a CPU. `batch`: images in a batch that pays; 0 is what warming up finds. `audition`: say `Loaded` and be tried
-    out, until told to `Begin`. `precision`: as the model's file is, or converted to float16.
+    out, until told to `Begin`. `precision`: as the model's file is, or converted to float16. `digest`: of the model;
+    no other is served. Empty: whatever is there.
     """
 
     model: str
@@ -34,6 +35,7 @@ class Load(Message, frozen=True):
     cuda_graphs: bool = False
     gpu_memory_limit: int = 0
     precision: Literal["model", "fp16"] = "model"
+    digest: str = ""
 
 
 class Prepare(Message, frozen=True):
