@@ -3,8 +3,8 @@
 import asyncio
 
 import pytest
-from benchmarks.simulation.virtual import VirtualLoop
 
+from batcher.testing import VirtualLoop
 from server.web.http.timer import Timer
 
 
