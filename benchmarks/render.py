@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -131,12 +132,8 @@ def _known(work: Mapping[str, Any], measure: Measure, name: str) -> Figure | Non
 
 def _flaws(works: Mapping[str, Any]) -> str:
     """What has no figure, in how many rounds, and why."""
-    rounds: dict[str, int] = {}
-    for work in works.values():
-        for one in work["rounds"]:
-            for flaw in _flaws_of_round(one):
-                rounds[f"{work['title']}, {flaw}"] = rounds.get(f"{work['title']}, {flaw}", 0) + 1
-    lines = [f"- {flaw} ({count} of the rounds)" for flaw, count in rounds.items()]
+    flaws = Counter(flaw for work in works.values() for one in work["rounds"] for flaw in _flaws_of_round(one))
+    lines = [f"- {flaw} (rounds: {count})" for flaw, count in flaws.items()]
     return "No figure:\n\n" + "\n".join(lines) + "\n" if lines else ""
 
 

@@ -126,7 +126,7 @@ class Pool:
             self.restarts[death.reason] += 1
             pause = min(_FIRST_PAUSE_S * 2**futile, _LONGEST_PAUSE_S)
             expected = time.monotonic() + pause + self._start_s
-            self._batcher.seat_expected = expected if death.was_ready else None
+            self._batcher.expect_executor(expected if death.was_ready else None)
             await asyncio.sleep(pause)
 
     def _leave_out(self, number: int, error: CannotLoad) -> None:
@@ -169,7 +169,7 @@ class Pool:
 
     def _welcome(self, ready: Ready, start_s: float) -> None:
         self._start_s = start_s
-        self._batcher.seat_expected = time.monotonic()  # should all die: until that is noticed, any moment
+        self._batcher.expect_executor(time.monotonic())  # should all die: until that is noticed, any moment
         if not self.model.done():
             self._feed(ready.batch_seconds)
             self.model.set_result(ready.model)

@@ -94,7 +94,7 @@ def test_a_model_that_is_fast_gets_more_workers_by_what_the_first_measured(model
             plan = Plan(Decision(Layout(2, 1), 0, "two for a GPU", in_turn=True, spare=1))
             async with Pool(batcher, Load(str(model), 8, 1_000_000), plan, 1 << 30) as pool:
                 decision = await pool.decision
-                for _ in iter(lambda: batcher.stats().seats, 4):
+                for _ in iter(lambda: batcher.stats().executors, 4):
                     await asyncio.sleep(0)
                 return decision, pool.size
 
