@@ -12,7 +12,7 @@ RESULTS = Path(__file__).parent / "results"
 _HEAD = """\
 # Reliability: what was measured
 
-`make soak ARGS=--docs` writes this page: every figure with a goal, missed goals among them.
+`make soak ARGS=--docs` writes this page: every figure, with its goal in brackets.
 [reliability.md](../reliability.md) describes the phases. Figures without a goal are in `tests/soak/results/`.
 
 """
@@ -24,25 +24,24 @@ def write_page(page: Path, results: Path) -> None:
 
 
 def table(phases: Sequence[Mapping[str, Any]]) -> str:
-    """The machine, and a table per phase."""
+    """The machine, and an item per phase."""
     last = max(phases, key=lambda one: one["when"])
-    lines = [", ".join(f"{name}: {value}" for name, value in last["machine"].items()) + "."]
+    lines = [", ".join(f"{name}: {value}" for name, value in last["machine"].items()) + ".\n"]
     for one in phases:
-        lines += ["", f"## `{one['phase']}`, {_conditions(one)}", "", "| figure | measured | goal |", "|---|---|---|"]
-        lines += [f"| {' | '.join(row)} |" for row in _rows(one)]
+        lines.append(f"- **`{one['phase']}`** ({_conditions(one)}): {'; '.join(_figures(one))}.")
     return "\n".join(lines) + "\n"
 
 
-def _rows(phase: Mapping[str, Any]) -> Iterator[Sequence[str]]:
-    """A row per figure with a goal; those that must be 0, and are, are one row."""
+def _figures(phase: Mapping[str, Any]) -> Iterator[str]:
+    """Each figure with its goal; those that must be 0, and are, are only counted."""
     judged = [one for one in phase["promises"] if one["goal"]]
     never = [one["what"] for one in judged if one["goal"] == "0" and one["kept"]]
     if never:
-        yield f"what must not happen ({len(never)} kinds)", "0", "0"
+        yield f"{len(never)} kinds of breach never happened"
     for one in judged:
         if one["what"] not in never:
-            measured = one["measured"] if one["kept"] else f"**{one['measured']}, missed**"
-            yield one["what"], measured, one["goal"]
+            figure = f"{one['what']} {one['measured']} ({one['goal']})"
+            yield figure if one["kept"] else f"**missed: {figure}**"
 
 
 def _conditions(one: Mapping[str, Any]) -> str:
