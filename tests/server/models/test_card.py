@@ -221,7 +221,7 @@ def test_labels_from_elsewhere_are_refused(folder, name):
         ("[output]\nlabels_file = 'none.txt'", "output.labels_file = 'none.txt': "),
         (
             "[output]\nlabels_file = 'empty line.txt'",
-            "output.labels_file = 'empty line.txt': must hold one label a",
+            "output.labels_file = 'empty line.txt': must hold one label per",
         ),
         (
             "[output]\nlabels_file = 'a'\nlabels = ['a']",
