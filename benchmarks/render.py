@@ -86,18 +86,17 @@ def _disturbance(whole: Mapping[str, Any]) -> float:
 
 def _budgets(whole: Mapping[str, Any]) -> str:
     second = {one.name: one for one in figures.budgets(whole, "uvicorn")}
-    rows = [["figure", "budget", "measured", "", "on uvicorn", ""]]
+    rows = [["figure", "budget", "hypercorn", "uvicorn"]]
     for one in figures.budgets(whole):
         other = second.get(one.name)
-        judged = [other.measured, _judged(other)] if other else ["", ""]
-        rows.append([one.name, one.limit, one.measured, _judged(one), *judged])
+        rows.append([one.name, one.limit, _judged(one), _judged(other) if other else ""])
     return _table(rows)
 
 
 def _judged(one: Budget) -> str:
     if one.kept is None:
         return "**no figure**"
-    return ("met" if one.kept else "**missed**") + ", disturbed" * one.disturbed
+    return (one.measured if one.kept else f"{one.measured} **missed**") + " (disturbed)" * one.disturbed
 
 
 def _throughput(works: Mapping[str, Any]) -> list[list[str]]:
