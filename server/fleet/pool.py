@@ -59,7 +59,7 @@ class Pool:
 
     A worker that dies is replaced, after a pause that doubles while lives are futile. A model that cannot be
     loaded, or five futile lives in a row, raise `PoolFailed` out of the pool's task group, which cancels whoever
-    entered it; but a worker that the decision calls spare is left out.
+    entered it; but a worker that the decision calls spare is skipped.
     """
 
     def __init__(self, batcher: Batcher[Task, Reply], load: Load, plan: Plan, max_growth: int) -> None:

@@ -56,7 +56,7 @@ def image_input(signature: Signature) -> Tensor:
     """The one input. Raises `ModelError`."""
     if len(signature.inputs) != 1:
         names = ", ".join(map(str, signature.inputs)) or "none"
-        raise ModelError(f"it has {len(signature.inputs)} inputs ({names}); needed is one, the image")
+        raise ModelError(f"it has {len(signature.inputs)} inputs ({names}); expected one: the image")
     return signature.inputs[0]
 
 
@@ -67,7 +67,7 @@ def chosen_outputs(signature: Signature, output: Output) -> tuple[Tensor, ...]:
     if missing := [name for name in output.names or () if name not in there]:
         raise ModelError(f"the card names the output {missing[0]!r}; the model has {known}")
     if not there:
-        raise ModelError("it has no output; needed is at least one")
+        raise ModelError("it has no output; expected at least one")
     if output.kind in ("classes", "score") and not output.names and len(there) > 1:
         raise ModelError(f'the model has the outputs {known}: the card must say which, as names = ["..."]')
     chosen = [there[name] for name in output.names or there]
