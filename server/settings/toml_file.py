@@ -14,8 +14,8 @@ _TABLES = {setting.table for setting in SETTINGS.values()} - {""}
 def from_file(config: Given) -> Layer:
     """Read the file that `config` names."""
     try:
-        with open(str(config.value), "rb") as file:
-            document = tomllib.load(file)
+        with open(str(config.value), encoding="utf-8-sig") as file:  # Windows editors begin it with a mark
+            document = tomllib.loads(file.read())
     except (OSError, ValueError) as error:  # ValueError: not TOML, not UTF-8, or no path
         rule = f"must be a TOML file that can be read; {error}"
         return Layer(problems=[f"config = {config.value!r} ({config.origin}): {rule}"])
