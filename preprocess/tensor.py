@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from preprocess.decode import Extent, Picture, Size, decode
+from preprocess.decode import Allow, Extent, Picture, Size, decode
 from preprocess.limits import Limits
 from preprocess.recipe import Colour, Dtype, Recipe, Resample
 
@@ -29,14 +29,20 @@ _FILTERS: dict[Resample, Image.Resampling] = {
 _BANDS: dict[Colour, str] = {"RGB": "RGB", "BGR": "BGR", "grey": "L"}  # in the order of the tensor's channels
 
 
-def prepare(data: bytes | bytearray | memoryview, recipe: Recipe, slot: NDArray[Any], limits: Limits) -> None:
-    """Decode the image in `data` and write it into `slot` as `recipe` says; see `write`.
+def prepare(
+    data: bytes | bytearray | memoryview,
+    recipe: Recipe,
+    slot: NDArray[Any],
+    limits: Limits,
+    allow: Allow | None = None,
+) -> None:
+    """Decode the image in `data` and write it into `slot` as `recipe` says; see `decode` and `write`.
 
     Raises ImageError; `slot` is then left as it was.
     """
     # "nearest" takes single pixels of the original: averaging on the way would answer another question.
     target = None if recipe.resample == "nearest" else (recipe.width, recipe.height)
-    write(decode(data, target, limits), recipe, slot)
+    write(decode(data, target, limits, allow), recipe, slot)
 
 
 def write(picture: Picture, recipe: Recipe, slot: NDArray[Any]) -> None:

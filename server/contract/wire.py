@@ -19,8 +19,9 @@ class Load(Message, frozen=True):
     `device`: the GPU's index. `cuda_graphs`: record them there. `gpu_memory_limit`: bytes the model may take of its
     memory; 0 is all. `decoders`: how many images it decodes at a time beside a GPU. `threads`: how many run the model
     on a CPU. `batch`: images in a batch that pays; 0 is what warming up finds. `audition`: say `Loaded` and be tried
-    out, until told to `Begin`. `precision`: as the model's file is, or converted to float16. `digest`: of the model;
-    no other is served. Empty: whatever is there.
+    out, until told to `Begin`. `precision`: as the model's file is, or converted to float16. `memory_growth`: bytes by
+    which it may outgrow what it has when it is ready; 0 is no limit. `digest`: of the model; no other is served. Empty:
+    whatever is there.
     """
 
     model: str
@@ -35,6 +36,7 @@ class Load(Message, frozen=True):
     cuda_graphs: bool = False
     gpu_memory_limit: int = 0
     precision: Literal["model", "fp16"] = "model"
+    memory_growth: int = 0
     digest: str = ""
 
 
@@ -159,6 +161,13 @@ class Rejected(Message, frozen=True):
     code: str
 
 
+class Overspent(Message, frozen=True):
+    """From a worker, last: decoding the image took far more CPU than it should, and ends the worker. What else it has
+    is not to blame."""
+
+    seq: int
+
+
 class Misfit(Message, frozen=True):
     """From a worker: the tensor does not fit the model's input; `reason` is for the client."""
 
@@ -200,7 +209,7 @@ Order = Prepare | Trial | Begin
 """What a worker is told in its audition."""
 AnyMessage = (
     Load | Order | ImageItem | TensorItem | Separate | Drop | Loaded | Prepared | Tried | TrialFailed | Ready
-    | LoadFailed | Done | Rejected | Misfit | Broken | Skipped | Dependent | Ran
+    | LoadFailed | Done | Rejected | Overspent | Misfit | Broken | Skipped | Dependent | Ran
 )  # fmt: skip
 Frame = tuple[AnyMessage, bytes]
 

@@ -45,7 +45,7 @@ class Death:
     """Images it had."""
     lived_s: float
     reason: str
-    """crash, hang or memory."""
+    """crash, hang, memory or cpu."""
 
     @property
     def futile(self) -> bool:
@@ -59,7 +59,7 @@ class Pool:
 
     A worker that dies is replaced, after a pause that doubles while lives are futile. A model that cannot be loaded at
     the start, or five futile lives in a row, raise `PoolFailed` out of the pool's task group, which cancels whoever
-    entered it; but a worker that the decision calls spare is left out. A successor that cannot load the model, or dies
+    entered it; but a worker that the decision calls spare is skipped. A successor that cannot load the model, or dies
     before it is ready, is tried again for as long as another worker serves.
     """
 
@@ -67,7 +67,8 @@ class Pool:
         """`load`: all but the layout, which `plan` gives. `max_growth`: bytes by which a worker may outgrow what it
         was when ready before it is replaced."""
         self._batcher = batcher
-        self._load = load
+        # GPU workers have no ceiling: CUDA's own mappings would count.
+        self._load = msgspec.structs.replace(load, memory_growth=max_growth if load.provider == "cpu" else 0)
         self._plan = plan
         self._size = plan.workers
         self._spare = 0
@@ -231,7 +232,10 @@ class Pool:
         try:
             await running.worker.lost.wait()
             verdict = watching.result() if watching.done() else Verdict.WELL
-            return "crash" if verdict is Verdict.WELL else verdict.value
+            if verdict is Verdict.WELL:
+                return "cpu" if running.worker.overspent else "crash"
+            reason: str = verdict.value
+            return reason
         finally:
             watching.cancel()
 

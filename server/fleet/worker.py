@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, cast
 
 from batcher import Again, Batcher, Failed, Job, Result, Slot
+from preprocess.errors import CostlyImage
 from server.contract.answer import Reply
 from server.contract.errors import ImageRejected, ModelFailed, TensorRejected
 from server.contract.metadata import ModelMetadata
@@ -25,6 +26,7 @@ from server.contract.wire import (
     Loaded,
     LoadFailed,
     Misfit,
+    Overspent,
     Prepare,
     Prepared,
     Ran,
@@ -80,6 +82,8 @@ class Worker(asyncio.Protocol):
         """When it last sent anything, or was first given something after it had nothing."""
         self.held_at_end = 0
         """Images it had when its connection ended."""
+        self.overspent = False
+        """It ended because one image took far more CPU than it should."""
         loop = asyncio.get_running_loop()
         self.ready: asyncio.Future[Ready] = loop.create_future()
         self.loaded: asyncio.Future[Loaded] = loop.create_future()
@@ -184,6 +188,8 @@ class Worker(asyncio.Protocol):
                 self._batcher.observe_batch(size, seconds)
             case Rejected(seq, code):
                 self._finish(seq, Failed(ImageRejected(code)))
+            case Overspent(seq):
+                self._give_up(seq)
             case Misfit(seq, reason):
                 self._finish(seq, Failed(TensorRejected(reason)))
             case Broken(seq, reason):
@@ -220,6 +226,14 @@ class Worker(asyncio.Protocol):
         del self._seqs[job]
         self._slot.finish(job, outcome, decode_s)
         self._hang_up_if_retired()
+
+    def _give_up(self, seq: int) -> None:
+        """The worker ends because of one image: only that one is answered, the others are begun again elsewhere."""
+        self.overspent = True
+        self.retire()
+        self._finish(seq, Failed(ImageRejected(CostlyImage.code)))
+        for other in list(self._jobs):
+            self._finish(other, Again("its worker ended because of another image"))
 
     def _hang_up_if_retired(self) -> None:
         if self._retiring and not self._jobs:

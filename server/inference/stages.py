@@ -3,16 +3,18 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from preprocess.errors import ImageError
+from preprocess.errors import CostlyImage, ImageError
 from preprocess.limits import Limits
 from preprocess.tensor import prepare
 from server.contract.metadata import TensorSpec
 from server.contract.wire import Broken, Done, Misfit, Ran, Rejected, Skipped, frame
+from server.inference.cpu_watch import CpuWatch
 from server.inference.inbox import Job
 from server.inference.onnx.session import Outputs, Session
 from server.models.dtypes import from_numpy, to_numpy
@@ -46,11 +48,12 @@ class Ended:
 class Filler:
     """The first stage. Threads may fill different slots at a time."""
 
-    def __init__(self, session: Session, limits: Limits, send: Send) -> None:
+    def __init__(self, session: Session, limits: Limits, send: Send, watch: CpuWatch) -> None:
         self._recipe = session.slot_recipe
         self._slots = session.slots
         self._limits = limits
         self._send = send
+        self._watch = watch
 
     def fill(self, job: Job, slot: int) -> Filled | None:
         """Decode into the slot; what cannot be decoded, or comes too late, is answered at once: None."""
@@ -62,7 +65,7 @@ class Filler:
             if job.tensor:
                 copy_tensor(job.payload, job.tensor, self._slots[slot])
             else:
-                prepare(job.payload, self._recipe, self._slots[slot], self._limits)
+                self._decode(job, slot)
         except ImageError as error:
             self._send(frame(Rejected(job.seq, error.code)))
             return None
@@ -70,6 +73,15 @@ class Filler:
             self._send(frame(Misfit(job.seq, str(error))))
             return None
         return Filled(job, slot, begun, time.monotonic() - begun)
+
+    def _decode(self, job: Job, slot: int) -> None:
+        """Raises `ImageError`. The process may end here: see `CpuWatch`."""
+        try:
+            prepare(job.payload, self._recipe, self._slots[slot], self._limits, partial(self._watch.allow, job.seq))
+        except MemoryError as error:
+            raise CostlyImage from error
+        finally:
+            self._watch.over()
 
 
 class TensorError(Exception):

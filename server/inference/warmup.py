@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batcher.scheduling.batch_profile import BatchProfile
+from preprocess.cost import decode_seconds
+from preprocess.header import read_header
 from preprocess.limits import Limits
 from preprocess.tensor import prepare
 from server.inference.onnx.session import Outputs, Session
@@ -74,6 +76,18 @@ def _decode_s(session: Session) -> float:
         prepare(picture, session.slot_recipe, session.slots[0], Limits())
         times.append(time.monotonic() - started)
     return min(times)
+
+
+def decode_pace(session: Session) -> float:
+    """How many times as long as cost.py says the decoding of a usual photo takes here, in CPU time."""
+    picture, times = photo(), []
+    predicted = decode_seconds(read_header(picture, Limits()), len(picture))
+    for _ in range(_LEAST_RUNS):
+        started = time.thread_time()
+        prepare(picture, session.slot_recipe, session.slots[0], Limits())
+        times.append(time.thread_time() - started)
+    session.slots[0] = 0
+    return min(times) / predicted
 
 
 def look(session: Session, shown: Sequence[bytes] | None = None) -> list[Outputs]:

@@ -65,14 +65,15 @@ def _copied(model: Path, located: Located, folder: Path, free: Callable[[Path], 
     """The model in `folder`. Where it cannot be copied, a folder that leads to it, or `model` if it is a file."""
     file = located.model_file
     single = model.is_file()
-    root = folder / ("model" if single else file.parent.parent.name)
-    place = root if single else root / file.parent.name
+    name, version = located.card.name, located.card.version  # valid text, which a file's name need not be
+    root = folder / ("model" if single else name)
+    place = root if single else root / version
     try:
         root.mkdir(mode=0o700)
         if not single:
             _copy_all(_card_files(file.parent.parent), file.parent.parent, root)
         _copy_model(file, place, free(folder))
-        return place / file.name if single else place
+        return (place / file.name).rename(place / f"{name}.onnx") if single else place
     except OSError as error:
         log.warning("model_not_copied", reason=str(error))
     shutil.rmtree(place, ignore_errors=True)

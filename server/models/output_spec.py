@@ -70,14 +70,14 @@ class Output:
             raise ValueError("labels must not be empty")
         for name, values in (("scores", self.scores), ("tips", self.tips)):
             if values is not None and len(values) != count:
-                raise ValueError(f"{name} must have one entry a label: {len(values)} for {count or 'no'} labels")
+                raise ValueError(f"{name} must have one entry per label: {len(values)} for {count or 'no'} labels")
         if not _finite(self.scores):
             raise ValueError(f"scores must be finite, got {self.scores}")
 
     def _check_kind(self, kind: Kind) -> None:
         for name in _FOREIGN[kind]:
             if getattr(self, name) is not None:
-                raise ValueError(f"{name} mean nothing where the output is {_called(kind)}")
+                raise ValueError(f"{name} have no effect if the output is {_called(kind)}")
         if self.activation not in _ACTIVATIONS[kind]:
             choices = ", ".join(_ACTIVATIONS[kind])
             raise ValueError(

@@ -71,8 +71,8 @@ def image_input(signature: Signature, constants: Collection[str] = ()) -> Tensor
     if len(rest) != 1:
         others = f", {len(constants)} of them constant" if constants else ""
         raise ModelError(
-            f"it has {len(signature.inputs)} inputs ({names}){others}; needed is one, the image, and for each other a"
-            f" constant in the [input.constants] of {CARD_FILE}"
+            f"it has {len(signature.inputs)} inputs ({names}){others}; expected one: the image. Each other"
+            f" needs a constant in the [input.constants] of {CARD_FILE}"
         )
     return rest[0]
 
@@ -94,7 +94,7 @@ def chosen_outputs(signature: Signature, output: Output) -> tuple[Tensor, ...]:
     if missing := [name for name in output.names or () if name not in there]:
         raise ModelError(f"the card names the output {missing[0]!r}; the model has {known}")
     if not there:
-        raise ModelError("it has no output; needed is at least one")
+        raise ModelError("it has no output; expected at least one")
     if output.kind in ("classes", "score") and not output.names and len(there) > 1:
         raise ModelError(f'the model has the outputs {known}: the card must say which, as names = ["..."]')
     chosen = [there[name] for name in output.names or there]

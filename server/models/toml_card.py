@@ -76,7 +76,7 @@ def _with_labels(table: dict[str, Any], file: Path) -> dict[str, Any]:
         return table
     where, given = f"{file}: output.labels_file = {table['labels_file']!r}", table["labels_file"]
     if "labels" in table:
-        raise ModelError(f"{where}: labels stand in the card or in a file, not in both")
+        raise ModelError(f"{where}: labels belong in the card or in a file, not in both")
     path = (file.parent / str(given)).resolve()
     inside = path.is_relative_to(file.parent.resolve())
     if not isinstance(given, str) or not inside or Path(given).is_absolute():
@@ -91,5 +91,5 @@ def _read_labels(path: Path, where: str) -> list[str]:
     except (OSError, ValueError) as error:
         raise ModelError(f"{where}: {error}") from error
     if not all(label.strip() for label in labels):
-        raise ModelError(f"{where}: must hold one label a line, and no empty line")
+        raise ModelError(f"{where}: must hold one label per line, and no empty line")
     return [label.strip() for label in labels]

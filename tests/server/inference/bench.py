@@ -10,6 +10,7 @@ from PIL import Image
 
 from preprocess.limits import Limits
 from server.contract.wire import FrameReader
+from server.inference.cpu_watch import CpuWatch
 from server.inference.inbox import Inbox, Job
 from server.inference.onnx.session import Session
 from server.inference.sampling import Sampler
@@ -51,7 +52,8 @@ class Bench:
         self.session = Session(located.model_file, card or located.card, max_batch, **session)
         self.inbox = Inbox()
         self.sent = Sent()
-        self.filler = Filler(self.session, Limits(), self.sent)
+        self.watch = CpuWatch(lambda seq: None)
+        self.filler = Filler(self.session, Limits(), self.sent, self.watch)
         self.runner = Runner(self.session, answerer(output or CLASSES))
         self.sampler = Sampler(self.session, output or CLASSES, 0.0, self.sent)
 

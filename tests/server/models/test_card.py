@@ -194,10 +194,10 @@ def test_labels_from_elsewhere_are_refused(folder, name):
             "[output]\nkind = 'raw'\nactivation = 'softmax'",
             "[output]: activation must be one of auto, none where the output is raw, got 'softmax'",
         ),
-        ("[output]\nkind = 'raw'\nlabels = ['a']", "[output]: labels mean nothing where the output is raw"),
+        ("[output]\nkind = 'raw'\nlabels = ['a']", "[output]: labels have no effect if the output is raw"),
         (
             "[output]\nkind = 'score'\nlabels = ['a']\nscores = [1]",
-            "[output]: scores mean nothing where the output is one score",
+            "[output]: scores have no effect if the output is one score",
         ),
         (
             "[output]\nkind = 'score'\nlabels = ['a', 'b']",
@@ -213,7 +213,7 @@ def test_labels_from_elsewhere_are_refused(folder, name):
         ),
         (
             "[output]\nkind = 'classes'\nlabels = ['a', 'b']\nthresholds = [1]",
-            "[output]: thresholds mean nothing where the output is classes",
+            "[output]: thresholds have no effect if the output is classes",
         ),
         ("[output]\nmax_bytes = 0", "[output]: max_bytes must be >= 1, got 0"),
         ("[output]\nkind = 'score'\nmax_bytes = 9", "[output]: max_bytes mean nothing where the output is one score"),
@@ -224,20 +224,20 @@ def test_labels_from_elsewhere_are_refused(folder, name):
         ("[output]\nlabels = ['a', 1]", "output.labels = ['a', 1]: Expected `str`, got `int`"),
         (
             "[output]\nlabels = ['a']\nscores = [1, 2]",
-            "[output]: scores must have one entry a label: 2 for 1 labels",
+            "[output]: scores must have one entry per label: 2 for 1 labels",
         ),
-        ("[output]\ntips = ['a']", "[output]: tips must have one entry a label: 1 for no labels"),
+        ("[output]\ntips = ['a']", "[output]: tips must have one entry per label: 1 for no labels"),
         ("[output]\nlabels = ['a']\nscores = [nan]", "[output]: scores must be finite"),
         ("[output]\nlabels_file = 3", "output.labels_file = 3: must be a path inside"),
         ("[output]\nlabels_file = '.'", "output.labels_file = '.': "),
         ("[output]\nlabels_file = 'none.txt'", "output.labels_file = 'none.txt': "),
         (
             "[output]\nlabels_file = 'empty line.txt'",
-            "output.labels_file = 'empty line.txt': must hold one label a",
+            "output.labels_file = 'empty line.txt': must hold one label per",
         ),
         (
             "[output]\nlabels_file = 'a'\nlabels = ['a']",
-            "output.labels_file = 'a': labels stand in the card or",
+            "output.labels_file = 'a': labels belong in the card or",
         ),
     ],
 )

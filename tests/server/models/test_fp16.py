@@ -118,4 +118,4 @@ def test_without_its_extra_it_is_said_what_to_install(tmp_path):
     """
     asked = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True)
 
-    assert asked.stdout.startswith("float16 needs what pip install 'tureen[fp16]' brings: ")
+    assert asked.stdout.startswith("float16 needs an extra (pip install 'tureen[fp16]'): ")

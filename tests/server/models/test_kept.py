@@ -81,6 +81,17 @@ def test_a_version_that_is_a_link_keeps_its_name(folder, base):
         assert "current" == find_model(copy).card.version
 
 
+@pytest.mark.parametrize("name", [b"caf\xe9", b"caf\xe9.onnx"])
+def test_a_copy_has_a_name_that_is_text(tmp_path, base, name):
+    """A file's name may be any bytes; a path is sent as JSON."""
+    path = tmp_path / os.fsdecode(name)
+    models.dense(path if path.suffix else path / "1" / "model.onnx")
+
+    with kept(path, base) as copy:
+        assert str(copy).isprintable()
+        assert find_model(path).card == find_model(copy).card
+
+
 def test_where_there_is_no_room_only_the_card_is_a_copy(folder, base):
     """And a log line says so. The files are told by their digest."""
     before = all_of(folder)

@@ -80,9 +80,9 @@ LABELS = ("a", "b", "c")
         ({"kind": "classes"}, [seen(1)], "the output 'x' is floats of shape [1] per image; classes need one row"),
         ({"kind": "classes"}, [seen(9, floating=False)], "the output 'x' is whole numbers of shape [9] per image;"),
         ({"kind": "score"}, [seen(3)], "the output 'x' is floats of shape [3] per image; a score is one value"),
-        ({"labels": LABELS}, [seen(3, 3)], "[output] of model.toml: labels mean nothing where the output is raw"),
+        ({"labels": LABELS}, [seen(3, 3)], "[output] of model.toml: labels have no effect if the output is raw"),
         ({"labels": LABELS}, [seen(1)], "[output] of model.toml: thresholds must be 2 finite numbers that rise"),
-        ({"thresholds": (1.0,)}, [seen(3)], "[output] of model.toml: thresholds mean nothing where the output is cl"),
+        ({"thresholds": (1.0,)}, [seen(3)], "[output] of model.toml: thresholds have no effect if the output is cl"),
         ({"activation": "softmax"}, [seen(1)], "[output] of model.toml: activation must be one of auto, none, sigm"),
         (
             {},

@@ -37,7 +37,7 @@ def alone(session, slot):
 
 def test_two_inputs_are_refused(tmp_path):
     """Which of them would be the image?"""
-    with pytest.raises(ModelError, match=r"it has 2 inputs \(a \[.*, b \[.*\); needed is one, the image"):
+    with pytest.raises(ModelError, match=r"it has 2 inputs \(a \[.*, b \[.*\); expected one: the image"):
         opened(models.two_inputs(tmp_path / "m.onnx"))
 
 
