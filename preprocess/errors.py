@@ -40,10 +40,10 @@ class NotAnImage(ImageError):
 
 
 class UnsupportedFormat(ImageError):
-    """An image, of a format that is not on the allow-list."""
+    """An image, of a format or a variant of one that is not on the allow-list."""
 
     code = "unsupported_format"
-    sentence = "The image's format is not supported; send a JPEG, PNG, WebP or AVIF."
+    sentence = "The image's format, or this variant of it, is not supported; send a JPEG, PNG, WebP or AVIF."
 
 
 class TooManyPixels(ImageError):
@@ -58,6 +58,13 @@ class TruncatedImage(ImageError):
 
     code = "image_truncated"
     sentence = "The image ends early: part of the file is missing."
+
+
+class CostlyImage(ImageError):
+    """Decoding the picture takes more memory or CPU time than its header promised."""
+
+    code = "image_too_costly"
+    sentence = "The image takes more work to decode than any image of its size should."
 
 
 class CorruptImage(ImageError):

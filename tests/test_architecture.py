@@ -169,6 +169,13 @@ def test_the_modules_of_the_batcher_form_no_circle(edges):
     assert circle({module: needed for module, needed in own.items() if is_within(module, ("batcher",))}) == []
 
 
+def test_modules_form_no_circle(edges):
+    """Not within a package either, nor for type checkers alone."""
+    shipped = {module: imported for module, imported in edges.items() if is_within(module, SHIPPED)}
+
+    assert circle(shipped) == []
+
+
 def test_every_shipped_module_has_a_layer(sources):
     """A module outside all layers could import anything."""
     shipped = [module for module in sources if is_within(module, SHIPPED) and module != "server"]
@@ -249,6 +256,19 @@ def test_a_planted_circle_of_packages_is_seen():
     found = circle(grouped(planted, PACKAGES))
 
     assert {*found} == {"server.models", "server.fleet", "server.engine"}
+
+
+def test_a_planted_circle_of_modules_is_seen():
+    """Also where one of its imports is for the type checker, and another within a function."""
+    planted = graph(
+        {
+            "batcher.a": "if TYPE_CHECKING:\n    from batcher.b import B",
+            "batcher.b": "def f():\n    import batcher.c",
+            "batcher.c": "from batcher import a",
+        }
+    )
+
+    assert {*circle(planted)} == {"batcher.a", "batcher.b", "batcher.c"}
 
 
 def test_a_forbidden_package_is_seen_through_two_hops():

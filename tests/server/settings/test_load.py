@@ -19,7 +19,7 @@ def test_nothing_given_gives_the_defaults():
         "port": 8080,
         "upload": {
             "max_image_bytes": 20_000_000,
-            "max_pixels": 50_000_000,
+            "max_pixels": 52_000_000,
             "upload_timeout": 30.0,
             "min_upload_rate": 1000,
             "max_queue_bytes": None,
@@ -172,3 +172,8 @@ def test_settings_have_no_field_unknown_to_them():
     """A parent and a child of different versions notice."""
     with pytest.raises(ValidationError, match="noise"):
         Settings.model_validate({"noise": 1})
+
+
+def test_a_byte_order_mark_is_no_part_of_the_file(toml):
+    """Windows editors write one in front."""
+    assert load_settings(["--config", toml("\ufeffport = 9000")], {}).port == 9000
