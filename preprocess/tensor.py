@@ -114,10 +114,11 @@ def _plane(image: Image.Image, band: str) -> Plane:
     return samples.reshape(image.height, image.width)
 
 
-def _write_float32(channel: Channel, plane: Plane, factor: float, summand: float) -> None:
+def _write_float(channel: Channel, plane: Plane, factor: float, summand: float) -> None:
+    """float32 and float64, each computed as what it is."""
     np.copyto(channel, plane)  # then in place: faster than multiplying and converting in one call
-    np.multiply(channel, np.float32(factor), out=channel)
-    np.add(channel, np.float32(summand), out=channel)
+    np.multiply(channel, channel.dtype.type(factor), out=channel)
+    np.add(channel, channel.dtype.type(summand), out=channel)
 
 
 def _write_float16(channel: Channel, plane: Plane, factor: float, summand: float) -> None:
@@ -126,12 +127,15 @@ def _write_float16(channel: Channel, plane: Plane, factor: float, summand: float
     np.take(table, plane, out=channel, mode="clip")
 
 
-def _write_uint8(channel: Channel, plane: Plane, factor: float, summand: float) -> None:
+def _write_whole(channel: Channel, plane: Plane, factor: float, summand: float) -> None:
     np.copyto(channel, plane)  # the recipe allows no other factor than 1, no other summand than 0
 
 
 _WRITERS: dict[Dtype, Callable[[Channel, Plane, float, float], None]] = {
-    "float32": _write_float32,
+    "float32": _write_float,
+    "float64": _write_float,
     "float16": _write_float16,
-    "uint8": _write_uint8,
+    "uint8": _write_whole,
+    "int32": _write_whole,
+    "int64": _write_whole,
 }

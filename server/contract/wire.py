@@ -85,6 +85,10 @@ class TensorItem(Message, frozen=True):
     shape: tuple[int, ...]
 
 
+class Separate(Message, frozen=True):
+    """To a worker: run images one at a time from now on."""
+
+
 class Drop(Message, frozen=True):
     """To a worker: nobody waits for this item any more."""
 
@@ -182,6 +186,14 @@ class Skipped(Message, frozen=True):
     seq: int
 
 
+class Dependent(Message, frozen=True):
+    """From a worker: an image was answered otherwise in a batch than alone (`reason`, for the log). `separate`: so it
+    runs images one at a time from now on."""
+
+    reason: str
+    separate: bool
+
+
 class Ran(Message, frozen=True):
     """From a worker: a batch of `size` took the model `seconds`."""
 
@@ -194,8 +206,8 @@ class Ran(Message, frozen=True):
 Order = Prepare | Trial | Begin
 """What a worker is told in its audition."""
 AnyMessage = (
-    Load | Order | ImageItem | TensorItem | Drop | Loaded | Prepared | Tried | TrialFailed | Ready | LoadFailed | Done
-    | Rejected | Overspent | Misfit | Broken | Skipped | Ran
+    Load | Order | ImageItem | TensorItem | Separate | Drop | Loaded | Prepared | Tried | TrialFailed | Ready
+    | LoadFailed | Done | Rejected | Overspent | Misfit | Broken | Skipped | Dependent | Ran
 )  # fmt: skip
 Frame = tuple[AnyMessage, bytes]
 

@@ -21,7 +21,7 @@ from server.fleet.layout.benchmark import audition
 from server.fleet.layout.placement import Decision, Plan, decoders, fed
 from server.fleet.process import WorkerProcess
 from server.fleet.watch import Verdict, watch
-from server.fleet.worker import CannotLoad, WorkerLost
+from server.fleet.worker import CannotLoad, Worker, WorkerLost
 from server.process.cpus import usable_cpus
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 5.0
@@ -59,7 +59,7 @@ class Pool:
 
     A worker that dies is replaced, after a pause that doubles while lives are futile. A model that cannot be
     loaded, or five futile lives in a row, raise `PoolFailed` out of the pool's task group, which cancels whoever
-    entered it; but a worker that the decision calls spare is left out.
+    entered it; but a worker that the decision calls spare is skipped.
     """
 
     def __init__(self, batcher: Batcher[Task, Reply], load: Load, plan: Plan, max_growth: int) -> None:
@@ -79,6 +79,11 @@ class Pool:
         self._keepers: list[asyncio.Task[None]] = []
         self._decided: Decision
         self._start_s = 0.0
+        self._workers: set[Worker] = set()
+        self.differences = 0
+        """How often an image was answered otherwise in a batch than alone."""
+        self.separated = False
+        """Whether images are run one at a time for that."""
         self.restarts: Counter[str] = Counter()
         self.model: asyncio.Future[ModelMetadata] = asyncio.get_running_loop().create_future()
         self.decision: asyncio.Future[Decision] = asyncio.get_running_loop().create_future()
@@ -150,6 +155,8 @@ class Pool:
             async with self._opening:
                 running = running or await WorkerProcess.start(self._batcher, self._load)
                 worker, started = running.worker, running.started
+                worker.on_dependent = self._on_dependent
+                self._workers.add(worker)
                 async with asyncio.timeout(_LONGEST_START_S):
                     ready = await worker.ready
             self._welcome(ready, time.monotonic() - started)
@@ -165,6 +172,7 @@ class Pool:
             return Death(False, 0, time.monotonic() - started, "hang")
         finally:
             if running:
+                self._workers.discard(running.worker)
                 await running.end()
                 log.info("worker_ended", worker=number, pid=running.pid, exit=running.exit)
 
@@ -173,8 +181,22 @@ class Pool:
         self._batcher.expect_executor(time.monotonic())  # should all die: until that is noticed, any moment
         if not self.model.done():
             self._feed(ready.batch_seconds)
+            for warning in ready.model.warnings:
+                log.warning("model_doubtful", reason=warning)
             self.model.set_result(ready.model)
             self.decision.set_result(self._decided)
+
+    def _on_dependent(self, reason: str, separate: bool) -> None:
+        """A worker has seen that images of a batch depend on each other. If it left batches for that, so do all."""
+        self.differences += 1
+        log.warning("answer_differs_in_batch", reason=reason)
+        if not separate or self.separated:
+            return
+        self.separated = True
+        self._load = msgspec.structs.replace(self._load, max_batch=1, batch=1)
+        for worker in self._workers:
+            worker.separate()
+        log.warning("one_image_at_a_time", reason=reason, workers=len(self._workers))
 
     def _feed(self, batch_seconds: Mapping[int, float]) -> None:
         """By what the first worker measured: more of them, if that many are needed beside a GPU."""

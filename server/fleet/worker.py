@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, cast
 
 from batcher import Again, Batcher, Failed, Job, Result, Slot
@@ -17,6 +17,7 @@ from server.contract.wire import (
     AnyMessage,
     Begin,
     Broken,
+    Dependent,
     Done,
     Drop,
     FrameReader,
@@ -31,6 +32,7 @@ from server.contract.wire import (
     Ran,
     Ready,
     Rejected,
+    Separate,
     Skipped,
     TensorItem,
     Trial,
@@ -87,6 +89,9 @@ class Worker(asyncio.Protocol):
         self.loaded: asyncio.Future[Loaded] = loop.create_future()
         self._asked: asyncio.Future[Prepared | Tried] = loop.create_future()
         self.lost = asyncio.Event()
+        self.on_dependent: Callable[[str, bool], None] = lambda reason, separate: None
+        """Called when an image was answered otherwise in a batch than alone: why, and whether the worker has left
+        batches for it."""
 
     @property
     def held(self) -> int:
@@ -114,6 +119,12 @@ class Worker(asyncio.Protocol):
     def begin(self, threads: int) -> None:
         """Have it serve: it gets `ready`."""
         self._transport.write(frame(Begin(threads)))
+
+    def separate(self) -> None:
+        """Have it run images one at a time from now on."""
+        self._transport.write(frame(Separate()))
+        if self._slot and not self._retiring:
+            self._slot.grant(2 if self._load.provider == "cpu" else 1 + max(1, self._load.decoders))
 
     def retire(self) -> None:
         """Give it nothing more, and hang up when it has answered what it has."""
@@ -187,6 +198,8 @@ class Worker(asyncio.Protocol):
                 self._finish(seq, Again("skipped"))
             case Ready() if not self.ready.done():
                 self._sit_down(message)
+            case Dependent(reason, separate):
+                self.on_dependent(reason, separate)
             case Loaded():
                 _resolve(self.loaded, message)
             case Prepared() | Tried():

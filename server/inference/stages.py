@@ -19,7 +19,6 @@ from server.inference.inbox import Job
 from server.inference.onnx.session import Outputs, Session
 from server.models.dtypes import from_numpy, to_numpy
 from server.models.errors import OutputError
-from server.models.output_kind import MAX_RAW_VALUES
 from server.models.render import Answerer
 
 Send = Callable[[bytes], None]
@@ -139,9 +138,10 @@ class Runner:
             return frame(self._done(one, ended, specs), b"".join(part.tobytes() for part in row))
         if not all(np.isfinite(part).all() for part in row):
             return frame(Broken(one.job.seq, "the model's output is not finite"))
-        if (values := sum(part.size for part in row)) > MAX_RAW_VALUES:
-            return frame(Broken(one.job.seq, f"the model's output has {values} values for this image"))
-        return frame(self._done(one, ended), self._answerer(row))
+        try:
+            return frame(self._done(one, ended), self._answerer(row))
+        except OutputError as error:
+            return frame(Broken(one.job.seq, str(error)))
 
     def _done(self, one: Filled, ended: Ended, tensors: tuple[TensorSpec, ...] = ()) -> Done:
         seq, size = one.job.seq, len(ended.batch)

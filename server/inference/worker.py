@@ -38,6 +38,7 @@ from server.inference.model import Model, metadata, open_model, with_batch
 from server.inference.onnx.providers import Gpu
 from server.inference.onnx.sizes import slots_beside
 from server.inference.pipeline import Pipeline
+from server.inference.sampling import Sampler
 from server.inference.stages import Filler, Runner
 from server.inference.trials import Audition
 from server.inference.warmup import decode_pace
@@ -119,12 +120,13 @@ def _engine(model: Model, load: Load, connection: socket.socket, outbox: Outbox)
     watch.start()
     filler = Filler(model.session, Limits(max_pixels=load.max_pixels), outbox.send, watch)
     runner = Runner(model.session, answerer(model.output), model.card.name, model.card.version)
+    sampler = Sampler(model.session, model.output, model.warmth.profile.seconds(1) or 0.0, outbox.send)
     inbox = Inbox()
-    source = Source(connection, receiver(inbox, outbox))
+    source = Source(connection, receiver(inbox, outbox, sampler.separate))
     if model.session.pipelined:  # pragma: no cover - on GPUs; tests/server/inference/test_pipeline.py
         threading.Thread(target=read_forever, args=(source,), name="reader", daemon=True).start()
-        return Pipeline(filler, runner, model.warmth.batch, inbox, outbox.send, decoders=load.decoders)
-    return Engine(filler, runner, model.warmth.batch, PolledInbox(inbox, source), outbox.send)
+        return Pipeline(filler, runner, sampler, model.warmth.batch, inbox, outbox.send, decoders=load.decoders)
+    return Engine(filler, runner, sampler, model.warmth.batch, PolledInbox(inbox, source), outbox.send)
 
 
 def _ready(model: Model, decoders: int) -> Ready:

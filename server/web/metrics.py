@@ -96,6 +96,12 @@ class _StateCollector(Collector):
         yield _counter("answered_images", "Images with an answer", stats.answered)
         yield _counter("failed_images", "Images with an error of their own", stats.failed)
         yield _counter("retried_images", "Images sent again after their worker died", stats.retried)
+        yield _counter(
+            "batch_differences",
+            "Images answered otherwise in a batch than alone, of those looked at",
+            status.differences,
+        )
+        yield _gauge("one_at_a_time", "1 if images are run one at a time for that", status.separated)
         yield _gauge("connections", "Open connections", source.connections.open)
         yield _counter("connections_refused", "Connections past the limit", source.connections.rejected)
         yield _counter("slow_heads", "Connections closed for a late request head", source.connections.slow_heads)
