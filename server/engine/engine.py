@@ -23,7 +23,7 @@ from server.contract.ids import uuid7
 from server.contract.metadata import ModelMetadata
 from server.contract.task import Task
 from server.contract.wire import Load
-from server.engine.arrivals import Arrivals, Reservation
+from server.engine.arrivals import Arrivals, GiveUp, Reservation
 from server.engine.batching import Batching
 from server.engine.groups import leaves
 from server.engine.intake import Status
@@ -109,9 +109,9 @@ class Engine:
         reply = await self._first.submit(submission)
         return Answer(uuid7(), submission.digest, reply)
 
-    def reserve(self, size: int) -> Reservation:
+    def reserve(self, size: int, give_up: GiveUp | None = None) -> Reservation:
         """As `Intake.reserve`."""
-        return self._arrivals.reserve(size)
+        return self._arrivals.reserve(size, give_up)
 
     def refusal(self, header: Header, size: int, deadline: float, urgency: int, coming: int) -> Refused | None:
         """As `Intake.refusal`."""
@@ -149,6 +149,11 @@ class Engine:
     def longest_linger_s(self) -> float:
         """As `Room.longest_linger_s`."""
         return self._batcher.cost_model.fixed_s
+
+    @property
+    def free_bytes(self) -> int:
+        """As `Room.free_bytes`."""
+        return self.max_bytes - self._batcher.held_bytes
 
     def check_room(self, size: int) -> None:
         """As `Room.check_room`."""
