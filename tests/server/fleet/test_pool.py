@@ -17,7 +17,6 @@ from server.models.digest import digest
 from tests import models, odd_models
 from tests.server.inference.bench import plain
 
-
 pytestmark = pytest.mark.timeout(150)  # a hang guard: each worker is a process that loads a model
 
 
