@@ -57,9 +57,10 @@ class Death:
 class Pool:
     """Keeps workers alive while it is entered; leaving it ends them. How many, the plan says, or its auditions.
 
-    A worker that dies is replaced, after a pause that doubles while lives are futile. A model that cannot be
-    loaded, or five futile lives in a row, raise `PoolFailed` out of the pool's task group, which cancels whoever
-    entered it; but a worker that the decision calls spare is skipped.
+    A worker that dies is replaced, after a pause that doubles while lives are futile. A model that cannot be loaded at
+    the start, or five futile lives in a row, raise `PoolFailed` out of the pool's task group, which cancels whoever
+    entered it; but a worker that the decision calls spare is skipped. A successor that cannot load the model, or dies
+    before it is ready, is tried again for as long as another worker serves.
     """
 
     def __init__(self, batcher: Batcher[Task, Reply], load: Load, plan: Plan, max_growth: int) -> None:
@@ -116,24 +117,44 @@ class Pool:
 
     async def _keep(self, number: int, first: WorkerProcess | None) -> None:
         """Keep one worker alive for good; `first` runs already."""
-        futile = 0
+        futile, served = 0, False
         while True:
             try:
                 death = await self._live(number, first)
             except CannotLoad as error:
-                return self._leave_out(number, error)
+                if not served:
+                    return self._leave_out(number, error)
+                futile += 1
+                await self._try_again(number, error, futile)
+                continue
             first = None
+            served |= death.was_ready
             futile = futile + 1 if death.futile else 0
             log.warning(
                 "worker_died", worker=number, reason=death.reason, ready_before=death.was_ready, held=death.held
             )
-            if futile >= _GIVE_UP_AFTER:
+            if futile >= _GIVE_UP_AFTER and (death.was_ready or not self._serving):
                 raise PoolFailed(f"{futile} workers in a row died {_when(death)}")
             self.restarts[death.reason] += 1
-            pause = min(_FIRST_PAUSE_S * 2**futile, _LONGEST_PAUSE_S)
+            pause = _pause_s(futile)
             expected = time.monotonic() + pause + self._start_s
             self._batcher.expect_executor(expected if death.was_ready else None)
             await asyncio.sleep(pause)
+
+    async def _try_again(self, number: int, error: CannotLoad, futile: int) -> None:
+        """Wait before the next try to replace a worker that cannot load the model any more, as long as others serve.
+        Raises `PoolFailed` if none does after a few tries."""
+        if futile >= _GIVE_UP_AFTER and not self._serving:
+            raise PoolFailed(str(error)) from error
+        self._batcher.expect_executor(None)
+        pause = _pause_s(futile)
+        log.warning("worker_cannot_load", worker=number, reason=str(error), again_s=pause)
+        await asyncio.sleep(pause)
+
+    @property
+    def _serving(self) -> bool:
+        """Whether any worker is ready."""
+        return self._batcher.stats().executors > 0
 
     def _leave_out(self, number: int, error: CannotLoad) -> None:
         """Do without a worker. Raises `PoolFailed` if that cannot be."""
@@ -229,6 +250,11 @@ class Pool:
         for task in (self._bringing_up, *self._keepers):
             task.cancel()
         await self._tasks.__aexit__(kind, error, trace)
+
+
+def _pause_s(futile: int) -> float:
+    """Seconds until the next try after so many futile ones."""
+    return min(_FIRST_PAUSE_S * float(1 << min(futile, 10)), _LONGEST_PAUSE_S)
 
 
 def _when(death: Death) -> str:

@@ -14,6 +14,9 @@ from asyncio.subprocess import PIPE, Process
 
 import structlog
 
+from server import demo
+from server.models.errors import ModelError
+from server.models.kept import kept
 from server.process import logs, signals
 from server.process.control import HURRY_LINE, drain_line
 from server.settings import Settings
@@ -36,7 +39,13 @@ def serve(settings: Settings) -> int:
         log.error("cannot_listen", address=f"{settings.host}:{settings.port}", reason=error.strerror or str(error))
         return EXIT_FAILED
     with listener:
-        return asyncio.run(_Supervisor(settings, listener).run())
+        try:
+            with kept(settings.model or demo.FOLDER) as model:
+                settings = settings.model_copy(update={"model": model})
+                return asyncio.run(_Supervisor(settings, listener).run())
+        except ModelError as error:
+            log.error("cannot_serve", reason=str(error))
+            return EXIT_FAILED
 
 
 class _Supervisor:

@@ -86,7 +86,7 @@ class _StateCollector(Collector):
         yield _gauge("queue_images", "Images waiting for a worker", stats.waiting)
         yield _gauge("running_images", "Images with a worker", stats.running)
         yield _gauge("held_bytes", "Encoded bytes of images not yet answered", stats.held_bytes)
-        yield _gauge("arriving_bytes", "Bytes reserved by uploads under way", status.arriving_bytes)
+        yield _gauge("arriving_bytes", "Bytes held by uploads under way", status.arriving_bytes)
         yield _gauge("queue_oldest_seconds", "How long the oldest waiting image has waited", stats.oldest_s)
         yield _info(status.model)
         yield _gauge("workers", "Workers there should be", status.workers)
