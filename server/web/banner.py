@@ -4,6 +4,7 @@ import socket
 
 from server.contract.answer import ModelInfo
 from server.fleet.layout.placement import Decision
+from server.process.console import printable
 from server.settings import Settings
 
 
@@ -19,7 +20,7 @@ def banner(model: ModelInfo, settings: Settings, listener: int, why: str, decisi
         "promise": f"answered within {settings.slo:g} s, or refused at once",
         "address": address,
     }
-    lines = [f"  {name:<9} {text}" for name, text in rows.items()]
+    lines = [f"  {name:<9} {printable(text)}" for name, text in rows.items()]
     return "\n".join(["Tureen is serving", *lines, "", f"  curl --data-binary @photo.jpg {address}/v1/images"])
 
 

@@ -23,7 +23,7 @@ from server.contract.wire import Load
 from server.fleet.layout.choose import Asked
 from server.fleet.layout.placement import Placement, Plan, Wish, decoders, lay_out, settle
 from server.fleet.pool import Pool, PoolFailed
-from server.process import logs, signals
+from server.process import console, logs, signals
 from server.process.control import Control, read_first_line
 from server.settings import Settings
 from server.web.app import build_app
@@ -42,6 +42,7 @@ log = structlog.stdlib.get_logger("tureen.web")
 
 def main(argv: list[str]) -> int:
     """Serve until told to drain. Returns 0, or `EXIT_FATAL` if serving is impossible."""
+    console.secure_descriptors()
     signals.ignore()
     logs.configure()
     listener = int(argv[0])
@@ -108,7 +109,7 @@ def load_for(settings: Settings, place: Placement, plan: Plan) -> Load:
 async def _announce(pool: Pool, settings: Settings, place: Placement, listener: int) -> None:
     model: ModelInfo = await asyncio.shield(pool.model)
     _spare_the_collector()
-    print(banner(model, settings, listener, place.why, pool.decision.result()), flush=True)
+    console.say(banner(model, settings, listener, place.why, pool.decision.result()))
 
 
 def _spare_the_collector() -> None:

@@ -1,6 +1,7 @@
 """The start-up block."""
 
 import socket
+from dataclasses import replace
 
 import pytest
 
@@ -10,6 +11,7 @@ from server.fleet.layout.placement import Decision
 from server.settings import Settings
 from server.web.banner import banner
 
+ADDRESS = ("127.0.0.1", 0)
 MODEL = ModelInfo("plates", "3", "0123456789abcdef", "image [1]", "CPUExecutionProvider", "2 classes")
 
 
@@ -18,7 +20,7 @@ MODEL = ModelInfo("plates", "3", "0123456789abcdef", "image [1]", "CPUExecutionP
 )
 def test_block_says_what_answers_on_what_and_why(layout, words):
     """Model, input, output, provider and layout with their reasons, promise, address, and a line to try."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with socket.create_server(ADDRESS) as listener:
         address = f"http://127.0.0.1:{listener.getsockname()[1]}"
         text = banner(MODEL, Settings(), listener.fileno(), "auto: no GPU", Decision(layout, 0, "as asked"))
 
@@ -34,3 +36,12 @@ def test_block_says_what_answers_on_what_and_why(layout, words):
         "",
         f"  curl --data-binary @photo.jpg {address}/v1/images",
     ]
+
+
+def test_no_name_reaches_the_terminal_raw():
+    """A model's folder may be named by anybody: escape sequences are shown, not sent."""
+    named = replace(MODEL, name="\x1b[31mplates\n")
+    with socket.create_server(ADDRESS) as listener:
+        text = banner(named, Settings(), listener.fileno(), "", Decision(Layout(1, 1), 0, ""))
+
+    assert "  model     \\x1b[31mplates\\n 3 (0123456789ab)" in text.splitlines()
