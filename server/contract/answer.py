@@ -1,49 +1,35 @@
-"""What comes of an upload: the answer every front end renders in its own way."""
+"""What comes out: the answer to a task, as data, and as the JSON document that every front end sends.
 
-from dataclasses import dataclass
+A worker renders the members that the model gives (`ModelAnswer`); the rest is spliced around them (`render`), so that
+they are neither parsed nor encoded a second time.
+"""
+
 from typing import NamedTuple
 
+import msgspec
+from msgspec import UNSET, UnsetType
 
-class ModelFailed(Exception):
-    """The model raised, or gave an output that cannot be right, for this image."""
-
-
-class ImageRejected(Exception):
-    """The image could not be decoded. `code` is one of preprocess.errors, stable, fit for a client."""
-
-    def __init__(self, code: str) -> None:
-        super().__init__(code)
-        self.code = code
+from server.contract.metadata import ModelMetadata, TensorSpec
 
 
-class Quarantined(Exception):
-    """The image brought down its workers lately and is not tried again for a while."""
+class Tensor(NamedTuple):
+    """One output of one image, without the batch dimension; `data` in C order, little-endian."""
 
-
-@dataclass(frozen=True, slots=True)
-class ModelInfo:
-    """The model that answers."""
-
-    name: str
-    version: str
-    digest: str
-    """XXH3-128 of the model file, hex."""
-    input: str
-    """The input tensor, readable."""
-    provider: str
-    output: str = ""
-    """What is made of its output, readable."""
+    spec: TensorSpec
+    data: bytes
 
 
 class Reply(NamedTuple):
-    """What a worker answered for one image. Times in seconds; `begun` on CLOCK_MONOTONIC."""
+    """What a worker answered for one task. Times in seconds; `begun` on CLOCK_MONOTONIC."""
 
+    model: ModelMetadata
     members: bytes
-    """JSON: the members of the response object that the model gives, without the braces."""
+    """JSON: the members of `ModelAnswer`, without the braces. Empty where tensors were wanted."""
     begun: float
     decode_s: float
     infer_s: float
     batch: int
+    tensors: tuple[Tensor, ...] = ()
 
 
 class Answer(NamedTuple):
@@ -51,5 +37,89 @@ class Answer(NamedTuple):
 
     id: str
     hash: str
-    model: ModelInfo
     reply: Reply
+
+    @property
+    def model(self) -> ModelMetadata:
+        """The model that answered."""
+        return self.reply.model
+
+
+class Prediction(msgspec.Struct, frozen=True):
+    """One class with its score."""
+
+    label: str
+    score: float
+
+
+class ModelAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The members that the model gives, as its card says."""
+
+    predictions: tuple[Prediction, ...] | UnsetType = UNSET
+    """The best classes, best first."""
+    score: float | UnsetType = UNSET
+    label: str | UnsetType = UNSET
+    """The level that the score reaches."""
+    tip: str | UnsetType = UNSET
+    outputs: dict[str, msgspec.Raw] | UnsetType = UNSET
+    """Raw outputs as nested lists, by name."""
+
+
+class ModelRef(msgspec.Struct, frozen=True):
+    """The model that answered."""
+
+    name: str
+    version: str
+
+
+class Timing(msgspec.Struct, frozen=True):
+    """Where the time went, in milliseconds."""
+
+    upload: float
+    """From the request's head to the last byte of the body."""
+    queue: float
+    """From there to the start of decoding."""
+    decode: float
+    infer: float
+    """The model's run of the whole batch."""
+    total: float
+    """From the request's head to the answer."""
+
+
+class Head(msgspec.Struct, frozen=True):
+    """The members before those of `ModelAnswer`."""
+
+    id: str
+    """UUIDv7 of the image."""
+    hash: str
+    """XXH3-128 of the upload, hex."""
+    model: ModelRef
+
+
+class Tail(msgspec.Struct, frozen=True):
+    """The members after those of `ModelAnswer`."""
+
+    timing: Timing
+    batch: int
+    """Images that ran together."""
+
+
+class ImageAnswer(ModelAnswer, frozen=True, kw_only=True):
+    """The whole document: `Head`, `ModelAnswer` and `Tail`. Schemas are made from this."""
+
+    id: str
+    hash: str
+    model: ModelRef
+    timing: Timing
+    batch: int
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+def render(answer: Answer, timing: Timing) -> bytes:
+    """The JSON document of an answer; it decodes as `ImageAnswer`."""
+    reply = answer.reply
+    head = _encode(Head(answer.id, answer.hash, ModelRef(reply.model.name, reply.model.version)))
+    tail = _encode(Tail(timing, reply.batch))
+    return b"".join((head[:-1], b",", reply.members, b",", tail[1:]))

@@ -1,33 +1,16 @@
-"""The frames between dispatch and its workers: a typed header (msgpack) and raw payload bytes. No pickle.
+"""The frames between an engine and its workers (`server.contract.framing`).
 
-    +-------------+----------------+-------------------+--------------+
-    | u32 header  | u32 payload    | header            | payload      |
-    | length, LE  | length, LE     | (tagged msgpack)  | (raw bytes)  |
-    +-------------+----------------+-------------------+--------------+
-
-Times are absolute seconds of CLOCK_MONOTONIC: both ends are on one host. Reading is sans-io (`FrameReader`)
-for the event loop, and from a blocking file (`read_frame`) for the worker; a frame that breaks a limit or
-does not decode raises `WireError`, after which the stream is of no use.
+Times are absolute seconds of CLOCK_MONOTONIC: both ends are on one host.
 """
 
-import struct
-from collections.abc import Iterator
 from typing import BinaryIO, Literal
 
-import msgspec
+from server.contract import framing
+from server.contract.framing import MAX_HEADER, MAX_PAYLOAD, Codec, Message, WireError
+from server.contract.metadata import ModelMetadata, TensorSpec
+from server.contract.task import Want
 
-MAX_HEADER = 64 * 1024
-MAX_PAYLOAD = 1 << 30
-
-_PREFIX = struct.Struct("<II")
-
-
-class WireError(Exception):
-    """The other end does not speak this protocol, or not any more."""
-
-
-class Message(msgspec.Struct, array_like=True, tag=True, frozen=True):
-    """Base of every frame's header."""
+__all__ = ["MAX_HEADER", "MAX_PAYLOAD", "FrameReader", "WireError", "frame", "head", "read_frame"]
 
 
 class Load(Message, frozen=True):
@@ -77,12 +60,27 @@ class Begin(Message, frozen=True):
     threads: int
 
 
-class Item(Message, frozen=True):
+class ImageItem(Message, frozen=True):
     """To a worker: an encoded image (the payload) of `pixels` by its header, to be answered before `deadline`."""
 
     seq: int
+    model: str
+    version: str
+    want: Want
     deadline: float
     pixels: int
+
+
+class TensorItem(Message, frozen=True):
+    """To a worker: one image (the payload) as the model's input takes it, to be answered before `deadline`."""
+
+    seq: int
+    model: str
+    version: str
+    want: Want
+    deadline: float
+    dtype: str
+    shape: tuple[int, ...]
 
 
 class Drop(Message, frozen=True):
@@ -92,16 +90,12 @@ class Drop(Message, frozen=True):
 
 
 class Ready(Message, frozen=True):
-    """From a worker: the model is loaded and warm; it may be sent up to `grant` images at once."""
+    """From a worker: the model is loaded and warm; it may be sent up to `grant` images at once. `batch_seconds`: what
+    batches of these sizes take the model."""
 
-    name: str
-    version: str
-    digest: str
-    input: str
-    provider: str
+    model: ModelMetadata
     grant: int
     batch_seconds: dict[int, float]
-    output: str = ""
 
 
 class Loaded(Message, frozen=True):
@@ -138,14 +132,18 @@ class LoadFailed(Message, frozen=True):
 
 
 class Done(Message, frozen=True):
-    """From a worker: an answer. The payload is JSON: the members the model adds to the response."""
+    """From a worker: an answer. The payload is JSON, the members of `ModelAnswer` without the braces; or,
+    where tensors were wanted, one after the other what `tensors` describes."""
 
     seq: int
+    model: str
+    version: str
     begun: float
     """When its decoding began."""
     decode_s: float
     infer_s: float
     batch: int
+    tensors: tuple[TensorSpec, ...] = ()
 
 
 class Rejected(Message, frozen=True):
@@ -153,6 +151,13 @@ class Rejected(Message, frozen=True):
 
     seq: int
     code: str
+
+
+class Misfit(Message, frozen=True):
+    """From a worker: the tensor does not fit the model's input; `reason` is for the client."""
+
+    seq: int
+    reason: str
 
 
 class Broken(Message, frozen=True):
@@ -171,6 +176,8 @@ class Skipped(Message, frozen=True):
 class Ran(Message, frozen=True):
     """From a worker: a batch of `size` took the model `seconds`."""
 
+    model: str
+    version: str
     size: int
     seconds: float
 
@@ -178,78 +185,24 @@ class Ran(Message, frozen=True):
 Order = Prepare | Trial | Begin
 """What a worker is told in its audition."""
 AnyMessage = (
-    Load | Order | Item | Drop | Loaded | Prepared | Tried | TrialFailed | Ready | LoadFailed | Done | Rejected
-    | Broken | Skipped | Ran
+    Load | Order | ImageItem | TensorItem | Drop | Loaded | Prepared | Tried | TrialFailed | Ready | LoadFailed | Done
+    | Rejected | Misfit | Broken | Skipped | Ran
 )  # fmt: skip
 Frame = tuple[AnyMessage, bytes]
 
-_encoder = msgspec.msgpack.Encoder()
-_decoder: msgspec.msgpack.Decoder[AnyMessage] = msgspec.msgpack.Decoder(AnyMessage)
+_codec: Codec[AnyMessage] = Codec(AnyMessage)
+
+head = _codec.head
+frame = _codec.frame
 
 
-def head(message: AnyMessage, payload_length: int = 0) -> bytes:
-    """Everything of a frame before its payload, so that a payload need not be copied to be sent."""
-    header = _encoder.encode(message)
-    return _PREFIX.pack(len(header), payload_length) + header
-
-
-def frame(message: AnyMessage, payload: bytes = b"") -> bytes:
-    """A whole frame."""
-    return head(message, len(payload)) + payload
-
-
-class FrameReader:
+class FrameReader(framing.FrameReader[AnyMessage]):
     """Bytes in, frames out."""
 
     def __init__(self) -> None:
-        self._buffer = bytearray()
-
-    def feed(self, data: bytes | memoryview) -> Iterator[Frame]:
-        """Take what arrived; yield every frame that is complete now. Raises `WireError`."""
-        self._buffer += data
-        while (parsed := self._next()) is not None:
-            yield parsed
-
-    def _next(self) -> Frame | None:
-        if len(self._buffer) < _PREFIX.size:
-            return None
-        header_length, payload_length = _lengths(self._buffer)
-        start = _PREFIX.size + header_length
-        end = start + payload_length
-        if len(self._buffer) < end:
-            return None
-        with memoryview(self._buffer) as view:
-            message = _message(view[_PREFIX.size : start])
-            payload = bytes(view[start:end])
-        del self._buffer[:end]
-        return message, payload
+        super().__init__(_codec)
 
 
 def read_frame(stream: BinaryIO) -> Frame | None:
     """The next frame of a blocking stream; None at a clean end. Raises `WireError`."""
-    prefix = stream.read(_PREFIX.size)
-    if not prefix:
-        return None
-    header_length, payload_length = _lengths(_whole(prefix, _PREFIX.size))
-    message = _message(_whole(stream.read(header_length), header_length))
-    return message, _whole(stream.read(payload_length), payload_length)
-
-
-def _whole(data: bytes, length: int) -> bytes:
-    if len(data) != length:
-        raise WireError(f"the stream ended inside a frame: {len(data)} of {length} bytes")
-    return data
-
-
-def _lengths(prefix: bytes | bytearray) -> tuple[int, int]:
-    header_length, payload_length = _PREFIX.unpack_from(prefix)
-    if header_length > MAX_HEADER or payload_length > MAX_PAYLOAD:
-        raise WireError(f"a frame of {header_length} + {payload_length} bytes is past the limit")
-    return header_length, payload_length
-
-
-def _message(header: bytes | memoryview) -> AnyMessage:
-    try:
-        return _decoder.decode(header)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise WireError(f"not a message: {error}") from error
+    return _codec.read(stream)

@@ -1,19 +1,35 @@
-"""Images that have brought down their workers: known by content, and not tried again for a while."""
+"""Content that has brought down its workers is not tried again for a while."""
 
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+
+from batcher import RetriesExhausted
+from server.contract.answer import Reply
+from server.contract.errors import Quarantined
+from server.engine.submission import Stage, Submission
 
 _FOR_S = 600.0
 _AT_MOST = 1000
 
 
 class Quarantine:
-    """Content hashes, each with an end. The oldest makes room for the newest."""
+    """A stage, and the content hashes it keeps out, each with an end. The oldest makes room for the newest."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, following: Stage, clock: Callable[[], float] = time.monotonic) -> None:
+        self._following = following
         self._clock = clock
         self._until: OrderedDict[str, float] = OrderedDict()
+
+    async def submit(self, submission: Submission) -> Reply:
+        """As `Stage.submit`. Raises `Quarantined`, too."""
+        if self._until and submission.digest in self:
+            raise Quarantined
+        try:
+            return await self._following.submit(submission)
+        except RetriesExhausted:
+            self.add(submission.digest)
+            raise
 
     def add(self, digest: str) -> None:
         """Keep this content out for ten minutes from now."""

@@ -13,14 +13,15 @@ import msgspec
 import structlog
 
 from batcher import Batcher
-from server.contract.answer import ModelInfo, Reply
-from server.contract.task import Upload
+from server.contract.answer import Reply
+from server.contract.metadata import ModelMetadata
+from server.contract.task import Task
 from server.contract.wire import Load, Ready
 from server.fleet.layout.benchmark import audition
 from server.fleet.layout.placement import Decision, Plan, decoders, fed
 from server.fleet.process import WorkerProcess
 from server.fleet.watch import Verdict, watch
-from server.fleet.worker import CannotLoad, WorkerLost, model_info
+from server.fleet.worker import CannotLoad, WorkerLost
 from server.process.cpus import usable_cpus
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 5.0
@@ -61,7 +62,7 @@ class Pool:
     entered it; but a worker that the decision calls spare is left out.
     """
 
-    def __init__(self, batcher: Batcher[Upload, Reply], load: Load, plan: Plan, max_growth: int) -> None:
+    def __init__(self, batcher: Batcher[Task, Reply], load: Load, plan: Plan, max_growth: int) -> None:
         """`load`: all but the layout, which `plan` gives. `max_growth`: bytes by which a worker may outgrow what it
         was when ready before it is replaced."""
         self._batcher = batcher
@@ -78,7 +79,7 @@ class Pool:
         self._decided: Decision
         self._start_s = 0.0
         self.restarts: Counter[str] = Counter()
-        self.model: asyncio.Future[ModelInfo] = asyncio.get_running_loop().create_future()
+        self.model: asyncio.Future[ModelMetadata] = asyncio.get_running_loop().create_future()
         self.decision: asyncio.Future[Decision] = asyncio.get_running_loop().create_future()
 
     @property
@@ -151,10 +152,8 @@ class Pool:
                 async with asyncio.timeout(_LONGEST_START_S):
                     ready = await worker.ready
             self._welcome(ready, time.monotonic() - started)
-            seconds = round(self._start_s, 3)
-            log.info(
-                "worker_ready", worker=number, pid=running.pid, seconds=seconds, grant=ready.grant, input=ready.input
-            )
+            notes, seconds = ready.model.notes, round(self._start_s, 3)
+            log.info("worker_ready", worker=number, pid=running.pid, seconds=seconds, grant=ready.grant, notes=notes)
             reason = await self._watched(running)
             return Death(True, worker.held_at_end, time.monotonic() - started, reason)
         except WorkerLost:
@@ -173,7 +172,7 @@ class Pool:
         self._batcher.seat_expected = time.monotonic()  # should all die: until that is noticed, any moment
         if not self.model.done():
             self._feed(ready.batch_seconds)
-            self.model.set_result(model_info(ready))
+            self.model.set_result(ready.model)
             self.decision.set_result(self._decided)
 
     def _feed(self, batch_seconds: Mapping[int, float]) -> None:

@@ -12,7 +12,7 @@ from typing import Self
 
 from batcher import Batcher
 from server.contract.answer import Reply
-from server.contract.task import Upload
+from server.contract.task import Task
 from server.contract.wire import Load
 from server.fleet.worker import Worker
 
@@ -31,7 +31,7 @@ class WorkerProcess:
         self._process = process
 
     @classmethod
-    async def start(cls, batcher: Batcher[Upload, Reply], load: Load) -> Self:
+    async def start(cls, batcher: Batcher[Task, Reply], load: Load) -> Self:
         """A fresh interpreter, never a fork: a session does not survive one."""
         started = time.monotonic()
         ours, theirs = socket.socketpair()

@@ -1,4 +1,4 @@
-"""One worker process as dispatch sees it: a runner behind a socket."""
+"""One worker process as the engine sees it: a runner behind a socket."""
 
 import asyncio
 import itertools
@@ -7,8 +7,11 @@ from collections.abc import Sequence
 from typing import Any, TypeVar, cast
 
 from batcher import Again, Batcher, Entry, Failed, Result, Seat
-from server.contract.answer import ImageRejected, ModelFailed, ModelInfo, Reply
-from server.contract.task import Upload
+from server.contract.answer import Reply
+from server.contract.errors import ImageRejected, ModelFailed, TensorRejected
+from server.contract.metadata import ModelMetadata
+from server.contract.task import ImageTask, Task, TensorTask
+from server.contract.tensors import split
 from server.contract.wire import (
     AnyMessage,
     Begin,
@@ -16,16 +19,18 @@ from server.contract.wire import (
     Done,
     Drop,
     FrameReader,
-    Item,
+    ImageItem,
     Load,
     Loaded,
     LoadFailed,
+    Misfit,
     Prepare,
     Prepared,
     Ran,
     Ready,
     Rejected,
     Skipped,
+    TensorItem,
     Trial,
     TrialFailed,
     Tried,
@@ -58,15 +63,16 @@ class Worker(asyncio.Protocol):
     `CannotLoad` or `WorkerLost`. `lost` is set when the connection has ended, however it did.
     """
 
-    def __init__(self, batcher: Batcher[Upload, Reply], load: Load) -> None:
+    def __init__(self, batcher: Batcher[Task, Reply], load: Load) -> None:
         self._batcher = batcher
         self._load = load
         self._reader = FrameReader()
         self._numbers = itertools.count()
-        self._entries: dict[int, Entry[Upload, Reply]] = {}
-        self._seqs: dict[Entry[Upload, Reply], int] = {}
-        self._seat: Seat[Upload, Reply] | None = None
+        self._entries: dict[int, Entry[Task, Reply]] = {}
+        self._seqs: dict[Entry[Task, Reply], int] = {}
+        self._seat: Seat[Task, Reply] | None = None
         self._transport: asyncio.Transport
+        self._model: ModelMetadata
         self._retiring = False
         self.heard = time.monotonic()
         """When it last sent anything, or was first given something after it had nothing."""
@@ -140,7 +146,7 @@ class Worker(asyncio.Protocol):
 
     # -- batcher.Runner ----------------------------------------------------------------------------
 
-    def send(self, entries: Sequence[Entry[Upload, Reply]]) -> None:
+    def send(self, entries: Sequence[Entry[Task, Reply]]) -> None:
         if not self._entries:
             self.heard = time.monotonic()
         parts: list[bytes] = []
@@ -148,23 +154,27 @@ class Worker(asyncio.Protocol):
             seq = next(self._numbers)
             self._entries[seq] = entry
             self._seqs[entry] = seq
-            body, header = entry.item
-            parts += (head(Item(seq, entry.deadline, header.pixels), len(body)), body)
+            payload = entry.item.payload
+            parts += (head(_item(seq, entry.item, self._model, entry.deadline), len(payload)), payload)
         self._transport.writelines(parts)
 
-    def drop(self, entry: Entry[Upload, Reply]) -> None:
+    def drop(self, entry: Entry[Task, Reply]) -> None:
         self._transport.write(frame(Drop(self._seqs[entry])))
 
     # -- inside ------------------------------------------------------------------------------------
 
     def _receive(self, message: AnyMessage, payload: bytes) -> None:
         match message:
-            case Done(seq, begun, decode_s, infer_s, batch):
-                self._finish(seq, Result(Reply(payload, begun, decode_s, infer_s, batch)), decode_s)
-            case Ran(size, seconds):
+            case Done(seq, _, _, begun, decode_s, infer_s, batch, specs):
+                members, tensors = (b"", split(specs, payload)) if specs else (payload, ())
+                reply = Reply(self._model, members, begun, decode_s, infer_s, batch, tensors)
+                self._finish(seq, Result(reply), decode_s)
+            case Ran(_, _, size, seconds):
                 self._batcher.profile.observe(size, seconds)
             case Rejected(seq, code):
                 self._finish(seq, Failed(ImageRejected(code)))
+            case Misfit(seq, reason):
+                self._finish(seq, Failed(TensorRejected(reason)))
             case Broken(seq, reason):
                 self._finish(seq, Failed(ModelFailed(reason)))
             case Skipped(seq):
@@ -203,6 +213,7 @@ class Worker(asyncio.Protocol):
             self.hang_up()
 
     def _sit_down(self, ready: Ready) -> None:
+        self._model = ready.model
         for size, seconds in ready.batch_seconds.items():
             self._batcher.profile.observe(size, seconds)
         if self._load.provider == "cuda":  # it decodes beside the device
@@ -212,8 +223,12 @@ class Worker(asyncio.Protocol):
         self.ready.set_result(ready)
 
 
-def model_info(ready: Ready) -> ModelInfo:
-    return ModelInfo(ready.name, ready.version, ready.digest, ready.input, ready.provider, ready.output)
+def _item(seq: int, task: Task, model: ModelMetadata, deadline: float) -> ImageItem | TensorItem:
+    match task:
+        case ImageTask(_, header, want):
+            return ImageItem(seq, model.name, model.version, want, deadline, header.pixels)
+        case TensorTask(_, dtype, shape, want):
+            return TensorItem(seq, model.name, model.version, want, deadline, dtype, shape)
 
 
 def _resolve(waited: asyncio.Future[T], value: T) -> None:

@@ -4,24 +4,32 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from threading import Condition
 
+from server.contract.metadata import TensorSpec
+from server.contract.task import Want
+
 LARGE_PIXELS = 12_000_000  # decoding takes up to 16 bytes of memory a pixel for a moment
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One image to answer; `deadline` in seconds of CLOCK_MONOTONIC. `large`: of more than `LARGE_PIXELS`."""
+    """One image to answer; `deadline` in seconds of CLOCK_MONOTONIC. `large`: of more than `LARGE_PIXELS`.
+
+    `tensor`: what the payload is where it needs no decoding; None for an encoded image.
+    """
 
     seq: int
     deadline: float
     payload: bytes
     large: bool = False
+    want: Want = "answer"
+    tensor: TensorSpec | None = None
 
 
 class Inbox:
     """A queue in the order of arrival, from which jobs can be taken back. Thread-safe.
 
     Of large images only one is out at a time, however many threads take: the others wait here, and smaller
-    ones pass them. It needs no bound of its own: dispatch sends no more than the worker has granted.
+    ones pass them. It needs no bound of its own: the engine sends no more than the worker has granted.
     """
 
     # The whole state: `_jobs` and `_large` (waiting, by seq), `_large_out`; all under `_changed`.

@@ -1,4 +1,4 @@
-"""A worker's end of the socket to dispatch: what comes over it goes to the inbox, what goes out is whole frames.
+"""A worker's end of the socket to its engine: what comes over it goes to the inbox, what goes out is whole frames.
 
 Two ways to read it. A worker whose one thread decodes and runs the model looks at the socket itself whenever it takes
 the next image (`PolledInbox`): handing each image from one thread to another costs as much as a small model. Where
@@ -12,7 +12,8 @@ import threading
 import traceback
 from collections.abc import Callable
 
-from server.contract.wire import AnyMessage, Drop, FrameReader, Item, Skipped, frame
+from server.contract.metadata import TensorSpec
+from server.contract.wire import AnyMessage, Drop, FrameReader, ImageItem, Skipped, TensorItem, frame
 from server.inference.inbox import LARGE_PIXELS, Inbox, Job
 
 _READ_BYTES = 1 << 18
@@ -89,12 +90,14 @@ class PolledInbox:
 
 
 def receiver(inbox: Inbox, outbox: Outbox) -> Receive:
-    """What to do with a message from dispatch."""
+    """What to do with a message from the engine."""
 
     def receive(message: AnyMessage, payload: bytes) -> None:
         match message:
-            case Item(seq, deadline, pixels):
-                inbox.put(Job(seq, deadline, payload, pixels > LARGE_PIXELS))
+            case ImageItem(seq, _, _, want, deadline, pixels):
+                inbox.put(Job(seq, deadline, payload, pixels > LARGE_PIXELS, want))
+            case TensorItem(seq, _, _, want, deadline, dtype, shape):
+                inbox.put(Job(seq, deadline, payload, want=want, tensor=TensorSpec("", dtype, shape)))
             case Drop(seq):
                 if inbox.remove(seq):
                     outbox.send(frame(Skipped(seq)))

@@ -6,6 +6,7 @@ from math import isinf
 from pathlib import Path
 from typing import Literal, TypedDict
 
+from server.contract.metadata import ModelMetadata
 from server.inference.configurations import first_to_open, plain_way, ways
 from server.inference.onnx.providers import Gpu, Provider
 from server.inference.onnx.session import Outputs, Session
@@ -13,6 +14,7 @@ from server.inference.onnx.sizes import filled_up
 from server.inference.warmup import Warmth, look, look_together, seen_in, warm_up
 from server.models.agreement import TOLERANCE, disagreement
 from server.models.card import Card, Located
+from server.models.digest import digest
 from server.models.errors import ModelError
 from server.models.fp16 import in_half_precision
 from server.models.output_kind import describe, resolve
@@ -36,11 +38,11 @@ class Model:
     held_back: str = ""
     """Why the fastest way to use the GPU was not taken, if it was not."""
 
-    def describe_input(self) -> str:
-        """What it takes, and how that gets there and is computed."""
-        within = "" if self.apart is None else f"; computed in float16, {self.apart:.2%} from float32"
-        slower = f"; slower than it might be: {self.held_back}" if self.held_back else ""
-        return self.session.describe_input() + within + slower
+    def notes(self) -> tuple[str, ...]:
+        """How its input gets there and is computed, where that is not plain, for people."""
+        within = "" if self.apart is None else f"computed in float16, {self.apart:.2%} from float32"
+        slower = f"slower than it might be: {self.held_back}" if self.held_back else ""
+        return tuple(filter(None, (self.session.way, within, slower)))
 
     def describe(self) -> str:
         """What is made of its output, in a few words."""
@@ -133,3 +135,17 @@ def with_batch(model: Model, batch: int) -> Model:
         model = replace(model, warmth=replace(model.warmth, batch=min(batch, model.session.max_batch)))
     model.session.limit(filled_up(model.warmth.batch, model.session.sizes))
     return model
+
+
+def metadata(model: Model) -> ModelMetadata:
+    """What the model is to those who ask it. Reads the whole file, for its digest."""
+    return ModelMetadata(
+        name=model.card.name,
+        version=model.card.version,
+        digest=digest(model.file),
+        provider=model.session.provider,
+        inputs=(model.session.input.spec,),
+        outputs=tuple(tensor.spec for tensor in model.session.outputs),
+        answer=model.describe(),
+        notes=model.notes(),
+    )

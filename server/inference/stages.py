@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from preprocess.errors import ImageError
 from preprocess.limits import Limits
 from preprocess.tensor import prepare
-from server.contract.wire import Broken, Done, Ran, Rejected, Skipped, frame
+from server.contract.metadata import TensorSpec
+from server.contract.wire import Broken, Done, Misfit, Ran, Rejected, Skipped, frame
 from server.inference.inbox import Job
 from server.inference.onnx.session import Outputs, Session
+from server.models.dtypes import from_numpy, to_numpy
 from server.models.errors import OutputError
 from server.models.output_kind import MAX_RAW_VALUES
 from server.models.render import Answerer
@@ -58,19 +60,43 @@ class Filler:
             self._send(frame(Skipped(job.seq)))
             return None
         try:
-            prepare(job.payload, self._recipe, self._slots[slot], self._limits)
+            if job.tensor:
+                copy_tensor(job.payload, job.tensor, self._slots[slot])
+            else:
+                prepare(job.payload, self._recipe, self._slots[slot], self._limits)
         except ImageError as error:
             self._send(frame(Rejected(job.seq, error.code)))
             return None
+        except TensorError as error:
+            self._send(frame(Misfit(job.seq, str(error))))
+            return None
         return Filled(job, slot, begun, time.monotonic() - begun)
+
+
+class TensorError(Exception):
+    """A prepared tensor does not fit the slot; the message says what would."""
+
+
+def copy_tensor(data: bytes, spec: TensorSpec, slot: NDArray[Any]) -> None:
+    """Copy a prepared tensor into its slot. Raises `TensorError` unless dtype, shape and length are the slot's."""
+    wanted = TensorSpec("", from_numpy(slot.dtype), slot.shape)
+    if (spec.dtype, spec.shape) != (wanted.dtype, wanted.shape):
+        raise TensorError(f"this model takes {wanted} per image, got {spec}")
+    if len(data) != wanted.nbytes:
+        raise TensorError(f"{wanted.nbytes} bytes are needed for {wanted}, got {len(data)}")
+    slot[...] = np.frombuffer(data, to_numpy(wanted.dtype)).reshape(slot.shape)
 
 
 class Runner:
     """The second stage: `run` in the one thread that owns the session, `answer` in any."""
 
-    def __init__(self, session: Session, answerer: Answerer) -> None:
+    def __init__(self, session: Session, answerer: Answerer, name: str = "", version: str = "") -> None:
+        """`name` and `version`: of the model, for the frames."""
         self._session = session
         self._answerer = answerer
+        self._name = name
+        self._version = version
+        self._outputs = [tensor.name for tensor in session.outputs]
 
     def run(self, batch: Sequence[Filled]) -> list[Ended]:
         """Run the model on the filled slots, in order. If it raises, it is run on each half, and so on, until the
@@ -93,12 +119,22 @@ class Runner:
             return b"".join(frame(Broken(one.job.seq, ended.failure)) for one in ended.batch)
         rows = zip(ended.batch, *ended.outputs, strict=True)
         answers = (self._answer(one, row, ended) for one, *row in rows)
-        return frame(Ran(len(ended.batch), ended.seconds)) + b"".join(answers)
+        return frame(Ran(self._name, self._version, len(ended.batch), ended.seconds)) + b"".join(answers)
 
     def _answer(self, one: Filled, row: Sequence[NDArray[Any]], ended: Ended) -> bytes:
+        if one.job.want == "tensors":
+            specs = tuple(map(_spec, self._outputs, row))
+            return frame(self._done(one, ended, specs), b"".join(part.tobytes() for part in row))
         if not all(np.isfinite(part).all() for part in row):
             return frame(Broken(one.job.seq, "the model's output is not finite"))
         if (values := sum(part.size for part in row)) > MAX_RAW_VALUES:
             return frame(Broken(one.job.seq, f"the model's output has {values} values for this image"))
-        message = Done(one.job.seq, one.begun, one.decode_s, ended.seconds, len(ended.batch))
-        return frame(message, self._answerer(row))
+        return frame(self._done(one, ended), self._answerer(row))
+
+    def _done(self, one: Filled, ended: Ended, tensors: tuple[TensorSpec, ...] = ()) -> Done:
+        seq, size = one.job.seq, len(ended.batch)
+        return Done(seq, self._name, self._version, one.begun, one.decode_s, ended.seconds, size, tensors)
+
+
+def _spec(name: str, row: NDArray[Any]) -> TensorSpec:
+    return TensorSpec(name, from_numpy(row.dtype), row.shape)

@@ -31,14 +31,13 @@ from server.contract.wire import (
 from server.inference.engine import Engine
 from server.inference.inbox import Inbox
 from server.inference.link import Outbox, PolledInbox, Source, end_with, read_forever, receiver
-from server.inference.model import Model, open_model, with_batch
+from server.inference.model import Model, metadata, open_model, with_batch
 from server.inference.onnx.providers import Gpu
 from server.inference.onnx.sizes import slots_beside
 from server.inference.pipeline import Pipeline
 from server.inference.stages import Filler, Runner
 from server.inference.trials import Audition
 from server.models.card import find_model
-from server.models.digest import digest
 from server.models.errors import ModelError
 from server.models.render import answerer
 from server.process import console, signals
@@ -113,7 +112,7 @@ def _give_back_memory() -> None:
 
 def _engine(model: Model, load: Load, connection: socket.socket, outbox: Outbox) -> Engine | Pipeline:
     filler = Filler(model.session, Limits(max_pixels=load.max_pixels), outbox.send)
-    runner = Runner(model.session, answerer(model.output))
+    runner = Runner(model.session, answerer(model.output), model.card.name, model.card.version)
     inbox = Inbox()
     source = Source(connection, receiver(inbox, outbox))
     if model.session.pipelined:  # pragma: no cover - on GPUs; tests/server/inference/test_pipeline.py
@@ -125,14 +124,9 @@ def _engine(model: Model, load: Load, connection: socket.socket, outbox: Outbox)
 def _ready(model: Model, decoders: int) -> Ready:
     batch = model.warmth.batch  # twice that is granted: what runs, and what follows at once
     return Ready(
-        name=model.card.name,
-        version=model.card.version,
-        digest=digest(model.file),
-        input=model.describe_input(),
-        provider=model.session.provider,
+        model=metadata(model),
         grant=slots_beside(batch, decoders) if model.session.pipelined else 2 * batch,
         batch_seconds=model.warmth.profile.sizes,
-        output=model.describe(),
     )
 
 

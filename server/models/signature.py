@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from preprocess.recipe import IMAGENET_MEAN, IMAGENET_STD, Dtype, Layout, Recipe
+from server.contract.metadata import FREE, TensorSpec
+from server.models.dtypes import from_onnxruntime
 from server.models.errors import ModelError
 from server.models.output_spec import Output
 from server.models.toml_card import CARD_FILE
@@ -34,6 +36,12 @@ class Tensor:
 
     def __str__(self) -> str:
         return f"{self.name} {list(self.shape)} {self.type}"
+
+    @property
+    def spec(self) -> TensorSpec:
+        """As the contract has it."""
+        sides = (side if isinstance(side, int) and side >= 0 else FREE for side in self.shape)
+        return TensorSpec(self.name, from_onnxruntime(self.type), tuple(sides))
 
 
 @dataclass(frozen=True, slots=True)

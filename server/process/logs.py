@@ -55,6 +55,22 @@ def configure(write: Callable[[bytes], None] | None = None, *, terminal: bool | 
     logging.raiseExceptions = False  # what cannot be logged must not take the service down
 
 
+def leave_to_host() -> None:
+    """Where nobody has configured structlog: hand what is logged to the host program's `logging`, at its levels."""
+    if structlog.is_configured():
+        return
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            structlog.processors.format_exc_info,
+            escape,
+            structlog.processors.KeyValueRenderer(key_order=["event"]),
+        ],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+    )
+
+
 class _Handler(logging.Handler):
     """Writes lines. What a library logs meets the flood gate only here, and is not the library's to hear of."""
 

@@ -1,9 +1,13 @@
-"""The ASGI application: uploads go straight to their handler, everything else by starlette's router."""
+"""The ASGI application: uploads go straight to their handler, everything else by starlette's routes."""
 
+from collections.abc import Awaitable, Callable
+from typing import cast
+
+from starlette.exceptions import HTTPException
 from starlette.requests import Request as StarletteRequest
 from starlette.responses import Response
-from starlette.routing import Route, Router
-from starlette.types import ASGIApp, Message
+from starlette.routing import Match, Route
+from starlette.types import ASGIApp, Scope
 
 from server.web.body import BodyLimits
 from server.web.exchange import Exchange
@@ -11,7 +15,6 @@ from server.web.health import Health
 from server.web.images import Images
 from server.web.metrics import Metrics
 from server.web.request import Request
-from server.web.response import RawResponse
 from server.web.runtime import Runtime
 from server.web.turnstile import Turnstile
 
@@ -24,46 +27,38 @@ def build_app(runtime: Runtime, metrics: Metrics, body: BodyLimits, access_log: 
     return Exchange(resources, runtime, metrics, body, turnstile.arm, access_log)
 
 
+Endpoint = Callable[[StarletteRequest], Awaitable[Response]]
+
+
 class Resources:
-    """Finds the handler of a request and gives its response."""
+    """Finds the handler of a request and gives its response, whole or as a stream."""
 
     def __init__(self, images: Images, health: Health) -> None:
         self._images = images
-        self._router = Router(
-            [
-                Route("/v1/images", _by_post_only, methods=["POST"]),
-                Route("/healthz", health.alive),
-                Route("/readyz", health.ready),
-                Route("/metrics", health.metrics),
-                Route("/", health.about),
-            ],
-            redirect_slashes=False,
-        )
+        self._routes = [
+            Route("/v1/images", _by_post_only, methods=["POST"]),
+            Route("/healthz", health.alive),
+            Route("/readyz", health.ready),
+            Route("/metrics", health.metrics),
+            Route("/", health.about),
+        ]
 
     async def __call__(self, request: Request) -> Response:
         scope = request.scope
         if scope["path"] == "/v1/images" and scope["method"] == "POST":  # the one whose every microsecond counts
             return await self._images.post(request)
-        return await self._by_router(request)
+        return await self._endpoint(scope)(StarletteRequest(scope))
 
-    async def _by_router(self, request: Request) -> Response:
-        """Raises starlette's `HTTPException` where nothing is found, and what the handler raises."""
-        sent: list[Message] = []
-
-        async def receive() -> Message:
-            return {"type": "http.disconnect"}  # bodies are none of their business
-
-        async def send(message: Message) -> None:
-            sent.append(message)
-
-        request.scope["app"] = self  # tells the router to raise what goes wrong, not to answer it
-        await self._router(request.scope, receive, send)
-        start, *rest = sent
-        return RawResponse(start["status"], _but_length(start["headers"]), b"".join(part["body"] for part in rest))
-
-
-def _but_length(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    return [(name, value) for name, value in headers if name != b"content-length"]
+    def _endpoint(self, scope: Scope) -> Endpoint:
+        """The handler of a path and method. Raises `HTTPException` with 404 or 405."""
+        for route in self._routes:
+            match, found = route.matches(scope)
+            if match is Match.PARTIAL:
+                raise HTTPException(405, headers={"allow": ", ".join(sorted(route.methods or ()))})
+            if match is Match.FULL:
+                scope.update(found)
+                return cast(Endpoint, route.endpoint)
+        raise HTTPException(404)
 
 
 async def _by_post_only(request: StarletteRequest) -> Response:

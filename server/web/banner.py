@@ -2,19 +2,19 @@
 
 import socket
 
-from server.contract.answer import ModelInfo
+from server.contract.metadata import ModelMetadata
 from server.fleet.layout.placement import Decision
 from server.process.console import printable
 from server.settings import Settings
 
 
-def banner(model: ModelInfo, settings: Settings, listener: int, why: str, decision: Decision) -> str:
+def banner(model: ModelMetadata, settings: Settings, listener: int, why: str, decision: Decision) -> str:
     """One readable block, and a line to try. `why`: the reason for the provider."""
     address = f"http://{_authority(listener)}"
     rows = {
         "model": f"{model.name} {model.version} ({model.digest[:12]})",
-        "input": model.input,
-        "output": model.output,
+        "input": "; ".join((", ".join(map(str, model.inputs)), *model.notes)),
+        "output": model.answer,
         "provider": f"{model.provider} ({why})",
         "layout": f"{decision.layout} ({decision.why})",
         "promise": f"answered within {settings.slo:g} s, or refused at once",

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 
 import batcher
 import preprocess.errors as image_errors
-from server.contract.answer import ImageRejected, ModelFailed, Quarantined
+from server.contract.errors import EngineLost, ImageRejected, ModelFailed, Quarantined, TensorRejected, UnknownModel
 from server.web.response import RawResponse
 
 
@@ -45,6 +45,7 @@ _ROWS = (
     Problem(400, "bad_multipart", "The multipart form is malformed, cut short, or not within this server's limits"),
     Problem(400, "image_part_missing", "The form has no part named image or file"),
     Problem(404, "not_found", "There is nothing at this path; GET / says where things are"),
+    Problem(404, "unknown_model", "No such model, or no such version of it, is served here"),
     Problem(405, "method_not_allowed", "This path does not take that method"),
     Problem(408, "upload_timeout", "The body did not arrive in time"),
     Problem(413, "body_too_large", "The body is larger than this server accepts"),
@@ -56,6 +57,7 @@ _ROWS = (
     Problem(422, "image_corrupt", "The image is damaged"),
     Problem(422, "too_many_pixels", "The image has more pixels than this server accepts"),
     Problem(422, "quarantined", "This image brought down its workers lately and is not tried again for a while"),
+    Problem(422, "tensor_rejected", "The tensor does not fit the model's input"),
     Problem(431, "headers_too_large", "The request's headers are too many or too long"),
     Problem(500, "internal_error", "The server failed; this is its fault"),
     Problem(500, "model_error", "The model failed on this image"),
@@ -85,6 +87,9 @@ CODES: dict[type[Exception], str] = {
     image_errors.CorruptImage: "image_corrupt",
     ModelFailed: "model_error",
     Quarantined: "quarantined",
+    TensorRejected: "tensor_rejected",
+    UnknownModel: "unknown_model",
+    EngineLost: "internal_error",
 }
 
 _SHUTTING_DOWN_WAIT_S = 5.0  # by then a load balancer sends elsewhere, or a successor is up

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import structlog
-from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Message, Receive, Scope, Send
 
 from batcher import Refused
 from server.web.body import BodyLimits
@@ -85,11 +85,36 @@ class Exchange:
                 presence.unwatch()
 
     async def _deliver(self, request: Request, response: Response, send: Send) -> None:
+        await send(self._start(request, response))
+        if isinstance(response, StreamingResponse):
+            await self._stream(request, response, send)
+        else:
+            await request.body.answer(send, {"type": "http.response.body", "body": bytes(response.body)})
+
+    async def _stream(self, request: Request, response: StreamingResponse, send: Send) -> None:
+        """Send the parts as they come, until the client leaves.
+
+        An error in the midst of them can no longer become a problem document: the connection is cut.
+        """
+        presence: Presence = request.scope["state"][STATE]
+        try:
+            with request.interruptible:
+                presence.watch(lambda: request.interruptible.interrupt(ClientGone()))
+                try:
+                    async for part in response.body_iterator:
+                        data = part.encode() if isinstance(part, str) else bytes(part)
+                        await send({"type": "http.response.body", "body": data, "more_body": True})
+                finally:
+                    presence.unwatch()
+            await request.body.answer(send, {"type": "http.response.body", "body": b""})
+        except ClientGone:
+            request.body.abandon()
+
+    def _start(self, request: Request, response: Response) -> Message:
         headers = [*response.raw_headers, (b"x-request-id", request.id.encode())]
         if self._runtime.draining:
             headers.append((b"connection", b"close"))
-        await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
-        await request.body.answer(send, {"type": "http.response.body", "body": bytes(response.body)})
+        return {"type": "http.response.start", "status": response.status_code, "headers": headers}
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from batcher import NoRunner
-from server.contract.answer import ModelInfo
+from server.contract.metadata import ModelMetadata
 from server.web.metrics import Metrics
 from server.web.runtime import Runtime
 
@@ -38,14 +38,14 @@ class Health:
 
     async def about(self, request: Request) -> Response:
         """What this is and where things are."""
-        model = self._runtime.pool.model
+        model = self._runtime.status().model
         return _json(
             {
                 "name": "tureen",
                 "version": version("tureen"),
                 "what": "A dynamic-batching image inference server: POST an image, get its answer.",
-                "model": _model(model.result()) if model.done() else None,
-                "slo_ms": round(self._runtime.promise.slo_s * 1000),
+                "model": _model(model) if model else None,
+                "slo_ms": round(self._runtime.engine.slo_s * 1000),
                 "try": "curl --data-binary @photo.jpg http://HOST:PORT/v1/images",
                 "paths": {
                     "POST /v1/images": "an image as the raw body; its answer as JSON",
@@ -57,7 +57,7 @@ class Health:
         )
 
 
-def _model(model: ModelInfo) -> dict[str, str]:
+def _model(model: ModelMetadata) -> dict[str, str]:
     return {"name": model.name, "version": model.version, "hash": model.digest}
 
 

@@ -1,14 +1,11 @@
 """POST /v1/images: an image in, its answer out."""
 
-from functools import lru_cache
 from typing import NamedTuple
 
-import msgspec
-
 from preprocess.header import read_header
-from server.contract.answer import Answer, ModelInfo
-from server.contract.task import Upload
-from server.engine.intake import Reservation
+from server.contract.answer import Answer, Timing, render
+from server.contract.task import ImageTask
+from server.engine.arrivals import Reservation
 from server.web.metrics import Metrics
 from server.web.multipart import image_in
 from server.web.request import Request
@@ -41,36 +38,39 @@ class Images:
         runtime = self._runtime
         terms = read_terms(request.headers)
         # What is declared past the limit is refused for its size when it is read, not for want of room.
-        with runtime.intake.reserve(min(request.body.declared_bytes, self._max_image_bytes)) as reservation:
+        with runtime.engine.reserve(min(request.body.declared_bytes, self._max_image_bytes)) as reservation:
             image = await _read(request, reservation)
             uploaded = runtime.now()
             if terms.timeout_s is None:
-                deadline = uploaded + runtime.promise.slo_s
+                deadline = uploaded + runtime.engine.slo_s
             else:
                 deadline = request.received + terms.timeout_s
-            upload = Upload(image, read_header(image, runtime.promise.limits))
+            task = ImageTask(image, read_header(image, runtime.engine.limits))
             reservation.release()  # CORRECTNESS: no await before submit has queued the bytes
-            answer = await runtime.intake.submit(upload, deadline, terms.urgency)
+            answer = await runtime.engine.submit(task, deadline, terms.urgency)
         return self._respond(answer, Times(request.received, uploaded, runtime.now()))
 
     def _respond(self, answer: Answer, times: Times) -> RawResponse:
         reply = answer.reply
         queue_s, total_s = reply.begun - times.uploaded, times.answered - times.received
         self._metrics.observe(answer, queue_s, total_s)
-        upload, queue, total = (times.uploaded - times.received) * 1e3, queue_s * 1e3, total_s * 1e3
-        decode, infer = reply.decode_s * 1e3, reply.infer_s * 1e3
-        head = f'{{"id":"{answer.id}","hash":"{answer.hash}","model":{_model(answer.model)},'
-        tail = (
-            f',"timing":{{"upload":{upload:.3f},"queue":{queue:.3f},"decode":{decode:.3f},"infer":{infer:.3f},'
-            f'"total":{total:.3f}}},"batch":{reply.batch}}}'
+        timing = Timing(
+            upload=_ms(times.uploaded - times.received),
+            queue=_ms(queue_s),
+            decode=_ms(reply.decode_s),
+            infer=_ms(reply.infer_s),
+            total=_ms(total_s),
         )
-        timing = (
-            f"upload;dur={upload:.3f}, queue;dur={queue:.3f}, decode;dur={decode:.3f}, infer;dur={infer:.3f}, "
-            f"total;dur={total:.3f}"
+        server_timing = (
+            f"upload;dur={timing.upload}, queue;dur={timing.queue}, decode;dur={timing.decode}, "
+            f"infer;dur={timing.infer}, total;dur={timing.total}"
         )
-        headers = [(b"content-type", b"application/json"), (b"server-timing", timing.encode())]
-        # The model's members come as JSON from the worker and are spliced in.
-        return RawResponse(200, headers, b"%b%b%b" % (head.encode(), reply.members, tail.encode()))
+        headers = [(b"content-type", b"application/json"), (b"server-timing", server_timing.encode())]
+        return RawResponse(200, headers, render(answer, timing))
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1e3, 3)
 
 
 async def _read(request: Request, reservation: Reservation) -> bytes:
@@ -83,8 +83,3 @@ async def _read(request: Request, reservation: Reservation) -> bytes:
         reservation.expect(request.body.rest_s)
         image.feed(piece)
     return image.finish()
-
-
-@lru_cache(maxsize=16)
-def _model(model: ModelInfo) -> str:
-    return msgspec.json.encode({"name": model.name, "version": model.version}).decode()

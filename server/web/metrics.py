@@ -1,15 +1,17 @@
 """What Prometheus sees. Label sets are fixed: nothing a client sends becomes a label."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from batcher import Errors, Stats
+from batcher import Errors
 from batcher.margins import BOUNDS_S
 from server.contract.answer import Answer
+from server.contract.metadata import ModelMetadata
+from server.engine import Status
 from server.web.connections import Connections
 
 _RESOURCES = {"/v1/images": "images", "/healthz": "health", "/readyz": "health", "/metrics": "metrics"}
@@ -24,13 +26,7 @@ _LAG_S = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
 class Source(Protocol):
     """Where the gauges are read when Prometheus asks."""
 
-    def stats(self) -> Stats: ...
-    @property
-    def arriving_bytes(self) -> int: ...
-    @property
-    def workers(self) -> int: ...
-    @property
-    def worker_restarts(self) -> Mapping[str, int]: ...
+    def status(self) -> Status: ...
 
     connections: Connections
 
@@ -42,13 +38,7 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series beside each counter, of no use to anybody here
         self.registry = registry = CollectorRegistry()
         registry.register(_StateCollector(source))
-        self._queue = _latency(registry, "queue_delay", "From the last byte of an upload to its decoding")
-        self._decode = _latency(registry, "decode", "Decoding and preprocessing an image")
-        self._infer = _latency(registry, "inference", "The model's run of the batch an image was in")
-        self._total = _latency(registry, "request", "From a request's head to its answer, answered images only")
-        self._batch = Histogram(
-            "tureen_batch_size", "Images in the batch an image ran in", buckets=_BATCH, registry=registry
-        )
+        self._answers = _Answers(registry)
         self._requests = Counter(
             "tureen_requests", "Requests by resource and outcome: ok, a problem code, or client_gone",
             ["resource", "outcome"], registry=registry,
@@ -70,11 +60,12 @@ class Metrics:
 
     def observe(self, answer: Answer, queue_s: float, total_s: float) -> None:
         """One image was answered."""
-        self._queue.observe(queue_s)
-        self._decode.observe(answer.reply.decode_s)
-        self._infer.observe(answer.reply.infer_s)
-        self._total.observe(total_s)
-        self._batch.observe(answer.reply.batch)
+        of = self._answers.of(answer.model)
+        of.queue.observe(queue_s)
+        of.decode.observe(answer.reply.decode_s)
+        of.infer.observe(answer.reply.infer_s)
+        of.total.observe(total_s)
+        of.batch.observe(answer.reply.batch)
 
     def render(self) -> bytes:
         """The text exposition format."""
@@ -91,15 +82,17 @@ class _StateCollector(Collector):
         return []
 
     def collect(self) -> Iterator[Metric]:
-        stats, source = self._source.stats(), self._source
+        status, source = self._source.status(), self._source
+        stats = status.stats
         yield _gauge("queue_images", "Images waiting for a worker", stats.waiting)
         yield _gauge("running_images", "Images with a worker", stats.running)
         yield _gauge("held_bytes", "Encoded bytes of images not yet answered", stats.held_bytes)
-        yield _gauge("arriving_bytes", "Bytes reserved by uploads under way", source.arriving_bytes)
+        yield _gauge("arriving_bytes", "Bytes reserved by uploads under way", status.arriving_bytes)
         yield _gauge("queue_oldest_seconds", "How long the oldest waiting image has waited", stats.oldest_s)
-        yield _gauge("workers", "Workers there should be", source.workers)
+        yield _info(status.model)
+        yield _gauge("workers", "Workers there should be", status.workers)
         yield _gauge("workers_ready", "Workers that are ready", stats.seats)
-        yield _by("worker_restarts", "Workers replaced, by reason", "reason", source.worker_restarts, _REASONS)
+        yield _by("worker_restarts", "Workers replaced, by reason", "reason", status.restarts, _REASONS)
         yield _counter("accepted_images", "Images that were queued", stats.accepted)
         yield _counter("answered_images", "Images with an answer", stats.answered)
         yield _counter("failed_images", "Images with an error of their own", stats.failed)
@@ -115,8 +108,44 @@ class _StateCollector(Collector):
         yield _errors(stats.prediction_errors)
 
 
+class _OfModel(NamedTuple):
+    """The histograms of one model's answers."""
+
+    queue: Histogram
+    decode: Histogram
+    infer: Histogram
+    total: Histogram
+    batch: Histogram
+
+
+class _Answers:
+    """What answered images took, by model and version. Models come from the operator, never from a client."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._parents = _OfModel(
+            _latency(registry, "queue_delay", "From the last byte of an upload to its decoding"),
+            _latency(registry, "decode", "Decoding and preprocessing an image"),
+            _latency(registry, "inference", "The model's run of the batch an image was in"),
+            _latency(registry, "request", "From a request's head to its answer, answered images only"),
+            _histogram(registry, "batch_size", "Images in the batch an image ran in", _BATCH),
+        )
+        self._of: dict[tuple[str, str], _OfModel] = {}  # finding a child costs more than observing it
+
+    def of(self, model: ModelMetadata) -> _OfModel:
+        """The histograms of a model."""
+        found = self._of.get((model.name, model.version))
+        if found is None:
+            found = _OfModel(*(parent.labels(model.name, model.version) for parent in self._parents))
+            self._of[model.name, model.version] = found
+        return found
+
+
 def _latency(registry: CollectorRegistry, name: str, text: str) -> Histogram:
-    return Histogram(f"tureen_{name}_seconds", f"{text}, in seconds", buckets=_LATENCY_S, registry=registry)
+    return _histogram(registry, f"{name}_seconds", f"{text}, in seconds", _LATENCY_S)
+
+
+def _histogram(registry: CollectorRegistry, name: str, text: str, buckets: Sequence[float]) -> Histogram:
+    return Histogram(f"tureen_{name}", text, ["model", "version"], buckets=buckets, registry=registry)
 
 
 def _errors(errors: Errors) -> Metric:
@@ -132,6 +161,14 @@ def _errors(errors: Errors) -> Metric:
 
 def _gauge(name: str, text: str, value: float) -> Metric:
     return GaugeMetricFamily(f"tureen_{name}", text, value=value)
+
+
+def _info(model: ModelMetadata | None) -> Metric:
+    labels = ["model", "version", "hash"]
+    family = GaugeMetricFamily("tureen_model_info", "1 for the model that answers", labels=labels)
+    if model:
+        family.add_metric([model.name, model.version, model.digest], 1)
+    return family
 
 
 def _counter(name: str, text: str, value: float) -> Metric:

@@ -14,15 +14,7 @@ from functools import partial
 import structlog
 import uvloop
 
-from batcher import Batcher, Policy
-from preprocess.limits import Limits
-from server import demo
-from server.contract.answer import ModelInfo, Reply
-from server.contract.task import Upload
-from server.contract.wire import Load
-from server.fleet.layout.choose import Asked
-from server.fleet.layout.placement import Placement, Plan, Wish, decoders, lay_out, settle
-from server.fleet.pool import Pool, PoolFailed
+from server.engine import Engine, EngineFailed
 from server.process import console, logs, signals
 from server.process.control import Control, read_first_line
 from server.settings import Settings
@@ -31,9 +23,8 @@ from server.web.banner import banner
 from server.web.body import BodyLimits
 from server.web.connections import Connections
 from server.web.front import serve
-from server.web.lag import LoopLag
 from server.web.metrics import Metrics
-from server.web.runtime import Promise, Runtime
+from server.web.runtime import Runtime
 
 EXIT_FATAL = 3  # starting again would fail again
 
@@ -51,65 +42,31 @@ def main(argv: list[str]) -> int:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             runner.run(_run(settings, listener))
-        except BaseExceptionGroup as group:
-            failed, rest = group.split(PoolFailed)
-            if rest or not failed:
-                raise
-            log.error("cannot_serve", reason=str(_innermost(failed)))
+        except EngineFailed as error:
+            log.error("cannot_serve", reason=str(error))
             return EXIT_FATAL
     return 0
 
 
 async def _run(settings: Settings, listener: int) -> None:
     control = await Control.on_standard_input()
-    policy = Policy(
-        max_batch=settings.max_batch,
-        slo_s=settings.slo,
-        max_queue=settings.max_queue,
-        max_queue_bytes=settings.max_queue_bytes,
-    )
-    place = await settle(settings.provider, settings.device)
-    model = settings.model or demo.FOLDER
-    asked = Asked(settings.workers, settings.threads)
-    wish = Wish(asked, model, settings.profile_folder, settings.slo, settings.max_batch)
-    plan = await lay_out(wish, place)
-    load = load_for(settings, place, plan)
     connections = Connections(settings.max_connections)
-    batcher: Batcher[Upload, Reply]
-    async with Batcher(policy=policy) as batcher, Pool(batcher, load, plan, settings.max_worker_growth) as pool:
-        promise = Promise(settings.slo, Limits(max_pixels=settings.max_pixels))
-        runtime = Runtime(promise, batcher, pool, connections)
+    async with Engine(settings, wait_ready=False) as engine:
+        runtime = Runtime(engine, connections)
         metrics = Metrics(runtime)
+        engine.delay.tell(metrics.loop_lag.observe)
         body = BodyLimits(settings.max_image_bytes, settings.upload_timeout, settings.min_upload_rate)
         app = build_app(runtime, metrics, body, settings.access_log)
         async with asyncio.TaskGroup() as tasks:
-            lag = tasks.create_task(LoopLag().watch(metrics.loop_lag.observe, batcher.allow_for_lag))
-            hello = tasks.create_task(_announce(pool, settings, place, listener))
+            announcing = tasks.create_task(_announce(engine, settings, listener))
             await serve(app, settings, listener, connections, partial(control.wait_stop, runtime.drain))
-            lag.cancel()
-            hello.cancel()
-        await batcher.drain()
+            announcing.cancel()
 
 
-def load_for(settings: Settings, place: Placement, plan: Plan) -> Load:
-    """What each worker is told to serve."""
-    return Load(
-        model=str(settings.model or demo.FOLDER),
-        max_batch=settings.max_batch,
-        max_pixels=settings.max_pixels,
-        provider=place.provider,
-        device=place.device,
-        decoders=decoders(plan.workers),
-        cuda_graphs=settings.cuda_graphs and place.provider == "cuda",
-        gpu_memory_limit=settings.gpu_memory_limit or 0,
-        precision=settings.precision if place.provider == "cuda" else "model",  # CPUs only lose by float16
-    )
-
-
-async def _announce(pool: Pool, settings: Settings, place: Placement, listener: int) -> None:
-    model: ModelInfo = await asyncio.shield(pool.model)
+async def _announce(engine: Engine, settings: Settings, listener: int) -> None:
+    model = await engine.wait_ready()
     _spare_the_collector()
-    console.say(banner(model, settings, listener, place.why, pool.decision.result()))
+    console.say(banner(model, settings, listener, engine.placement.why, engine.layout))
 
 
 def _spare_the_collector() -> None:
@@ -117,12 +74,6 @@ def _spare_the_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
-
-
-def _innermost(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
 
 
 if __name__ == "__main__":

@@ -62,7 +62,7 @@ class Turnstile:
 
     def _header(self, data: bytes, upload: Upload) -> Header | None:
         try:
-            return read_header(memoryview(data)[upload.start :], self._runtime.promise.limits)
+            return read_header(memoryview(data)[upload.start :], self._runtime.engine.limits)
         except ImageError:
             return None  # a form, or no image: not for this to say
 

@@ -17,18 +17,21 @@ from hypothesis import strategies as st
 
 from preprocess import ImageError, Limits
 from preprocess.header import read_header
+from server.contract.metadata import ModelMetadata, TensorSpec
 from server.contract.wire import (
     Broken,
     Done,
     Drop,
     FrameReader,
-    Item,
+    ImageItem,
     Load,
     LoadFailed,
+    Misfit,
     Ran,
     Ready,
     Rejected,
     Skipped,
+    TensorItem,
     WireError,
     frame,
     read_frame,
@@ -133,17 +136,25 @@ def test_damaged_image_headers_are_read_or_refused():
 NUMBER = st.integers(-(2**63), 2**63 - 1)
 SECONDS = st.floats(allow_nan=False)
 TEXT = st.text(max_size=50)
+WANT = st.sampled_from(["answer", "tensors"])
+SHAPE = st.lists(NUMBER, max_size=4).map(tuple)
+SPEC = st.builds(TensorSpec, TEXT, TEXT, SHAPE)
+MODEL = st.builds(
+    ModelMetadata, name=TEXT, version=TEXT, digest=TEXT, provider=TEXT, inputs=st.tuples(SPEC), notes=st.tuples(TEXT)
+)
 MESSAGES = st.one_of(
     st.builds(Load, TEXT, NUMBER, NUMBER, st.sampled_from(["cpu", "cuda"]), NUMBER, NUMBER),
-    st.builds(Item, NUMBER, SECONDS, NUMBER),
+    st.builds(ImageItem, NUMBER, TEXT, TEXT, WANT, SECONDS, NUMBER),
+    st.builds(TensorItem, NUMBER, TEXT, TEXT, WANT, SECONDS, TEXT, SHAPE),
     st.builds(Drop, NUMBER),
-    st.builds(Ready, TEXT, TEXT, TEXT, TEXT, TEXT, NUMBER, st.dictionaries(NUMBER, SECONDS, max_size=5), TEXT),
+    st.builds(Ready, MODEL, NUMBER, st.dictionaries(NUMBER, SECONDS, max_size=5)),
     st.builds(LoadFailed, TEXT),
-    st.builds(Done, NUMBER, SECONDS, SECONDS, SECONDS, NUMBER),
+    st.builds(Done, NUMBER, TEXT, TEXT, SECONDS, SECONDS, SECONDS, NUMBER, st.tuples(SPEC)),
+    st.builds(Misfit, NUMBER, TEXT),
     st.builds(Rejected, NUMBER, TEXT),
     st.builds(Broken, NUMBER, TEXT),
     st.builds(Skipped, NUMBER),
-    st.builds(Ran, NUMBER, SECONDS),
+    st.builds(Ran, TEXT, TEXT, NUMBER, SECONDS),
 )
 FRAMES = st.lists(st.tuples(MESSAGES, st.binary(max_size=100)), min_size=1, max_size=8)
 
@@ -194,7 +205,7 @@ def test_stream_that_ends_inside_a_frame_is_an_error(frames, data):
 def test_garbled_frames_are_messages_or_an_error(frames, seed):
     """No other exception, and both ends agree on where the stream stops making sense."""
     stream = b"".join(frame(message, payload) for message, payload in frames)
-    garbled = next(mutations([stream], [b"\0", b"\xff\xff\xff\xff", b"\x93\xa4Item"], seed))
+    garbled = next(mutations([stream], [b"\0", b"\xff\xff\xff\xff", b"\x93\xa9ImageItem"], seed))
     there, broken = from_socket([garbled])
     here, ended = from_file(garbled)
 

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from batcher import Batcher
 from server.contract.answer import Reply
-from server.contract.task import Upload
+from server.contract.task import Task
 from server.contract.wire import Load, Tried
 from server.fleet.layout.choose import Layout, Row
 from server.fleet.layout.trials import better, row_of, run_together
@@ -80,7 +80,7 @@ class Tuner:
         self._slo_s = slo_s
         self._budget_s = budget_s
         self._show = show
-        self._batcher: Batcher[Upload, Reply] = Batcher()  # a worker belongs to one; nothing is ever submitted
+        self._batcher: Batcher[Task, Reply] = Batcher()  # a worker belongs to one; nothing is ever submitted
         self._spent_s = 0.0
 
     async def measure(self, layouts: Sequence[Layout], rounds: int) -> Findings:

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from batcher import Batcher
 from server.contract.answer import Reply
-from server.contract.task import Upload
+from server.contract.task import Task
 from server.contract.wire import Load, Loaded
 from server.fleet.layout.choose import Layout, Row, choose
 from server.fleet.layout.placement import Decision, Plan
@@ -33,7 +33,7 @@ log = structlog.stdlib.get_logger("tureen.layout")
 
 
 async def audition(
-    batcher: Batcher[Upload, Reply], load: Load, plan: Plan, patience_s: float
+    batcher: Batcher[Task, Reply], load: Load, plan: Plan, patience_s: float
 ) -> tuple[Decision, Sequence[WorkerProcess]]:
     """Which layout to serve with, and its workers, which have been told to begin; none if they have been lost.
 

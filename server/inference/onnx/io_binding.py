@@ -74,7 +74,7 @@ class BoundRun:
         self.page_locked = device.name == "cuda" and page_lock(slab.memory)
         memory = "page-locked memory" if self.page_locked else "memory that is not page-locked"
         recorded = ", recorded as CUDA graphs" if graphs.replayed else ""
-        self.way = f"; on the device, from {slab.memory.dtype} in {memory}{recorded}"
+        self.way = f"on the device, from {slab.memory.dtype} in {memory}{recorded}"
         self._graphs = graphs
         self._slab = slab
         self._device = device

@@ -98,9 +98,10 @@ class Session:
         self._run = self._bound(slab, provider, gpu, threads) if self.bound else self._plain(slab)
         self.slots = self._run.slots
 
-    def describe_input(self) -> str:
-        """What the model takes, and how it gets there."""
-        return f"{self.input}{self._run.way}"
+    @property
+    def way(self) -> str:
+        """How the model's input gets to it, in a few words; empty where that is plain."""
+        return self._run.way
 
     @property
     def any_size(self) -> bool:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from server.contract.metadata import FREE, ModelMetadata, TensorSpec
 from server.contract.wire import (
     MAX_HEADER,
     MAX_PAYLOAD,
@@ -15,12 +16,13 @@ from server.contract.wire import (
     Done,
     Drop,
     FrameReader,
-    Item,
+    ImageItem,
     Load,
     Loaded,
     Prepare,
     Prepared,
     Ready,
+    TensorItem,
     Trial,
     TrialFailed,
     Tried,
@@ -30,9 +32,22 @@ from server.contract.wire import (
     read_frame,
 )
 
+IMAGE = ImageItem(1, "m", "1", "answer", 12.5, 3072)
+MODEL = ModelMetadata(
+    name="m",
+    version="1",
+    digest="ab",
+    provider="CPUExecutionProvider",
+    inputs=(TensorSpec("x", "FP32", (FREE, 3, 8, 8)),),
+    outputs=(TensorSpec("y", "FP32", (FREE, 5)),),
+    answer="5 classes",
+    notes=("on the device",),
+)
+
 MESSAGES = [
     Load("m.onnx", 8, 1000),
-    Item(1, 12.5, 3072),
+    IMAGE,
+    TensorItem(2, "m", "1", "tensors", 12.5, "FP32", (3, 8, 8)),
     Drop(1),
     Prepare(2),
     Trial(2, 8, 12.5, 0.03),
@@ -41,8 +56,9 @@ MESSAGES = [
     Prepared(),
     Tried(0.5, 0.25, 3),
     TrialFailed("no memory"),
-    Ready("m", "1", "ab", "x [1]", "CPU", 2, {1: 0.5, 2: 0.75}),
-    Done(7, 1.0, 0.1, 0.2, 3),
+    Ready(MODEL, 2, {1: 0.5, 2: 0.75}),
+    Done(7, "m", "1", 1.0, 0.1, 0.2, 3),
+    Done(8, "m", "1", 1.0, 0.1, 0.2, 3, (TensorSpec("y", "FP32", (5,)),)),
 ]
 STREAM = b"".join(frame(message, bytes([n]) * n) for n, message in enumerate(MESSAGES))
 
@@ -68,14 +84,14 @@ def test_blocking_reader_reads_the_same_frames_and_then_the_end():
 
 def test_head_and_payload_apart_make_the_same_frame():
     """A payload need not be copied to be sent."""
-    assert frame(Item(1, 2.0, 3072), b"abc") == head(Item(1, 2.0, 3072), 3) + b"abc"
+    assert frame(IMAGE, b"abc") == head(IMAGE, 3) + b"abc"
 
 
-@pytest.mark.parametrize("length", range(1, len(frame(Item(1, 2.0, 3072), b"abc"))))
+@pytest.mark.parametrize("length", range(1, len(frame(IMAGE, b"abc"))))
 def test_end_inside_a_frame_is_an_error(length):
     """A stream may end between frames only."""
     with pytest.raises((WireError, struct.error)):
-        read_frame(io.BytesIO(frame(Item(1, 2.0, 3072), b"abc")[:length]))
+        read_frame(io.BytesIO(frame(IMAGE, b"abc")[:length]))
 
 
 @pytest.mark.parametrize("lengths", [(MAX_HEADER + 1, 0), (0, MAX_PAYLOAD + 1)])

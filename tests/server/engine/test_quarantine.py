@@ -6,7 +6,7 @@ from server.engine.quarantine import Quarantine
 def test_content_is_kept_out_for_ten_minutes():
     """Then it may be tried again: the cause may have been mended."""
     now = 0.0
-    quarantine = Quarantine(lambda: now)
+    quarantine = Quarantine(None, lambda: now)
     quarantine.add("a")
 
     now = 599.0
@@ -18,7 +18,7 @@ def test_content_is_kept_out_for_ten_minutes():
 
 def test_oldest_makes_room():
     """It holds a thousand at most, whatever comes."""
-    quarantine = Quarantine(lambda: 0.0)
+    quarantine = Quarantine(None, lambda: 0.0)
     for n in range(1001):
         quarantine.add(str(n))
 

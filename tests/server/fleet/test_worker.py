@@ -8,23 +8,26 @@ import pytest
 
 from batcher import Batcher, Policy
 from preprocess.header import Header
-from server.contract.answer import ImageRejected, ModelFailed
-from server.contract.task import Upload
+from server.contract.errors import ImageRejected, ModelFailed, TensorRejected
+from server.contract.metadata import ModelMetadata, TensorSpec
+from server.contract.task import ImageTask, TensorTask
 from server.contract.wire import (
     Begin,
     Broken,
     Done,
     Drop,
     FrameReader,
-    Item,
+    ImageItem,
     Load,
     Loaded,
     LoadFailed,
+    Misfit,
     Prepare,
     Prepared,
     Ran,
     Ready,
     Rejected,
+    TensorItem,
     Trial,
     TrialFailed,
     Tried,
@@ -32,9 +35,10 @@ from server.contract.wire import (
 )
 from server.fleet.worker import CannotLoad, CannotTry, Worker, WorkerLost
 
-IMAGE = Upload(b"image", Header("jpeg", 4000, 3000))
+IMAGE = ImageTask(b"image", Header("jpeg", 4000, 3000))
 LOAD = Load("m.onnx", 8, 1000)
-READY = Ready("m", "1", "ab", "x", "CPU", 2, {1: 0.5})
+MODEL = ModelMetadata(name="m", version="1", digest="ab", provider="CPUExecutionProvider")
+READY = Ready(MODEL, 2, {1: 0.5})
 
 
 class FarEnd:
@@ -88,9 +92,9 @@ def test_ready_worker_is_sent_images_and_its_answers_come_back():
             await ready(far, worker)
             waiting = asyncio.ensure_future(batcher.submit(IMAGE))
             item, payload = await far.next()
-            assert (Item, 12_000_000, b"image") == (type(item), item.pixels, payload)
-            far.send(Ran(1, 0.25))
-            far.send(Done(item.seq, 1.0, 0.1, 0.25, 1), b'"a":1')
+            assert (ImageItem, 12_000_000, b"image") == (type(item), item.pixels, payload)
+            far.send(Ran("m", "1", 1, 0.25))
+            far.send(Done(item.seq, "m", "1", 1.0, 0.1, 0.25, 1), b'"a":1')
             reply = await waiting
             assert (b'"a":1', 1.0, 0.1, 0.25, 1) == (
                 reply.members, reply.begun, reply.decode_s, reply.infer_s, reply.batch,
@@ -104,6 +108,7 @@ def test_ready_worker_is_sent_images_and_its_answers_come_back():
     ("message", "error", "text"),
     [
         (lambda seq: Rejected(seq, "image_corrupt"), ImageRejected, "image_corrupt"),
+        (lambda seq: Misfit(seq, "8 x 8"), TensorRejected, "8 x 8"),
         (lambda seq: Broken(seq, "boom"), ModelFailed, "boom"),
     ],
 )
@@ -122,6 +127,26 @@ def test_failures_reach_their_own_waiter(message, error, text):
     run(test)
 
 
+def test_prepared_tensor_goes_out_and_outputs_come_back():
+    """Names, shapes and dtypes travel as data, the bytes as they are."""
+    specs = (TensorSpec("a", "FP32", (2,)), TensorSpec("b", "UINT8", ()))
+
+    async def test():
+        async with connected() as (batcher, worker, far):
+            await ready(far, worker)
+            waiting = asyncio.ensure_future(batcher.submit(TensorTask(bytes(12), "FP32", (3, 1, 1))))
+            item, payload = await far.next()
+            assert TensorItem(item.seq, "m", "1", "tensors", item.deadline, "FP32", (3, 1, 1)) == item
+            assert bytes(12) == payload
+            far.send(Done(item.seq, "m", "1", 1.0, 0.1, 0.25, 1, specs), b"12345678" + b"9")
+            reply = await waiting
+            assert [(specs[0], b"12345678"), (specs[1], b"9")] == [*reply.tensors]
+            assert b"" == reply.members
+            assert MODEL == reply.model
+
+    run(test)
+
+
 def test_cancelled_image_is_dropped_at_the_worker():
     """Dispatch tells the worker, so that it need not decode it."""
 
@@ -132,7 +157,7 @@ def test_cancelled_image_is_dropped_at_the_worker():
             item, _ = await far.next()
             ticket.cancel()
             assert Drop(item.seq) == (await far.next())[0]
-            far.send(Done(item.seq, 0.0, 0.0, 0.0, 1))
+            far.send(Done(item.seq, "m", "1", 0.0, 0.0, 0.0, 1))
 
     run(test)
 
@@ -166,7 +191,8 @@ def test_worker_that_goes_before_it_is_ready():
     [
         pytest.param(b"\xff" * 64, id="noise"),
         pytest.param(frame(LOAD), id="what only dispatch says"),
-        pytest.param(frame(Done(99, 0, 0, 0, 1)), id="an image it does not hold"),
+        pytest.param(frame(Done(99, "m", "1", 0, 0, 0, 1)), id="an image it does not hold"),
+        pytest.param(frame(Done(0, "m", "1", 0, 0, 0, 1, (TensorSpec("a", "FP32", (2,)),)), b"1"), id="half a tensor"),
         pytest.param(frame(READY), id="ready twice"),
         pytest.param(frame(LoadFailed("late")), id="failed after it was ready"),
         pytest.param(b"\x06\0\0\0\0\0\0\0\x92\xa4\xff\xfe\xfd\xfc", id="a name that is no text"),

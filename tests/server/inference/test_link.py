@@ -5,7 +5,7 @@ import subprocess
 import sys
 from contextlib import contextmanager
 
-from server.contract.wire import Drop, FrameReader, Item, Skipped, frame
+from server.contract.wire import Drop, FrameReader, ImageItem, Skipped, frame
 from server.inference.inbox import Inbox
 from server.inference.link import Outbox, PolledInbox, Source, receiver
 from tests.photos import photo
@@ -20,6 +20,11 @@ def link():
         yield ours, PolledInbox(inbox, Source(theirs, receiver(inbox, Outbox(theirs))))
 
 
+def image(seq, deadline, pixels):
+    """Give a frame's header as an engine sends it."""
+    return ImageItem(seq, "m", "1", "answer", deadline, pixels)
+
+
 def taken(inbox):
     jobs = []
     while job := inbox.take():
@@ -30,9 +35,9 @@ def taken(inbox):
 
 def test_what_has_come_is_taken_in_its_order():
     """Nothing is waited for: half a frame is none yet."""
-    whole, half = frame(Item(2, 9.0, 3072), photo(2)), frame(Item(3, 9.0, 3072), photo(3))
+    whole, half = frame(image(2, 9.0, 3072), photo(2)), frame(image(3, 9.0, 3072), photo(3))
     with link() as (dispatch, inbox):
-        dispatch.sendall(frame(Item(1, 8.0, 3072), photo(1)) + whole + half[:50])
+        dispatch.sendall(frame(image(1, 8.0, 3072), photo(1)) + whole + half[:50])
         first = taken(inbox)
         dispatch.sendall(half[50:])
         second = taken(inbox)
@@ -44,7 +49,7 @@ def test_what_has_come_is_taken_in_its_order():
 def test_whether_an_image_is_large_is_read_off_its_frame():
     """Dispatch has read its header: the bytes are not looked at again until they are decoded."""
     with link() as (dispatch, inbox):
-        dispatch.sendall(frame(Item(1, 8.0, 12_000_000), b"?") + frame(Item(2, 8.0, 12_000_001), b"?"))
+        dispatch.sendall(frame(image(1, 8.0, 12_000_000), b"?") + frame(image(2, 8.0, 12_000_001), b"?"))
 
         assert [False, True] == [job.large for job in taken(inbox)]
 
@@ -52,7 +57,7 @@ def test_whether_an_image_is_large_is_read_off_its_frame():
 def test_image_dropped_before_it_is_begun_is_skipped():
     """The one that has been taken is not: its answer is owed."""
     with link() as (dispatch, inbox):
-        dispatch.sendall(frame(Item(1, 8.0, 3072), photo(1)) + frame(Item(2, 8.0, 3072), photo(2)))
+        dispatch.sendall(frame(image(1, 8.0, 3072), photo(1)) + frame(image(2, 8.0, 3072), photo(2)))
         begun = inbox.take()
         dispatch.sendall(frame(Drop(1)) + frame(Drop(2)))
         rest = taken(inbox)
@@ -70,7 +75,7 @@ def test_image_larger_than_one_read_is_put_together():
              "s.sendall(sys.stdin.buffer.read())", str(dispatch.fileno())],
             stdin=subprocess.PIPE, pass_fds=[dispatch.fileno()],
         )  # fmt: skip
-        sender.stdin.write(frame(Item(1, 8.0, 3072), large))
+        sender.stdin.write(frame(image(1, 8.0, 3072), large))
         sender.stdin.close()
         inbox.wait()
         job = inbox.take()

@@ -1,18 +1,26 @@
 """The start-up block."""
 
 import socket
-from dataclasses import replace
 
+import msgspec
 import pytest
 
-from server.contract.answer import ModelInfo
+from server.contract.metadata import FREE, ModelMetadata, TensorSpec
 from server.fleet.layout.choose import Layout
 from server.fleet.layout.placement import Decision
 from server.settings import Settings
 from server.web.banner import banner
 
 ADDRESS = ("127.0.0.1", 0)
-MODEL = ModelInfo("plates", "3", "0123456789abcdef", "image [1]", "CPUExecutionProvider", "2 classes")
+MODEL = ModelMetadata(
+    name="plates",
+    version="3",
+    digest="0123456789abcdef",
+    provider="CPUExecutionProvider",
+    inputs=(TensorSpec("image", "FP32", (FREE, 3, 8, 8)),),
+    answer="2 classes",
+    notes=("on the device",),
+)
 
 
 @pytest.mark.parametrize(
@@ -27,7 +35,7 @@ def test_block_says_what_answers_on_what_and_why(layout, words):
     assert text.splitlines() == [
         "Tureen is serving",
         "  model     plates 3 (0123456789ab)",
-        "  input     image [1]",
+        "  input     image FP32 [N, 3, 8, 8]; on the device",
         "  output    2 classes",
         "  provider  CPUExecutionProvider (auto: no GPU)",
         f"  layout    {words} (as asked)",
@@ -40,7 +48,7 @@ def test_block_says_what_answers_on_what_and_why(layout, words):
 
 def test_no_name_reaches_the_terminal_raw():
     """A model's folder may be named by anybody: escape sequences are shown, not sent."""
-    named = replace(MODEL, name="\x1b[31mplates\n")
+    named = msgspec.structs.replace(MODEL, name="\x1b[31mplates\n")
     with socket.create_server(ADDRESS) as listener:
         text = banner(named, Settings(), listener.fileno(), "", Decision(Layout(1, 1), 0, ""))
 

@@ -1,13 +1,13 @@
-"""What the web process makes of its settings."""
+"""What an engine makes of its settings."""
 
 from pathlib import Path
 
 from server.contract.wire import Load
+from server.engine.engine import load_for
 from server.fleet.layout.choose import Layout
 from server.fleet.layout.placement import Decision, Placement, Plan
 from server.process.cpus import usable_cpus
 from server.settings import load_settings
-from server.web.process import load_for
 
 PLAN = Plan(Decision(Layout(1, 1), 0, ""))
 

@@ -3,23 +3,31 @@
 import pytest
 
 from batcher import QueueFull
-from server.engine.intake import Intake
+from server.engine.arrivals import Arrivals
 from tests.fakes import GatedRunner, all_blocked, lingering_batcher, new_batcher, now, pass_until, virtual_time
 
 
-def lingering_intake():
-    """A batch costs 8 s, and 1 s an image on top; nobody asks the pool for anything here."""
+class Room:
+    """A batcher alone, as an engine offers it to its arrivals."""
+
+    def __init__(self, batcher):
+        self.check_room, self.announce = batcher.check_open, batcher.announce
+        self.longest_linger_s = batcher.profile.fixed_s
+
+
+def lingering_arrivals():
+    """Give a batcher whose batches cost 8 s, and 1 s per image on top, and the arrivals before it."""
     batcher = lingering_batcher()
-    return batcher, Intake(batcher, pool=None)
+    return batcher, Arrivals(Room(batcher))
 
 
 @virtual_time
 async def test_batch_waits_for_an_upload_that_is_nearly_here():
     """And runs when it is here, or broken off."""
-    batcher, intake = lingering_intake()
+    batcher, arrivals = lingering_arrivals()
     async with batcher:
         runner = GatedRunner(batcher, room=16)
-        with intake.reserve(1000) as reservation:
+        with arrivals.reserve(1000) as reservation:
             reservation.expect(7.5)
             ticket = batcher.enqueue_nowait("a")
             await pass_until(3.0)
@@ -35,10 +43,10 @@ async def test_batch_waits_for_an_upload_that_is_nearly_here():
 @pytest.mark.parametrize("rest_s", [8.5, float("inf")])
 async def test_batch_does_not_wait_for_a_slow_upload(rest_s):
     """It would come after the longest wait, or nobody knows when."""
-    batcher, intake = lingering_intake()
+    batcher, arrivals = lingering_arrivals()
     async with batcher:
         runner = GatedRunner(batcher, room=16)
-        with intake.reserve(1000) as reservation:
+        with arrivals.reserve(1000) as reservation:
             reservation.expect(rest_s)
             ticket = batcher.enqueue_nowait("a")
             await all_blocked()
@@ -52,14 +60,14 @@ async def test_batch_does_not_wait_for_a_slow_upload(rest_s):
 async def test_room_is_given_back_whatever_has_come_in_meanwhile():
     """An upload that was queued gives it back once more when it has been answered; by then the queue may be full."""
     batcher = new_batcher(max_queue=1)
-    intake = Intake(batcher, pool=None)
+    arrivals = Arrivals(Room(batcher))
     async with batcher:
         GatedRunner(batcher)
-        with intake.reserve(1000) as reservation:
+        with arrivals.reserve(1000) as reservation:
             reservation.release()
             ticket = batcher.enqueue_nowait("a")
             with pytest.raises(QueueFull):
-                intake.reserve(1000)
+                arrivals.reserve(1000)
 
-        assert 0 == intake.arriving_bytes
+        assert 0 == arrivals.bytes
         ticket.cancel()

@@ -1,0 +1,210 @@
+"""The engine: worker processes, a queue before them, and the stages a task passes. Knows no HTTP."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Self
+
+import anyio
+
+from batcher import Batcher, Policy, Refused
+from batcher.policy import DEFAULT_URGENCY
+from preprocess.cost import decode_seconds
+from preprocess.header import Header
+from preprocess.limits import Limits
+from server import demo
+from server.contract.answer import Answer, Reply
+from server.contract.errors import UnknownModel
+from server.contract.ids import uuid7
+from server.contract.metadata import ModelMetadata
+from server.contract.task import Task
+from server.contract.wire import Load
+from server.engine.arrivals import Arrivals, Reservation
+from server.engine.batching import Batching
+from server.engine.groups import leaves
+from server.engine.intake import Status
+from server.engine.loop_delay import LoopDelay
+from server.engine.quarantine import Quarantine
+from server.engine.submission import Stage, Submission
+from server.fleet.layout.choose import Asked
+from server.fleet.layout.placement import Decision, Placement, Plan, Wish, decoders, lay_out, settle
+from server.fleet.pool import Pool, PoolFailed
+from server.process import logs
+from server.settings import Settings
+
+_NOT_STARTED = "the engine is not started: use it as `async with Engine(settings) as engine`"
+
+
+class EngineFailed(Exception):
+    """No worker can be brought up; the message says why. Starting again would fail again."""
+
+
+class Engine:
+    """Answers tasks with the model of `settings`, in worker processes of its own. An `Intake`.
+
+        async with Engine(settings) as engine:
+            answer = await engine.submit(ImageTask(body, read_header(body, engine.limits)))
+
+    Entering starts the workers and waits until the first is ready (`wait_ready=False`: returns at once; until then
+    tasks are refused with `NoRunner`). Leaving refuses new tasks, waits for the accepted ones, and ends the workers;
+    leaving by an exception or by cancellation waits for nothing. `EngineFailed` is raised on either way, and cancels
+    whoever is inside, if the model cannot be served any more.
+
+    The whole state: `_batcher` and `_pool` (set once, on entering), `_arrivals`.
+    """
+
+    def __init__(
+        self, settings: Settings, *, wait_ready: bool = True, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`clock`: seconds of CLOCK_MONOTONIC, on which deadlines are."""
+        self.slo_s = settings.slo
+        self.limits = Limits(max_pixels=settings.max_pixels)
+        self.max_bytes = settings.max_queue_bytes
+        self.delay = LoopDelay()
+        self._settings = settings
+        self._wait_ready = wait_ready
+        self._clock = clock
+        self._stack = AsyncExitStack()
+        self._batcher: Batcher[Task, Reply]
+        self._pool: Pool | None = None
+        self._placement = Placement("cpu", 0, "")
+        self._first: Stage
+        self._arrivals = Arrivals(self)
+
+    async def __aenter__(self) -> Self:
+        try:
+            async with AsyncExitStack() as stack:
+                await self._start(stack)
+                if self._wait_ready:
+                    await self.wait_ready()
+                self._stack = stack.pop_all()
+        except BaseExceptionGroup as group:
+            raise _reason(group, None) from None
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            async with self._stack:
+                if error:
+                    raise error
+                await self.drain()
+        except BaseExceptionGroup as group:
+            raise _reason(group, error) from None
+
+    async def submit(self, task: Task, deadline: float | None = None, urgency: int = DEFAULT_URGENCY) -> Answer:
+        """As `Intake.submit`."""
+        self._check_model(task)
+        submission = Submission(task, self._clock() + self.slo_s if deadline is None else deadline, urgency)
+        reply = await self._first.submit(submission)
+        return Answer(uuid7(), submission.digest, reply)
+
+    def reserve(self, size: int) -> Reservation:
+        """As `Intake.reserve`."""
+        return self._arrivals.reserve(size)
+
+    def refusal(self, header: Header, size: int, deadline: float, urgency: int, coming: int) -> Refused | None:
+        """As `Intake.refusal`."""
+        cost = decode_seconds(header, size)
+        return self._batcher.refusal(cost=cost, deadline=deadline, urgency=urgency, coming=coming)
+
+    def status(self) -> Status:
+        """As `Intake.status`."""
+        pool = self._running()
+        model = pool.model.result() if pool.model.done() else None
+        return Status(self._batcher.stats(), pool.size, dict(pool.restarts), self._arrivals.bytes, model)
+
+    async def wait_ready(self) -> ModelMetadata:
+        """As `Intake.wait_ready`."""
+        return await asyncio.shield(self._running().model)
+
+    async def drain(self) -> None:
+        """As `Intake.drain`."""
+        await self._batcher.drain()
+
+    @property
+    def placement(self) -> Placement:
+        """On what the model is computed, and why."""
+        return self._placement
+
+    @property
+    def layout(self) -> Decision:
+        """How many workers of how many threads there are, and why. For when the first is ready."""
+        return self._running().decision.result()
+
+    # -- for arrivals --------------------------------------------------------------------------------
+
+    @property
+    def longest_linger_s(self) -> float:
+        """As `Room.longest_linger_s`."""
+        return self._batcher.profile.fixed_s
+
+    def check_room(self, size: int) -> None:
+        """As `Room.check_room`."""
+        self._batcher.check_open(size)
+
+    def announce(self, count: int) -> None:
+        """As `Room.announce`."""
+        self._batcher.announce(count)
+
+    # -- inside --------------------------------------------------------------------------------------
+
+    async def _start(self, stack: AsyncExitStack) -> None:
+        logs.leave_to_host()
+        settings = self._settings
+        self._placement = await settle(settings.provider, settings.device)
+        plan = await lay_out(_wish(settings), self._placement)
+        policy = Policy(settings.max_batch, settings.slo, settings.max_queue, settings.max_queue_bytes)
+        self._batcher = await stack.enter_async_context(Batcher(policy=policy, clock=self._clock))
+        load = load_for(settings, self._placement, plan)
+        self._pool = await stack.enter_async_context(Pool(self._batcher, load, plan, settings.max_worker_growth))
+        tasks = await stack.enter_async_context(anyio.create_task_group())
+        stack.callback(tasks.cancel_scope.cancel)
+        tasks.start_soon(self.delay.watch, self._batcher.allow_for_lag, name="loop delay")
+        self._first = Quarantine(Batching(self._batcher))
+
+    def _running(self) -> Pool:
+        if self._pool is None:
+            raise RuntimeError(_NOT_STARTED)
+        return self._pool
+
+    def _check_model(self, task: Task) -> None:
+        """Raises `UnknownModel` for a task that asks for another model or version than the one that is served."""
+        if not (task.model or task.version):
+            return
+        model = self._running().model
+        served = model.result() if model.done() else None
+        if served and (task.model or served.name, task.version or served.version) != (served.name, served.version):
+            raise UnknownModel(f"served here: {served.name}, version {served.version}")
+
+
+def load_for(settings: Settings, place: Placement, plan: Plan) -> Load:
+    """What each worker is told to serve."""
+    return Load(
+        model=str(settings.model or demo.FOLDER),
+        max_batch=settings.max_batch,
+        max_pixels=settings.max_pixels,
+        provider=place.provider,
+        device=place.device,
+        decoders=decoders(plan.workers),
+        cuda_graphs=settings.cuda_graphs and place.provider == "cuda",
+        gpu_memory_limit=settings.gpu_memory_limit or 0,
+        precision=settings.precision if place.provider == "cuda" else "model",  # CPUs only lose by float16
+    )
+
+
+def _wish(settings: Settings) -> Wish:
+    asked = Asked(settings.workers, settings.threads)
+    return Wish(asked, settings.model or demo.FOLDER, settings.profile_folder, settings.slo, settings.max_batch)
+
+
+def _reason(group: BaseExceptionGroup[BaseException], error: BaseException | None) -> BaseException:
+    """What to raise for what the task groups in here raise: `EngineFailed`, or the `error` of whoever was inside, if
+    that is all; else the group."""
+    reasons = leaves(group)
+    if all(isinstance(reason, PoolFailed) for reason in reasons):
+        return EngineFailed(str(reasons[0]))
+    return error if error and all(reason is error for reason in reasons) else group
