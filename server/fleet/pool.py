@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import zip_longest
 from types import TracebackType
 from typing import Self
@@ -20,13 +19,12 @@ from server.contract.wire import Load, Ready
 from server.fleet.layout.benchmark import audition
 from server.fleet.layout.placement import Decision, Plan, decoders, fed
 from server.fleet.process import WorkerProcess
-from server.fleet.watch import Verdict, watch
-from server.fleet.worker import CannotLoad, WorkerLost
+from server.fleet.succession import Death, GiveUp, after, expected_ready
+from server.fleet.watch import Verdict, Watch
+from server.fleet.worker import CannotLoad, Worker, WorkerLost
 from server.process.cpus import usable_cpus
 
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 5.0
-_GIVE_UP_AFTER = 5  # futile lives in a row
-_SHORT_LIFE_S = 30.0
+_LOOK_S = 0.1  # at a worker that starts
 _LONGEST_START_S = 300.0  # large models take long to load; none takes that long
 
 log = structlog.stdlib.get_logger("tureen.pool")
@@ -36,30 +34,12 @@ class PoolFailed(Exception):
     """No worker can be brought up; the message says why. Serving makes no sense any more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Death:
-    """How a worker's life ended."""
-
-    was_ready: bool
-    held: int
-    """Images it had."""
-    lived_s: float
-    reason: str
-    """crash, hang or memory."""
-
-    @property
-    def futile(self) -> bool:
-        """It died of itself: before it was ready, or soon after with nothing in hand. One that had images in hand
-        may have died of them, which is no reason to give up serving others."""
-        return not self.was_ready or (self.held == 0 and self.reason == "crash" and self.lived_s < _SHORT_LIFE_S)
-
-
 class Pool:
     """Keeps workers alive while it is entered; leaving it ends them. How many, the plan says, or its auditions.
 
-    A worker that dies is replaced, after a pause that doubles while lives are futile. A model that cannot be
-    loaded, or five futile lives in a row, raise `PoolFailed` out of the pool's task group, which cancels whoever
-    entered it; but a worker that the decision calls spare is left out.
+    A worker that dies is replaced, after a pause that doubles while lives are futile. A model that cannot be loaded at
+    the start, or five futile lives in a row at the place of every worker, raise `PoolFailed` out of the pool's task
+    group, which cancels whoever entered it; but a worker that the decision calls spare is left out.
     """
 
     def __init__(self, batcher: Batcher[Task, Reply], load: Load, plan: Plan, max_growth: int) -> None:
@@ -78,6 +58,9 @@ class Pool:
         self._keepers: list[asyncio.Task[None]] = []
         self._decided: Decision
         self._start_s = 0.0
+        self._ready: set[int] = set()  # places whose workers serve
+        self._futile: dict[int, int] = {}  # lives in a row that came to nothing, by place
+        self._due: dict[int, float] = {}  # when successors should be ready, by place
         self.restarts: Counter[str] = Counter()
         self.model: asyncio.Future[ModelMetadata] = asyncio.get_running_loop().create_future()
         self.decision: asyncio.Future[Decision] = asyncio.get_running_loop().create_future()
@@ -110,24 +93,41 @@ class Pool:
 
     async def _keep(self, number: int, first: WorkerProcess | None) -> None:
         """Keep one worker alive for good; `first` runs already."""
-        futile = 0
+        self._futile[number] = 0
+        served = False  # one of them has
         while True:
             try:
                 death = await self._live(number, first)
             except CannotLoad as error:
-                return self._leave_out(number, error)
+                if not served:
+                    return self._leave_out(number, error)
+                death = Death(False, 0, 0.0, "load", str(error))
             first = None
-            futile = futile + 1 if death.futile else 0
-            log.warning(
-                "worker_died", worker=number, reason=death.reason, ready_before=death.was_ready, held=death.held
-            )
-            if futile >= _GIVE_UP_AFTER:
-                raise PoolFailed(f"{futile} workers in a row died {_when(death)}")
-            self.restarts[death.reason] += 1
-            pause = min(_FIRST_PAUSE_S * 2**futile, _LONGEST_PAUSE_S)
-            expected = time.monotonic() + pause + self._start_s
-            self._batcher.seat_expected = expected if death.was_ready else None
-            await asyncio.sleep(pause)
+            served |= death.was_ready
+            await self._succeed(number, death)
+
+    async def _succeed(self, number: int, death: Death) -> None:
+        """Wait until another worker is to be started. Raises `PoolFailed`."""
+        self._futile[number] = self._futile[number] + 1 if death.futile else 0
+        said = {"reason": death.reason, "ready_before": death.was_ready, "held": death.held}
+        log.warning("worker_died", worker=number, **said, **({"detail": death.detail} if death.detail else {}))
+        others = [futile for place, futile in self._futile.items() if place != number]
+        match after(death, self._futile[number], others):
+            case GiveUp(reason):
+                raise PoolFailed(reason)
+            case retry:
+                self.restarts[death.reason] += 1
+                if death.was_ready:
+                    self._due[number] = time.monotonic() + retry.pause_s + self._start_s
+                self._expect()
+                await asyncio.sleep(retry.pause_s)
+
+    def _expect(self) -> None:
+        """Tell the batcher when a worker will be ready, if none is."""
+        if not self._ready:
+            now = time.monotonic()
+            expected = (expected_ready(now, due, self._start_s) for due in self._due.values())
+            self._batcher.seat_expected = min((at for at in expected if at is not None), default=None)
 
     def _leave_out(self, number: int, error: CannotLoad) -> None:
         """Do without a worker. Raises `PoolFailed` if that cannot be."""
@@ -135,6 +135,7 @@ class Pool:
             raise PoolFailed(f"{error}{self._advice()}") from error
         self._spare -= 1
         self._size -= 1
+        del self._futile[number]
         log.warning("worker_left_out", worker=number, reason=str(error))
 
     def _advice(self) -> str:
@@ -149,9 +150,8 @@ class Pool:
             async with self._opening:
                 running = running or await WorkerProcess.start(self._batcher, self._load)
                 worker, started = running.worker, running.started
-                async with asyncio.timeout(_LONGEST_START_S):
-                    ready = await worker.ready
-            self._welcome(ready, time.monotonic() - started)
+                ready = await self._until_ready(worker)
+            self._welcome(number, ready, time.monotonic() - started)
             notes, seconds = ready.model.notes, round(self._start_s, 3)
             log.info("worker_ready", worker=number, pid=running.pid, seconds=seconds, grant=ready.grant, notes=notes)
             reason = await self._watched(running)
@@ -163,11 +163,22 @@ class Pool:
                 running.kill()
             return Death(False, 0, time.monotonic() - started, "hang")
         finally:
+            self._ready.discard(number)
+            self._due.pop(number, None)
             if running:
                 await running.end()
                 log.info("worker_ended", worker=number, pid=running.pid, exit=running.exit)
 
-    def _welcome(self, ready: Ready, start_s: float) -> None:
+    async def _until_ready(self, worker: Worker) -> Ready:
+        """What the worker says when it is ready. Raises `TimeoutError`, `CannotLoad`, `WorkerLost`."""
+        async with asyncio.timeout(_LONGEST_START_S):
+            while not worker.ready.done():
+                self._expect()
+                await asyncio.wait([worker.ready], timeout=_LOOK_S)
+            return await worker.ready
+
+    def _welcome(self, number: int, ready: Ready, start_s: float) -> None:
+        self._ready.add(number)
         self._start_s = start_s
         self._batcher.seat_expected = time.monotonic()  # should all die: until that is noticed, any moment
         if not self.model.done():
@@ -184,11 +195,11 @@ class Pool:
 
     async def _watched(self, running: WorkerProcess) -> str:
         """Wait until the worker is lost; the reason."""
-        watching = asyncio.ensure_future(watch(running, self._max_growth))
+        watch = Watch(running, self._max_growth)
+        watching = asyncio.ensure_future(watch.run())
         try:
             await running.worker.lost.wait()
-            verdict = watching.result() if watching.done() else Verdict.WELL
-            return "crash" if verdict is Verdict.WELL else verdict.value
+            return "crash" if watch.verdict is Verdict.WELL else watch.verdict.value
         finally:
             watching.cancel()
 
@@ -203,7 +214,3 @@ class Pool:
         for task in (self._bringing_up, *self._keepers):
             task.cancel()
         await self._tasks.__aexit__(kind, error, trace)
-
-
-def _when(death: Death) -> str:
-    return "soon after they were ready, with nothing in hand" if death.was_ready else "before they were ready"
