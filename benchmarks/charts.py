@@ -53,7 +53,7 @@ def goodput(whole: Mapping[str, Any], path: Path) -> None:
 
 
 def efficiencies(whole: Mapping[str, Any], path: Path) -> None:
-    """What each serves of the roof at 32 connections."""
+    """What each serves as a share of the ceiling at 32 connections."""
     works = list(whole["works"].values())
     with matplotlib.rc_context(STYLE):
         sheet = Figure(figsize=(7.6, 2.9), layout="constrained")
@@ -72,7 +72,7 @@ def efficiencies(whole: Mapping[str, Any], path: Path) -> None:
                 axes.plot([at - 0.45, at + 0.45], [work["least_efficiency"]] * 2, "--", color="#b3261e", linewidth=1.2)
         axes.set_xticks(range(len(works)), list(whole["works"]))
         axes.grid(visible=False, axis="x")
-        axes.set_ylabel("served, of the roof")
+        axes.set_ylabel("share of the ceiling")
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderaxespad=0.1)
         _save(sheet, path)
 

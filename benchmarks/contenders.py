@@ -36,7 +36,7 @@ def _baseline(name: str) -> Callable[[Work], list[str]]:
 
 
 CONTENDERS: Mapping[str, Contender] = {
-    "tureen": Contender("Tureen", _tureen()),
+    "tureen": Contender("Tureen on hypercorn", _tureen("--http-server", "hypercorn")),
     "uvicorn": Contender("Tureen on uvicorn", _tureen("--http-server", "uvicorn")),
     "usual": Contender("FastAPI, as usual", _baseline("usual"), checked=False),
     "tuned": Contender("FastAPI, tuned", _baseline("tuned"), ready=usable_cpus()),

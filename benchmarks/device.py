@@ -92,7 +92,8 @@ def measure(work: Work, given: argparse.Namespace, provider: Provider) -> tuple[
 
 
 def _client(stack: ExitStack, work: Work, given: argparse.Namespace, provider: Provider, batch: int) -> Client:
-    flags = ["--provider", provider, "--device", str(given.device), "--max-batch", str(batch), "--threads", "1"]
+    where = f"cuda:{given.device}" if provider == "cuda" else provider
+    flags = ["--provider", where, "--max-batch", str(batch), "--threads", "1"]
     flags += ["--slo", _SLO, "--precision", given.precision, "--http-server", given.http_server]
     flags += ["--workers", str(given.workers)] if given.workers else []
     flags += [] if given.cuda_graphs else ["--cuda-graphs", "off"]

@@ -161,7 +161,7 @@ def budgets(whole: Mapping[str, Any], name: str = OWN) -> list[Budget]:
 def _of_a_cheap_model(tiny: Work, name: str) -> list[Budget]:
     ms = "{:.2f} ms"
     return [
-        _most("CPU above the roof, tiny", tiny, name, cpu_above, CPU_ABOVE_S * 1000, ms, 1000),
+        _most("CPU above the ceiling, tiny", tiny, name, cpu_above, CPU_ABOVE_S * 1000, ms, 1000),
         _most("lone above in-process, tiny", tiny, name, lone_above, LONE_ABOVE_S * 1000, ms, 1000),
         _least("goodput at 2x of capacity, tiny", tiny, name, good_of_capacity("x2"), 0.85, "{:.3f}"),
         _most("CPU of a refusal at 10x, tiny", tiny, name, refusal_cpu("x10"), 0.25, ms, 1000),

@@ -1,10 +1,10 @@
-"""docs/performance.md, of a comparison's JSON: `python -m benchmarks.render benchmarks/results/compare.json`."""
+"""docs/performance.md from a comparison's JSON: `python -m benchmarks.render benchmarks/results/compare.json`."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,30 +15,30 @@ from benchmarks.figures import DISTURBED, Budget, Figure, Measure, figure
 _HEAD = """\
 # Performance
 
-What Tureen makes of a machine, beside what the machine could do with no server at all, and beside the same models
-behind FastAPI, written by hand: once as most teams write it, once by someone who has measured. This page is written by
-`make bench`; [benchmarks/README.md](../benchmarks/README.md) says how it measures and what it leaves out. To measure
-a server of yours, use [`tureen bench`](bench.md).
+`make bench` compares Tureen with the ceiling, which is the same work with no server, and with the same models behind
+FastAPI. One FastAPI server is written as most teams write it, the other is tuned. It writes this page;
+[benchmarks/README.md](../benchmarks/README.md) describes the method. Measure your own server with
+[`tureen bench`](bench.md). GPUs: [gpu.md](gpu.md).
 """
 
 _READING = """\
-Roof: decoding and model in one process a core, no server. *Good*: answered 200, rightly, within the SLO, of all that
-was offered, from the time the request should have been sent. *c32*: 32 connections that each send again when they are
-answered; its rate is the server's *capacity*, and 2x offers twice that, as Poisson arrivals. Each contender is offered
-multiples of its own capacity. CPU is of all processes of the server. Median of the rounds, with their range.
+Medians of the rounds at 32 connections that each send again when answered. In brackets: the share of the ceiling, which
+is decoding and model in one process per core, without a server. The 32-connection rate is a server's *capacity*.
 """
 
-_NOT_MEASURED = """\
-*On uvicorn*: the same server with `--http-server uvicorn`. Refusals that an oracle would have served, and what a
-request costs with many waiting, stand in [scheduling.md](scheduling.md). On a GPU:
-[gpu.md](gpu.md). Not measured: stores and caches.
+_OVERLOAD = """\
+The next table offers twice the capacity, as Poisson arrivals. It shows *good* images as a share of capacity: answered
+correctly within the deadline, counted from the time the request should have been sent.
 """
 
-_CHANGES = Path(__file__).with_name("changes.md")  # written by hand
+_REST = """\
+The raw file `benchmarks/results/compare.json` has every figure: latencies, CPU and memory of each round and load. What
+each change of the server gained is in [measurements/changes.md](measurements/changes.md).
+"""
 
 
 def render(whole: Mapping[str, Any], folder: Path) -> str:
-    """Write `folder`/performance.md and its plots; give the budgets as text."""
+    """Write `folder`/performance.md and its plots; return the budgets as text."""
     charts.goodput(whole, folder / "img" / "goodput.svg")
     charts.efficiencies(whole, folder / "img" / "efficiency.svg")
     budgets = _budgets(whole)
@@ -47,16 +47,18 @@ def render(whole: Mapping[str, Any], folder: Path) -> str:
         _conditions(whole),
         "## Budgets\n",
         budgets,
-        _NOT_MEASURED,
-        "![Served of the roof, at 32 connections](img/efficiency.svg)\n",
-        "## Overload\n",
-        "![Goodput against the offered rate](img/goodput.svg)\n",
-        "## Every figure\n",
+        "## Throughput\n",
         _READING,
-        *(_work(work, whole["method"]["factors"]) for work in whole["works"].values()),
-        _CHANGES.read_text(),
+        _table(_throughput(whole["works"])),
+        "![Throughput as a share of the ceiling, at 32 connections](img/efficiency.svg)\n",
+        "## Overload\n",
+        _OVERLOAD,
+        _table(_at_twice_the_capacity(whole["works"])),
+        "![Goodput against the offered rate](img/goodput.svg)\n",
+        _flaws(whole["works"]),
+        _REST,
     ]
-    (folder / "performance.md").write_text("\n".join(parts).rstrip() + "\n")
+    (folder / "performance.md").write_text("\n".join(filter(None, parts)).rstrip() + "\n")
     return budgets
 
 
@@ -97,58 +99,59 @@ def _judged(one: Budget) -> str:
     return ("met" if one.kept else "**missed**") + ", disturbed" * one.disturbed
 
 
-def _work(work: Mapping[str, Any], factors: Sequence[float]) -> str:
-    names = ["roof", *CONTENDERS]
-    rows = [["", "roof", *(one.title for one in CONTENDERS.values())]]
-
-    def add(title: str, measure: Measure, form: str, scale: float = 1.0) -> None:
-        rows.append([title, *(_cell(_safe(work, measure, name), form, scale) for name in names)])
-
-    add("c32, images/s", figures.rate, "{:,.1f}")
-    add("... of the roof", _not_the_roof(figures.efficiency), "{:.3f}")
-    add("... CPU an image, ms", figures.cpu_each, "{:.2f}", 1000)
-    add("... p50, ms", figures.latency("c32", "p50"), "{:,.1f}", 1000)
-    add("... p99, ms", figures.latency("c32", "p99"), "{:,.1f}", 1000)
-    add("one connection, p50, ms", figures.lone, "{:.2f}", 1000)
-    for factor in factors:
-        stage = f"x{factor:g}"
-        if factor < 1:
-            add(f"{factor:g}x, p50, ms", figures.latency(stage, "p50"), "{:,.1f}", 1000)
-            add(f"{factor:g}x, p99, ms", figures.latency(stage, "p99"), "{:,.1f}", 1000)
-        add(f"{factor:g}x, good of capacity", figures.good_of_capacity(stage), "{:.3f}")
-    add("memory, MB", figures.memory, "{:,.0f}", 1e-6)
-    title = f"### {work['title']} ({work['picture_bytes'] / 1000:,.0f} KB, SLO {work['slo_s'] * 1000:g} ms)\n"
-    return f"{title}\n{_table(rows)}{_flaws(work)}"
+def _throughput(works: Mapping[str, Any]) -> list[list[str]]:
+    rows = [["images/s", "ceiling", *(one.title for one in CONTENDERS.values())]]
+    for work in works.values():
+        ceiling = _median(_known(work, figures.rate, "roof"), "{:,.1f}")
+        cells = [
+            f"{_median(_known(work, figures.rate, name), '{:,.1f}')}"
+            f" ({_median(_known(work, figures.efficiency, name), '{:.2f}')})"
+            for name in CONTENDERS
+        ]
+        rows.append([_title(work), ceiling, *cells])
+    return rows
 
 
-def _safe(work: Mapping[str, Any], measure: Measure, name: str) -> Figure | None:
+def _at_twice_the_capacity(works: Mapping[str, Any]) -> list[list[str]]:
+    rows = [["good at 2x", *(one.title for one in CONTENDERS.values())]]
+    for work in works.values():
+        cells = (_median(_known(work, figures.good_of_capacity("x2"), name), "{:.2f}") for name in CONTENDERS)
+        rows.append([_title(work), *cells])
+    return rows
+
+
+def _title(work: Mapping[str, Any]) -> str:
+    return f"{work['title']}, deadline {work['slo_s'] * 1000:g} ms"
+
+
+def _known(work: Mapping[str, Any], measure: Measure, name: str) -> Figure | None:
     known = [one for one in work["rounds"] if "flaw" not in one[name] and "flaw" not in one["roof"]]
     return figure(known, measure, name)
 
 
-def _not_the_roof(measure: Measure) -> Measure:
-    return lambda one, name: None if name == "roof" else measure(one, name)
+def _flaws(works: Mapping[str, Any]) -> str:
+    """What has no figure, in how many rounds, and why."""
+    rounds: dict[str, int] = {}
+    for work in works.values():
+        for one in work["rounds"]:
+            for flaw in _flaws_of_round(one):
+                rounds[f"{work['title']}, {flaw}"] = rounds.get(f"{work['title']}, {flaw}", 0) + 1
+    lines = [f"- {flaw} ({count} of the rounds)" for flaw, count in rounds.items()]
+    return "No figure:\n\n" + "\n".join(lines) + "\n" if lines else ""
 
 
-def _flaws(work: Mapping[str, Any]) -> str:
-    """What has no figure, and why."""
-    lines = []
-    for number, one in enumerate(work["rounds"], 1):
-        for name, part in one.items():
-            title = CONTENDERS[name].title if name in CONTENDERS else name
-            if "flaw" in part:
-                lines.append(f"- Round {number}, {title}: no figure: {part['flaw']}")
-            for stage, what in part.items():
-                if isinstance(what, dict) and "flaw" in what:
-                    lines.append(f"- Round {number}, {title}, {stage}: no figure: {what['flaw']}")
-    return "\n" + "\n".join(lines) + "\n" if lines else ""
+def _flaws_of_round(one: Mapping[str, Any]) -> Iterator[str]:
+    for name, part in one.items():
+        title = CONTENDERS[name].title if name in CONTENDERS else name
+        if "flaw" in part:
+            yield f"{title}: {part['flaw']}"
+        for stage, what in part.items():
+            if isinstance(what, dict) and "flaw" in what:
+                yield f"{title}, {stage}: {what['flaw']}"
 
 
-def _cell(found: Figure | None, form: str, scale: float) -> str:
-    if not found:
-        return "-"
-    median, least, most = (form.format(value * scale) for value in (found.median, found.least, found.most))
-    return median if least == most else f"{median} ({least} to {most})"
+def _median(found: Figure | None, form: str) -> str:
+    return form.format(found.median) if found else "-"
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:

@@ -78,7 +78,7 @@ _FIGURES = (
     _Figure("efficiency", "", lambda one: one.efficiency, digits=3),
     _Figure("CPU an image, roof", "ms", lambda one: one.roof_cpu_s, 1000, 3),
     _Figure("CPU a request, server", "ms", lambda one: one.served_cpu_s, 1000, 3),
-    _Figure("CPU above the roof", "ms", lambda one: one.cpu_above_s, 1000, 3),
+    _Figure("CPU above the ceiling", "ms", lambda one: one.cpu_above_s, 1000, 3),
     _Figure("lone p50, in-process", "ms", lambda one: one.bare_p50_s, 1000, 3),
     _Figure("lone p50, served", "ms", lambda one: one.lone_p50_s, 1000, 3),
     _Figure("lone above in-process", "ms", lambda one: one.lone_above_s, 1000, 3),
@@ -116,7 +116,7 @@ def _row(figure: _Figure, measured: Measured) -> list[str]:
 
 def _budget(figure: _Figure, median: float, measured: Measured) -> tuple[str, str]:
     """The budget, and whether it is kept; neither where there is none."""
-    most = {"CPU above the roof": CPU_ABOVE_S, "lone above in-process": LONE_ABOVE_S}
+    most = {"CPU above the ceiling": CPU_ABOVE_S, "lone above in-process": LONE_ABOVE_S}
     if figure.name in most:
         limit = most[figure.name]
         return f"<= {limit * figure.scale:g} {figure.unit}", _verdict(median <= limit)

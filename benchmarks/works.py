@@ -42,7 +42,7 @@ class Work:
 
     def serve_flags(self) -> list[str]:
         """What `tureen serve` is told of this work."""
-        return [*(("--model", str(self.model_path())) if self.model else ()), *self.flags]
+        return [*((str(self.model_path()),) if self.model else ()), *self.flags]
 
     def pictures(self) -> list[Path]:
         """Where the pictures lie; they are made if need be."""

@@ -1,6 +1,6 @@
-"""The `tureen` command: it reads the command line, hands over, and knows nothing of serving.
+"""The `tureen` command: it reads the command line and hands over to the module of the sub-command.
 
-It is quick to import, so that `--help` is quick to answer: what a sub-command needs, it imports when it runs.
+It imports fast, so that `--help` answers fast: what a sub-command needs, it imports when it runs.
 """
 
 import argparse
@@ -17,56 +17,56 @@ from server.settings import SettingsError, add_arguments, load_settings
 USAGE_ERROR = 2  # what argparse exits with, too
 
 ABOUT = """\
-Tureen answers image uploads with a model's verdict, in batches, each within its deadline.
-What it could not answer in time it refuses at once, and says when to come back.
+Tureen runs an ONNX model on uploaded images, in batches, and answers each image within its deadline.
+An image that it could not answer in time is refused at once, with the time to come back.
 """
 
 EXAMPLES = """\
-example:
+examples:
   tureen serve                                         start with the demo model
   curl --data-binary @photo.jpg http://127.0.0.1:8080/v1/images
-  tureen inspect food.onnx                             how a model of yours would be served
-  tureen tune food.onnx                                how this machine serves it best
+  tureen inspect food.onnx                             show how your model would be served
+  tureen tune food.onnx                                find the best layout on this machine
 
-`tureen COMMAND --help` tells more.
+`tureen COMMAND --help` describes each command.
 """
 
 ABOUT_SERVE = """\
-Answer images over HTTP until SIGTERM or Ctrl-C, which finish what has been accepted first.
+Answer images over HTTP. On SIGTERM or Ctrl-C, answer the accepted images and exit.
 """
 
 EXAMPLES_SERVE = """\
 examples:
   tureen serve                                         the demo model on http://127.0.0.1:8080
-  tureen serve --model food.onnx --slo 500ms           your model, your promise
-  tureen serve --host 0.0.0.0 --port 80 --workers 4    for other machines, with four inference processes
+  tureen serve food.onnx --slo 500ms                   your model, your deadline
+  tureen serve food/ --host 0.0.0.0 --port 80          a model folder, open to other machines
   tureen serve --config tureen.toml                    settings from a file
 
-Every flag may also stand in the environment or in a TOML file. These three say the same:
-  flag         --max-batch 16 --slo 500ms
-  environment  TUREEN_MAX_BATCH=16 TUREEN_SLO=500ms
-  TOML         max_batch = 16
-               slo = "500ms"
-A flag goes before the environment, which goes before the file. An unknown name or a bad value stops the
-start.
+Each flag is also an environment variable and a TOML key. These three mean the same:
+  flag         --slo 500ms --max-pixels 20M
+  environment  TUREEN_SLO=500ms TUREEN_MAX_PIXELS=20M
+  TOML         slo = "500ms"
+               [upload]
+               max_pixels = "20M"
+A flag takes precedence over the environment, and the environment over the file. An unknown name or an invalid
+value aborts start-up. Durations are 250ms, 1s, 2m or plain seconds; sizes are 20MB, 20MiB, 1kB or plain bytes.
 """
 
-
 ABOUT_INSPECT = """\
-Say what a model takes and gives and how it will be served, and write a card to start from.
-What is printed is a TOML file: what was found in its comments, the card below them.
+Show a model's inputs and outputs and how it will be served, and print a model card to start from.
+The output is a TOML file: the findings are comments, and the card follows them.
 """
 
 EXAMPLES_INSPECT = """\
 examples:
   tureen inspect food.onnx                             read it
-  tureen inspect food.onnx > food/model.toml           start the card of food/1/model.onnx with it
+  tureen inspect food.onnx > food/model.toml           write the first card of food/1/model.onnx
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A sub-command: what it is called with, and what it tells."""
+    """A sub-command: its help, its arguments and its code."""
 
     summary: str
     about: str
@@ -98,26 +98,23 @@ def _tune(argv: Sequence[str]) -> int:
     return command.run(argv)
 
 
-# A further sub-command is one more line here.
 COMMANDS: Mapping[str, Command] = {
     "serve": Command("answer images over HTTP", ABOUT_SERVE, EXAMPLES_SERVE, add_arguments, _serve),
     "inspect": Command(
-        "say how a model will be served", ABOUT_INSPECT, EXAMPLES_INSPECT, inspection.add_arguments, inspection.run
+        "show how a model will be served", ABOUT_INSPECT, EXAMPLES_INSPECT, inspection.add_arguments, inspection.run
     ),
-    "tune": Command(
-        "measure how a model is served best here", tune.ABOUT, tune.EXAMPLES, tune.add_all_arguments, _tune
-    ),
+    "tune": Command("measure the best layout for a model", tune.ABOUT, tune.EXAMPLES, tune.add_all_arguments, _tune),
     "bench": Command(
-        "measure a server: is its promise kept?", bench.ABOUT, bench.EXAMPLES, bench.add_arguments, _bench
+        "measure a server: does it meet its deadline?", bench.ABOUT, bench.EXAMPLES, bench.add_arguments, _bench
     ),
 }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line, this process's own if None, and return the exit code.
+    """Run a command line (None: this process's own) and return the exit code.
 
     Raises:
-        SystemExit: with 0 after --help, and with 2 if a word makes no sense.
+        SystemExit: with 0 after --help, with 2 after an unknown word.
     """
     words = sys.argv[1:] if argv is None else argv
     parser = _parser()

@@ -59,7 +59,7 @@ def test_the_cards_on_the_page_are_read(tmp_path, card):
 
 def test_the_numbers_on_the_page_are_the_codes():
     """Whoever changes one changes the other."""
-    assert f"**{MAX_RAW_VALUES:,} values an image**" in PAGE
+    assert f"**{MAX_RAW_VALUES:,} values per image**" in PAGE
     assert f"pixels, 1 to {MAX_SIDE}" in PAGE
     assert "runs five very different pictures" in PAGE
     assert 5 == len(pictures())

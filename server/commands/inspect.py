@@ -9,10 +9,10 @@ from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from server.settings import Settings
+from server.settings import QueueSettings
 
 EXIT_FAILED = 1
-_MAX_BATCH: int = Settings.model_fields["max_batch"].default
+_MAX_BATCH: int = QueueSettings.model_fields["max_batch"].default
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -32,7 +32,8 @@ from server.fleet.layout.choose import Asked
 from server.fleet.layout.placement import Decision, Placement, Plan, Wish, decoders, lay_out, settle
 from server.fleet.pool import Pool, PoolFailed
 from server.process import logs
-from server.settings import Settings
+from server.process.memory import usable_memory
+from server.settings import Settings, derived
 
 _NOT_STARTED = "the engine is not started: use it as `async with Engine(settings) as engine`"
 
@@ -60,8 +61,9 @@ class Engine:
     ) -> None:
         """`clock`: seconds of CLOCK_MONOTONIC, on which deadlines are."""
         self.slo_s = settings.slo
-        self.limits = Limits(max_pixels=settings.max_pixels)
-        self.max_bytes = settings.max_queue_bytes
+        self.limits = Limits(max_pixels=settings.upload.max_pixels)
+        self._memory = usable_memory()
+        self.max_bytes = derived.queue_bytes(settings.upload, self._memory)
         self.delay = LoopDelay()
         self._settings = settings
         self._wait_ready = wait_ready
@@ -155,12 +157,13 @@ class Engine:
     async def _start(self, stack: AsyncExitStack) -> None:
         logs.leave_to_host()
         settings = self._settings
-        self._placement = await settle(settings.provider, settings.device)
+        self._placement = await settle(settings.provider_name, settings.device)
         plan = await lay_out(_wish(settings), self._placement)
-        policy = Policy(settings.max_batch, settings.slo, settings.max_queue, settings.max_queue_bytes)
+        policy = Policy(settings.queue.max_batch, settings.slo, settings.queue.max_queue, self.max_bytes)
         self._batcher = await stack.enter_async_context(Batcher(policy=policy, clock=self._clock))
         load = load_for(settings, self._placement, plan)
-        self._pool = await stack.enter_async_context(Pool(self._batcher, load, plan, settings.max_worker_growth))
+        growth = derived.worker_growth(settings.worker, settings.upload, self._memory, plan.workers)
+        self._pool = await stack.enter_async_context(Pool(self._batcher, load, plan, growth))
         tasks = await stack.enter_async_context(anyio.create_task_group())
         stack.callback(tasks.cancel_scope.cancel)
         tasks.start_soon(self.delay.watch, self._batcher.allow_for_lag, name="loop delay")
@@ -185,20 +188,22 @@ def load_for(settings: Settings, place: Placement, plan: Plan) -> Load:
     """What each worker is told to serve."""
     return Load(
         model=str(settings.model or demo.FOLDER),
-        max_batch=settings.max_batch,
-        max_pixels=settings.max_pixels,
+        max_batch=settings.queue.max_batch,
+        max_pixels=settings.upload.max_pixels,
         provider=place.provider,
         device=place.device,
         decoders=decoders(plan.workers),
-        cuda_graphs=settings.cuda_graphs and place.provider == "cuda",
-        gpu_memory_limit=settings.gpu_memory_limit or 0,
-        precision=settings.precision if place.provider == "cuda" else "model",  # CPUs only lose by float16
+        cuda_graphs=settings.worker.cuda_graphs and place.provider == "cuda",
+        gpu_memory_limit=settings.worker.gpu_memory_limit or 0,
+        precision=settings.worker.precision if place.provider == "cuda" else "model",  # CPUs only lose by float16
     )
 
 
 def _wish(settings: Settings) -> Wish:
-    asked = Asked(settings.workers, settings.threads)
-    return Wish(asked, settings.model or demo.FOLDER, settings.profile_folder, settings.slo, settings.max_batch)
+    asked = Asked(settings.worker.workers, settings.worker.threads)
+    return Wish(
+        asked, settings.model or demo.FOLDER, settings.worker.profile_folder, settings.slo, settings.queue.max_batch
+    )
 
 
 def _reason(group: BaseExceptionGroup[BaseException], error: BaseException | None) -> BaseException:

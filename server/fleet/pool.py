@@ -136,7 +136,7 @@ class Pool:
         self._spare -= 1
         self._size -= 1
         del self._futile[number]
-        log.warning("worker_left_out", worker=number, reason=str(error))
+        log.warning("worker_skipped", worker=number, reason=str(error))
 
     def _advice(self) -> str:
         """For the operator who asked for several workers on a GPU, where one of them has loaded the model."""

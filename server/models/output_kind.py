@@ -19,7 +19,7 @@ from server.models.errors import ModelError
 from server.models.output_spec import Activation, Kind, Output
 from server.models.toml_card import CARD_FILE
 
-MAX_RAW_VALUES = 65_536  # an image: about a megabyte of JSON
+MAX_RAW_VALUES = 65_536  # per image: about a megabyte of JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +65,18 @@ def describe(output: Output, seen: Sequence[Seen]) -> str:
     match output.kind:
         case "classes":
             best = min(output.top_k, seen[0].values)
-            return f"{seen[0].values} classes, {_ACTIVATION_WORDS[output.activation]}, the best {best}"
+            return f"{seen[0].values} classes ({_activation(output, seen[0])}), top {best}"
         case "score":
             levels = f", {len(output.labels)} levels" if output.labels else ""
-            return f"one score, {_ACTIVATION_WORDS[output.activation]}{levels}"
+            return f"one score ({_activation(output, seen[0])}){levels}"
         case _:
             return "raw: " + ", ".join(f"{one.name} {list(one.shape)}" for one in seen)
 
 
-_ACTIVATION_WORDS: dict[Activation, str] = {
-    "none": "as it comes from the model",
-    "softmax": "through softmax",
-    "sigmoid": "through a sigmoid",
-}
+def _activation(output: Output, seen: Seen) -> str:
+    if output.activation != "none":
+        return output.activation
+    return "already probabilities" if seen.probabilities and output.kind == "classes" else "as the model gives it"
 
 
 def _kind(seen: Sequence[Seen]) -> Kind:
@@ -92,7 +91,7 @@ def _classes(asked: Output, seen: Sequence[Seen]) -> Activation:
     one = seen[0]
     if not one.in_one_row or not one.floating:
         raise ModelError(
-            f"the output {one.name!r} is {_found(one)} an image; classes need one row of floating-point numbers"
+            f"the output {one.name!r} is {_found(one)} per image; classes need one row of floating-point numbers"
         )
     if asked.labels is not None and len(asked.labels) != one.values:
         raise ModelError(f"the card has {len(asked.labels)} labels; the output {one.name!r} has {one.values} classes")
@@ -101,7 +100,7 @@ def _classes(asked: Output, seen: Sequence[Seen]) -> Activation:
 
 def _score(asked: Output, seen: Sequence[Seen]) -> Activation:
     if seen[0].values != 1:
-        raise ModelError(f"the output {seen[0].name!r} is {_found(seen[0])} an image; a score is one value an image")
+        raise ModelError(f"the output {seen[0].name!r} is {_found(seen[0])} per image; a score is one value per image")
     return "none"
 
 
@@ -110,7 +109,7 @@ def _raw(asked: Output, seen: Sequence[Seen]) -> Activation:
     if values > MAX_RAW_VALUES:
         sizes = ", ".join(f"{one.name} {list(one.shape)}" for one in seen)
         raise ModelError(
-            f"raw outputs have {values} values an image ({sizes}); at most {MAX_RAW_VALUES} are answered:"
+            f"raw outputs have {values} values per image ({sizes}); at most {MAX_RAW_VALUES} are answered:"
             f" choose outputs with names in the [output] of {CARD_FILE}, or reduce them in the model"
         )
     return "none"

@@ -1,17 +1,29 @@
 """The settings: the only package that reads flags, environment variables and TOML.
 
-`fields` is the list, `values` what a value may be, `described` what users are told about each. `flags`, `environment`
-and `toml_file` each say what one source gives; `layers` puts them together; `load` does it all.
+`topics` and `fields` are the list, `values` what a value may be, `described` what users are told about each. `flags`,
+`environment` and `toml_file` each read one source; `layers` merges them; `load` does it all. `derived` gives the limits
+that follow from the machine where no setting gives them.
 
-Everything that is wrong is reported at once, each with its name, value, origin and rule, and nothing starts
-until all is right. Afterwards the settings never change; a child process gets them as JSON and reads no
-environment itself.
+All mistakes are reported at once, each with name, value, origin and rule, and nothing starts until all are mended.
+Afterwards the settings never change. A child process gets them as JSON and reads no environment itself.
 """
 
 from server.settings.described import SETTINGS, Setting
 from server.settings.errors import SettingsError
-from server.settings.fields import Settings, Topic
+from server.settings.fields import Settings
 from server.settings.flags import add_arguments
 from server.settings.load import load_settings
+from server.settings.topics import QueueSettings, ServerSettings, UploadSettings, WorkerSettings
 
-__all__ = ["SETTINGS", "Setting", "Settings", "SettingsError", "Topic", "add_arguments", "load_settings"]
+__all__ = [
+    "SETTINGS",
+    "QueueSettings",
+    "ServerSettings",
+    "Setting",
+    "Settings",
+    "SettingsError",
+    "UploadSettings",
+    "WorkerSettings",
+    "add_arguments",
+    "load_settings",
+]

@@ -1,22 +1,46 @@
-"""What a TOML file says: a key for each setting, and none else."""
+"""What a TOML file says: a key for each setting, in the table of its topic, and nothing else."""
 
 import tomllib
+from collections.abc import Iterator, Mapping
 
 from server.settings.described import SETTINGS
 from server.settings.errors import did_you_mean
 from server.settings.layers import Given, Layer
+
+_KEYS: Mapping[str, str] = {setting.key: name for name, setting in SETTINGS.items()}
+_TABLES = {setting.table for setting in SETTINGS.values()} - {""}
 
 
 def from_file(config: Given) -> Layer:
     """What the file says that `config` names."""
     try:
         with open(str(config.value), "rb") as file:
-            table = tomllib.load(file)
+            document = tomllib.load(file)
     except (OSError, ValueError) as error:  # ValueError: not TOML, not UTF-8, or no path
         rule = f"must be a TOML file that can be read; {error}"
         return Layer(problems=[f"config = {config.value!r} ({config.origin}): {rule}"])
     origin = f"in {config.value}"
+    given = dict(_flattened(document))
     return Layer(
-        {key: Given(value, f"key {key} {origin}") for key, value in table.items() if key in SETTINGS},
-        [f"{key} (key {origin}): no such setting{did_you_mean(key, SETTINGS)}" for key in table if key not in SETTINGS],
+        {_KEYS[key]: Given(value, f"key {key} {origin}") for key, value in given.items() if key in _KEYS},
+        [f"{key} (key {origin}): {_unknown(key)}" for key in given if key not in _KEYS],
     )
+
+
+def _flattened(document: Mapping[str, object]) -> Iterator[tuple[str, object]]:
+    """Each key with its table, as `upload.max_pixels`."""
+    for key, value in document.items():
+        if key in _TABLES and isinstance(value, dict):
+            yield from ((f"{key}.{name}", inner) for name, inner in value.items())
+        else:
+            yield key, value
+
+
+def _unknown(key: str) -> str:
+    table, _, name = key.rpartition(".")
+    if setting := SETTINGS.get(name):
+        place = f"the table [{setting.table}]" if setting.table else "the top of the file"
+        return f"belongs in {place}"
+    if key in _TABLES:
+        return f"is a table: [{key}]"
+    return f"no such setting{did_you_mean(key, _KEYS if table else [*_KEYS, *SETTINGS])}"

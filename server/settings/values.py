@@ -12,10 +12,10 @@ from server.settings.units import COUNT, DURATION, PIXELS, SIZE, SWITCH, Kind
 
 HOST = Kind("HOST", "an IP address or a host name", "127.0.0.1, 0.0.0.0 or ::")
 MODEL = Kind("PATH", "an .onnx file or a model folder, which must exist")
-PROVIDER = Kind("NAME", "auto, cpu or cuda")
+PROVIDER = Kind("NAME", "auto, cpu, cuda or the index of a GPU as in cuda:1")
 FOLDER = Kind("PATH", "a folder, which may not exist yet")
-HTTP_SERVER = Kind("NAME", "hypercorn, or uvicorn where its extra is installed (pip install 'tureen[uvicorn]')")
-PRECISION = Kind("NAME", "model, or fp16 where its extra is installed (pip install 'tureen[fp16]')")
+HTTP_SERVER = Kind("NAME", "hypercorn, or uvicorn if its extra is installed (pip install 'tureen[uvicorn]')")
+PRECISION = Kind("NAME", "model, or fp16 if its extra is installed (pip install 'tureen[fp16]')")
 
 
 def _read_host(given: object) -> str:
@@ -52,6 +52,12 @@ def _read_folder(given: object) -> str | None:
     return str(path)  # as above
 
 
+def _read_provider(given: object) -> object:
+    if not isinstance(given, str) or not re.fullmatch(r"auto|cpu|cuda(:[0-9]{1,3})?", given):
+        raise ValueError("that is none of them")
+    return given
+
+
 def _read_http_server(given: object) -> object:
     if given == "uvicorn" and not (find_spec("uvicorn") and find_spec("httptools")):
         raise ValueError("it is not installed")
@@ -80,8 +86,9 @@ OnOff: TypeAlias = Annotated[bool, BeforeValidator(SWITCH.read), SWITCH]
 Host: TypeAlias = Annotated[str, BeforeValidator(_read_host), HOST]
 Model: TypeAlias = Annotated[Path | None, BeforeValidator(_read_model), MODEL]
 Folder: TypeAlias = Annotated[Path | None, BeforeValidator(_read_folder), FOLDER]
-Provider: TypeAlias = Annotated[Literal["auto", "cpu", "cuda"], PROVIDER]
-HttpServer: TypeAlias = Annotated[Literal["hypercorn", "uvicorn"], BeforeValidator(_read_http_server), HTTP_SERVER]
+Provider: TypeAlias = Annotated[str, BeforeValidator(_read_provider), PROVIDER]
+HttpServerName: TypeAlias = Literal["hypercorn", "uvicorn"]
+HttpServer: TypeAlias = Annotated[HttpServerName | None, BeforeValidator(_read_http_server), HTTP_SERVER]
 OptionalCount: TypeAlias = Annotated[int | None, BeforeValidator(_read_optional_count), COUNT]
 OptionalBytes: TypeAlias = Annotated[int | None, BeforeValidator(_read_optional_size), SIZE]
 Precision: TypeAlias = Annotated[Literal["model", "fp16"], BeforeValidator(_read_precision), PRECISION]

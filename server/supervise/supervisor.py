@@ -63,7 +63,7 @@ class Supervisor:
     async def run(self) -> int:
         """Run all children; the exit code: `EXIT_OK` if all of them drained in time and ended with 0."""
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, self._on_signal, self._settings.drain_delay)
+        loop.add_signal_handler(signal.SIGTERM, self._on_signal, self._settings.server.drain_delay)
         loop.add_signal_handler(signal.SIGINT, self._on_signal, 0.0)
         if signals.held():  # told to end before anything has begun
             return EXIT_OK
@@ -98,7 +98,7 @@ class Supervisor:
     async def _drain(self, keepers: Mapping[Child, asyncio.Task[GiveUp | None]]) -> bool:
         """Drain all children in their order; kill what is left at the time limit, and then say False."""
         self._listener.close()  # web holds the socket as well: the port closes when web closes it
-        deadline = time.monotonic() + self._settings.shutdown_timeout
+        deadline = time.monotonic() + self._settings.server.shutdown_timeout
         for _, group in groupby(self._children, key=lambda child: child.spec.drain_order):
             ending = list(group)
             for child in ending:
@@ -108,7 +108,9 @@ class Supervisor:
                 for child in self._children:
                     child.kill()
                 log.error(
-                    "shutdown_timeout", seconds=self._settings.shutdown_timeout, reason="not everything had ended"
+                    "shutdown_timeout",
+                    seconds=self._settings.server.shutdown_timeout,
+                    reason="not everything had ended",
                 )
                 return False
             self._delay_s = 0.0  # it is the load balancer's time to notice, and has passed

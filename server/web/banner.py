@@ -9,14 +9,14 @@ from server.settings import Settings
 
 
 def banner(model: ModelMetadata, settings: Settings, listener: int, why: str, decision: Decision) -> str:
-    """One readable block, and a line to try. `why`: the reason for the provider."""
+    """The start-up block and a command to try. `why`: the reason for the provider."""
     address = f"http://{_authority(listener)}"
     rows = {
         "model": f"{model.name} {model.version} ({model.digest[:12]})",
         "input": "; ".join((", ".join(map(str, model.inputs)), *model.notes)),
         "output": model.answer,
         "provider": f"{model.provider} ({why})",
-        "layout": f"{decision.layout} ({decision.why})",
+        "workers": f"{decision.layout} ({decision.why})",
         "promise": f"answered within {settings.slo:g} s, or refused at once",
         "address": address,
     }

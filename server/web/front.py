@@ -1,4 +1,4 @@
-"""The HTTP server under the application: hypercorn, or uvicorn where the operator asks for it."""
+"""The HTTP server under the application: uvicorn if it is installed, else hypercorn."""
 
 from collections.abc import Awaitable, Callable
 
@@ -17,11 +17,13 @@ async def serve(
 
     Cancellation: what is under way is left.
     """
-    if settings.http_server == "uvicorn":
+    if settings.server.http_server_name == "uvicorn":
         from server.web import uvicorn_front  # an extra, and nobody else should pay for loading it
 
-        await uvicorn_front.serve(app, listener, connections, settings.keep_alive, settings.shutdown_timeout, stop)
+        await uvicorn_front.serve(
+            app, listener, connections, settings.server.keep_alive, settings.server.shutdown_timeout, stop
+        )
         return
     guard(connections)
-    config = hypercorn_config(listener, settings.keep_alive, settings.shutdown_timeout)
+    config = hypercorn_config(listener, settings.server.keep_alive, settings.server.shutdown_timeout)
     await hypercorn_serve(app, config, shutdown_trigger=stop, mode="asgi")  # type: ignore[arg-type]

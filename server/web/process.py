@@ -17,7 +17,8 @@ import uvloop
 from server.engine import Engine, EngineFailed
 from server.process import console, logs, signals
 from server.process.control import Control, read_first_line
-from server.settings import Settings
+from server.process.memory import usable_memory
+from server.settings import Settings, derived
 from server.web.app import build_app
 from server.web.banner import banner
 from server.web.body import BodyLimits
@@ -50,13 +51,14 @@ def main(argv: list[str]) -> int:
 
 async def _run(settings: Settings, listener: int) -> None:
     control = await Control.on_standard_input()
-    connections = Connections(settings.max_connections)
+    connections = Connections(derived.connections(settings.server, usable_memory()))
     async with Engine(settings, wait_ready=False) as engine:
         runtime = Runtime(engine, connections)
         metrics = Metrics(runtime)
         engine.delay.tell(metrics.loop_lag.observe)
-        body = BodyLimits(settings.max_image_bytes, settings.upload_timeout, settings.min_upload_rate)
-        app = build_app(runtime, metrics, body, settings.access_log)
+        upload = settings.upload
+        body = BodyLimits(upload.max_image_bytes, upload.upload_timeout, upload.min_upload_rate)
+        app = build_app(runtime, metrics, body, settings.server.access_log)
         async with asyncio.TaskGroup() as tasks:
             announcing = tasks.create_task(_announce(engine, settings, listener))
             await serve(app, settings, listener, connections, partial(control.wait_stop, runtime.drain))

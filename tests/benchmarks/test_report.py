@@ -41,8 +41,8 @@ def test_efficiency_allows_for_the_client():
     [
         ("efficiency", {}, ["0.900", ">= 0.85", "kept"]),
         ("efficiency", {"served_rate": 760}, ["0.800", ">= 0.85", "MISSED"]),
-        ("CPU above the roof", {}, ["0.300 ms", "<= 0.35 ms", "kept"]),
-        ("CPU above the roof", {"served_cpu_s": 0.0024}, ["0.400 ms", "<= 0.35 ms", "MISSED"]),
+        ("CPU above the ceiling", {}, ["0.300 ms", "<= 0.35 ms", "kept"]),
+        ("CPU above the ceiling", {"served_cpu_s": 0.0024}, ["0.400 ms", "<= 0.35 ms", "MISSED"]),
         ("lone above in-process", {}, ["0.500 ms", "<= 0.6 ms", "kept"]),
         ("lone above in-process", {"lone_p50_s": 0.0022}, ["0.700 ms", "<= 0.6 ms", "MISSED"]),
         ("roof", {}, ["1,000.0 img/s", "", ""]),

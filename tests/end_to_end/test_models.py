@@ -136,7 +136,7 @@ def test_model_that_cannot_be_served_ends_the_start(tmp_path):
 
 def test_cuda_that_cannot_be_used_ends_the_start():
     """There is no silent CPU. No machine has a GPU of this number."""
-    last = refused("--provider", "cuda", "--device", "1023")
+    last = refused("--provider", "cuda:999")
 
     assert "cannot_serve" in last
     assert re.search("cuda was asked for, but ONNX Runtime would use CPU|ONNX Runtime cannot load it", last)

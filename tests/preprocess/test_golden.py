@@ -1,4 +1,4 @@
-"""Tensors held against the plain path: every format, kind of pixels and recipe that docs/images.md lists."""
+"""Tensors held against the plain path: every format, kind of pixels and recipe."""
 
 from functools import cache
 
@@ -21,7 +21,7 @@ def file(format, kind):
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.format}-{row.kind}-{row.recipe}")
 def test_tensor(row):
-    """The tensor differs from the plain one by no more than the table says, on average and anywhere."""
+    """The tensor differs from the plain one by no more than the tolerance, on average and anywhere."""
     data, recipe = file(row.format, row.kind), RECIPES[row.recipe]
     slot = np.full(recipe.shape, 7, recipe.dtype)
 

@@ -1,16 +1,13 @@
 """The `tureen` command, run as users run it: exit codes, and what it prints where."""
 
 import os
+import re
 import socket
 import subprocess
 import sys
-from argparse import ArgumentParser
 from importlib.metadata import version
 
-import pytest
-
-from server.settings import SETTINGS, add_arguments
-from server.settings.units import SWITCH
+from server.settings import SETTINGS
 
 
 def tureen(*words, **variables):
@@ -51,25 +48,46 @@ def test_an_unknown_command_is_refused_with_the_known():
     assert "invalid choice: 'sevre' (choose from" in run.stderr
 
 
-@pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTINGS)
-def test_serve_help_tells_each_setting(setting):
-    """Flag, meaning, rule, default and variable, however the lines are broken."""
-    parser = ArgumentParser()
-    add_arguments(parser)
-    text = " ".join(parser.format_help().split())
+def described(setting, text):
+    """Tell whether a help describes the setting: its word at the start of a line, in the list."""
+    word = "MODEL" if setting.name == "model" else setting.flag
+    return re.search(rf"^  {word}\b", text, re.MULTILINE) is not None
 
-    facts = f"{setting.meaning}: {setting.rule}; default: {setting.default}; {setting.variable}"
-    given = f"[{setting.kind.metavar}]" if setting.kind is SWITCH else setting.kind.metavar
-    assert f"{setting.flag} {given} {facts}" in text
+
+def test_serve_help_shows_at_most_twelve_settings_in_three_groups():
+    """More is no list that anybody reads."""
+    text = tureen("serve", "--help").stdout
+
+    shown = [setting for setting in SETTINGS.values() if described(setting, text)]
+    assert len(shown) <= 12
+    assert [] == [setting.name for setting in shown if setting.advanced]
+    assert ["service", "uploads", "operation"] == re.findall(r"^(\w+):$", text, re.MULTILINE)[1:-1]
+
+
+def test_serve_help_all_tells_each_setting():
+    """Word, meaning, rule, default and variable, however the lines are broken."""
+    text = tureen("serve", "--help-all").stdout
+    words = " ".join(text.split())
+
+    for setting in SETTINGS.values():
+        assert described(setting, text)
+        assert f"{setting.meaning}: {setting.rule}; default: {setting.default}; {setting.variable}" in words
 
 
 def test_serve_help_teaches():
-    """Headings by topic, an example, and what the same looks like in the environment and in TOML."""
+    """An example, and what the same looks like in the environment and in TOML."""
     run = tureen("serve", "--help")
 
     lines = {line.strip() for line in run.stdout.splitlines()}
-    headings = {"address:", "model:", "promise:", "limits:", "life:", "examples:"}
-    assert headings | {"environment  TUREEN_MAX_BATCH=16 TUREEN_SLO=500ms", 'slo = "500ms"'} <= lines
+    assert {"examples:", "environment  TUREEN_SLO=500ms TUREEN_MAX_PIXELS=20M", "[upload]"} <= lines
+
+
+def test_tune_help_shows_the_settings_it_shares():
+    """Those that `tureen serve` leaves to --help-all, too."""
+    text = tureen("tune", "--help").stdout
+
+    shared = {name for name, setting in SETTINGS.items() if described(setting, text)}
+    assert {"model", "slo", "max_batch", "workers", "threads", "profile_dir"} == shared
 
 
 def test_wrong_settings_end_serve_with_a_list_and_no_traceback():
@@ -81,8 +99,8 @@ def test_wrong_settings_end_serve_with_a_list_and_no_traceback():
         "tureen:",
         "--wokers",
         "TUREEN_NOISE",
-        "port",
         "slo",
+        "port",
     ]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import facts
-from tests.soak.page import PAGE, write_table
+from tests.soak.page import PAGE, write_page
 from tests.soak.phases import PHASES
 from tests.soak.runner import carry_out
 from tests.soak.show import Display
@@ -27,9 +27,9 @@ examples:
   make soak ARGS="--only nemesis --seed 7"         one phase, with the faults of this seed
   make soak ARGS="--only nemesis --scale 10"       the same for a quarter of an hour
   make soak ARGS="--scale 0.1"                     a first look; its figures mean little
-  make soak ARGS="--docs"                          everything, and the table into docs/reliability.md
+  make soak ARGS="--docs"                          everything, and docs/measurements/reliability.md
 
-Raw figures go into tests/soak/results/, one file a phase, the last run's. Let the machine rest meanwhile.
+Raw figures go into tests/soak/results/, one file per phase, the last run's. Let the machine rest meanwhile.
 exit code: 0 every promise was kept, 1 one was not, or a phase came to no end. docs/reliability.md says what is
 promised.
 """
@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             display.show(name, phase, results[name])
         display.summary(results)
     if given.docs:
-        write_table(PAGE, RESULTS)
+        write_page(PAGE, RESULTS)
     return 0 if all(one["kept"] for one in results.values()) else 1
 
 

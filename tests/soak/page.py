@@ -1,41 +1,51 @@
-"""The table of docs/reliability.md, of the last results: `python -m tests.soak.page`, or `make soak ARGS=--docs`."""
+"""docs/measurements/reliability.md from the last results: `python -m tests.soak.page`, or `make soak ARGS=--docs`."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tests.soak.phases import PHASES
 
-PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
+PAGE = Path(__file__).parents[2] / "docs" / "measurements" / "reliability.md"
 RESULTS = Path(__file__).parent / "results"
-BEGIN, END = "<!-- figures: written by make soak -->\n", "<!-- end of figures -->\n"
-_WORD = {True: "kept", False: "**missed**", None: ""}
+_WORD = {True: "kept", False: "**missed**"}
+_HEAD = """\
+# Reliability: what was measured
+
+`make soak ARGS=--docs` writes this page: every figure with a goal, missed goals among them.
+[reliability.md](../reliability.md) describes the phases. Figures without a goal are in `tests/soak/results/`.
+
+"""
 
 
-def write_table(page: Path, results: Path) -> None:
-    """Put the table between its marks. Raises `ValueError` where the page has none."""
-    before, _, rest = page.read_text().partition(BEGIN)
-    _, mark, after = rest.partition(END)
-    if not mark:
-        raise ValueError(f"{page} has no place for the table")
-    page.write_text(before + BEGIN + "\n" + table(_read(results)) + "\n" + END + after)
+def write_page(page: Path, results: Path) -> None:
+    """Write the whole page from the results of all phases."""
+    page.write_text(_HEAD + table(_read(results)))
 
 
-def table(phases: Sequence[dict[str, Any]]) -> str:
-    """What was measured on, last, and a row for each promise and figure, in the order of the phases."""
+def table(phases: Sequence[Mapping[str, Any]]) -> str:
+    """The machine, and a row per figure with a goal; what never happened and must not is one row per phase."""
     last = max(phases, key=lambda one: one["when"])
-    lines = [f"- {name}: {value}" for name, value in last["machine"].items()]
+    lines = ["- " + ", ".join(f"{name}: {value}" for name, value in last["machine"].items())]
+    lines += [f"- `{one['phase']}`: {_conditions(one)}" for one in phases]
     lines += ["", "| phase | what | measured | goal | |", "|---|---|---|---|---|"]
-    for one in phases:
-        for row, promise in enumerate(one["promises"]):
-            name = f"`{one['phase']}`, {_conditions(one)}" if row == 0 else ""
-            cells = (name, promise["what"], promise["measured"], promise["goal"], _WORD[promise["kept"]])
-            lines.append("| " + " | ".join(cells) + " |")
+    lines += [f"| {' | '.join(row)} |" for one in phases for row in _rows(one)]
     return "\n".join(lines) + "\n"
 
 
-def _conditions(one: dict[str, Any]) -> str:
+def _rows(phase: Mapping[str, Any]) -> Iterator[Sequence[str]]:
+    name = f"`{phase['phase']}`"
+    judged = [one for one in phase["promises"] if one["goal"]]
+    never = [one["what"] for one in judged if one["goal"] == "0" and one["kept"]]
+    if never:
+        yield name, "; ".join(never), "0", "0", _WORD[True]
+    for one in judged:
+        if one["what"] not in never:
+            yield name, one["what"], one["measured"], one["goal"], _WORD[one["kept"]]
+
+
+def _conditions(one: Mapping[str, Any]) -> str:
     scale = f", scale {one['scale']:g}" if one["scale"] != 1 else ""
     return f"{one['when'][:16].replace('T', ' ')} UTC, seed {one['seed']}{scale}"
 
@@ -46,4 +56,4 @@ def _read(results: Path) -> list[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    write_table(PAGE, RESULTS)
+    write_page(PAGE, RESULTS)

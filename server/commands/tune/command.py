@@ -72,13 +72,18 @@ async def _measure(options: Options, subject: Subject, bar: Bar) -> Findings:
     # SIGINT does the same, by asyncio.run: what waits is cancelled, and the processes are put away.
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     settings = options.settings
-    load = Load(model=str(subject.path), max_batch=settings.max_batch, max_pixels=settings.max_pixels, provider="cpu")
+    load = Load(
+        model=str(subject.path),
+        max_batch=settings.queue.max_batch,
+        max_pixels=settings.upload.max_pixels,
+        provider="cpu",
+    )
     layouts = (full if options.quick else every)(usable_cpus(), options.asked)
     return await Tuner(load, settings.slo, options.budget_s, bar.show).measure(layouts, 1 if options.quick else 2)
 
 
 def _conclude(options: Options, subject: Subject, findings: Findings) -> int:
-    slo_s, max_batch = options.settings.slo, options.settings.max_batch
+    slo_s, max_batch = options.settings.slo, options.settings.queue.max_batch
     chosen = choose(findings.rows, slo_s, max_batch)
     if not chosen:
         reasons = dict.fromkeys(findings.lost.values())
@@ -107,7 +112,7 @@ def _save(options: Options, subject: Subject, findings: Findings, chosen: Row, o
         whole=findings.looked_at >= {*every(usable_cpus(), options.asked)},
         rows=tuple(findings.rows),
     )
-    folder = options.settings.profile_folder
+    folder = options.settings.worker.profile_folder
     try:
         told = _written(folder, profile)
     except OSError as error:

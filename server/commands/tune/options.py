@@ -53,7 +53,7 @@ class Options:
     @property
     def asked(self) -> Asked:
         """What is not left open of the layouts."""
-        return Asked(self.settings.workers, self.settings.threads)
+        return Asked(self.settings.worker.workers, self.settings.worker.threads)
 
 
 def add_all_arguments(parser: argparse.ArgumentParser) -> None:
@@ -94,15 +94,16 @@ def parse(argv: Sequence[str], environ: Mapping[str, str] | None = None) -> Opti
 
 
 def _settings(known: Mapping[str, Any], environ: Mapping[str, str] | None, problems: list[str]) -> Settings | None:
-    words = [f"--{name.replace('_', '-')}={known[name]}" for name in ("config", "model", *_SHARED) if name in known]
+    words = [f"--{name.replace('_', '-')}={known[name]}" for name in ("config", *_SHARED) if name in known]
+    words += ["--", known["model"]] if "model" in known else []
     try:
         settings = load_settings(words, environ)
     except SettingsError as error:
         problems += error.problems
         return None
-    if settings.provider == "cuda":
+    if settings.provider_name == "cuda":
         problems.append(
-            "provider = 'cuda': must be auto or cpu for tureen tune, which measures CPUs; a GPU is served by one worker"
+            f"provider = {settings.provider!r}: must be auto or cpu for tureen tune, which measures CPUs only"
         )
     return settings
 

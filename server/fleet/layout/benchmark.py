@@ -53,8 +53,8 @@ async def audition(
         return decision, await _begin(running, decision.layout)
     except (WorkerLost, TimeoutError) as error:
         await end_all(running)
-        log.warning("not_measured", reason=str(error) or "a worker hangs")
-        return plan.fallback("a worker was lost while it was tried out"), ()
+        log.warning("layout_not_measured", reason=str(error) or "a worker hung")
+        return plan.fallback("a worker was lost during the trial"), ()
     except BaseException:
         await end_all(running)
         raise
@@ -80,7 +80,7 @@ async def _measured(workers: Sequence[Worker], loaded: Sequence[Loaded], plan: P
     async with asyncio.timeout(_PATIENCE * _BUDGET_S):
         rows, left_out = await Contest(workers, size, Cost(open_s, batch_s), plan).run(begun + _BUDGET_S)
     seconds = round(time.monotonic() - begun, 3)
-    log.info("measured", seconds=seconds, rows=[_in_short(row) for row in rows], left_out=left_out or None)
+    log.info("layout_measured", seconds=seconds, rows=[_in_short(row) for row in rows], left_out=left_out or None)
     return decide(rows, left_out, size, plan)
 
 
@@ -89,8 +89,8 @@ def decide(rows: Sequence[Row], left_out: str, size: int, plan: Plan) -> Decisio
     chosen = choose(rows, plan.slo_s, size)
     if not chosen or (left_out and len(rows) == 1):
         return plan.fallback(left_out or "no trial succeeded")
-    others = "".join(f"; {_in_short(row)}" for row in rows if row is not chosen)
-    return Decision(chosen.layout, 0, f"measured now: {chosen.rate:.4g} img/s{others}")
+    others = "".join(f"; {row.layout}: {row.rate:.4g}" for row in rows if row is not chosen)
+    return Decision(chosen.layout, 0, f"measured at start-up: {chosen.rate:.4g} images/s{others}")
 
 
 def _in_short(row: Row) -> str:

@@ -11,13 +11,13 @@ _SAME_LATENCY = 1.03
 
 
 class Layout(NamedTuple):
-    """So many worker processes, each of which runs the model with so many threads."""
+    """A number of worker processes, and of threads with which each of them runs the model."""
 
     workers: int
     threads: int
 
     def __str__(self) -> str:
-        return f"{_count(self.workers, 'worker')} of {_count(self.threads, 'thread')}"
+        return f"{self.workers} x {self.threads} thread{'s' * (self.threads > 1)}"
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,7 +111,3 @@ def is_within(row: Row, slo_s: float) -> bool:
 def _powers(most: int) -> tuple[int, ...]:
     """1, 2, 4, ... and `most` itself."""
     return (*(1 << bit for bit in range(most.bit_length()) if 1 << bit < most), most)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' * (number != 1)}"

@@ -90,13 +90,13 @@ async def lay_out(wish: Wish, place: Placement) -> Plan:
         return Plan(beside_a_gpu(wish.asked, usable_cpus()))
     cpus = usable_cpus()
     if wish.asked.workers and wish.asked.threads:
-        return Plan(Decision(default(cpus, wish.asked), 0, "as asked"))
+        return Plan(Decision(default(cpus, wish.asked), 0, "as configured"))
     if decision := await asyncio.to_thread(_remembered, wish, place.provider):
         return Plan(decision)
     layouts = full(cpus, wish.asked)
     if len(layouts) > 1:
         return Plan(None, layouts, wish.slo_s)
-    return Plan(Decision(layouts[0], 0, "as asked" if wish.asked != Asked() else "there is one CPU"))
+    return Plan(Decision(layouts[0], 0, "as configured" if wish.asked != Asked() else "one CPU"))
 
 
 def beside_a_gpu(asked: Asked, cpus: int) -> Decision:
@@ -108,10 +108,10 @@ def beside_a_gpu(asked: Asked, cpus: int) -> Decision:
     only if there is memory for them.
     """
     if asked.workers:
-        return Decision(Layout(asked.workers, 1), 0, "as asked", in_turn=True)
+        return Decision(Layout(asked.workers, 1), 0, "as configured", in_turn=True)
     if cpus < 2 * _CPUS_A_WORKER:
-        return Decision(Layout(1, 1), 0, f"one on a GPU, with {cpus} CPUs beside it", in_turn=True)
-    return Decision(Layout(2, 1), 0, "two on a GPU", in_turn=True, spare=1)
+        return Decision(Layout(1, 1), 0, f"one for a GPU, with {cpus} CPU{'s' * (cpus > 1)} to decode", in_turn=True)
+    return Decision(Layout(2, 1), 0, "two for a GPU", in_turn=True, spare=1)
 
 
 def decoders(workers: int) -> int:
@@ -125,7 +125,7 @@ def fed(decision: Decision, rate: float, cpus: int) -> Decision:
     workers = min(ceil(rate / _FED_BY_ONE), _MOST_ON_A_GPU, cpus // _CPUS_A_WORKER)
     if not decision.spare or workers <= decision.layout.workers:
         return decision
-    why = f"for a GPU that runs {rate:,.0f} images/s"
+    why = f"to feed a GPU that runs {rate:,.0f} images/s"
     return replace(decision, layout=Layout(workers, 1), why=why, spare=workers - 1)
 
 
@@ -160,12 +160,12 @@ def from_profile(profile: Profile, wish: Wish) -> Decision | None:
 async def settle(asked: Literal["auto", "cpu", "cuda"], device: int, devices: Path = Path("/dev")) -> Placement:
     """What `asked` comes to on this machine. `devices`: where device files are."""
     if asked != "auto":
-        return Placement(asked, device, "as asked")
+        return Placement(asked, device, "as configured")
     if not may_have_gpu(devices):
-        return Placement("cpu", device, "auto: there is no NVIDIA GPU here")
+        return Placement("cpu", device, "auto: no NVIDIA GPU found")
     if problem := await _cuda_problem(device):
-        return Placement("cpu", device, f"auto: the GPU cannot be used, {problem}")
-    return Placement("cuda", device, f"auto: GPU {device} can be used")  # pragma: no cover - needs one
+        return Placement("cpu", device, f"auto: GPU {device} is unusable: {problem}")
+    return Placement("cuda", device, f"auto: GPU {device} found")  # pragma: no cover - needs one
 
 
 async def _cuda_problem(device: int) -> str:

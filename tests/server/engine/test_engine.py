@@ -20,7 +20,7 @@ from server.contract.ids import content_hash
 from server.contract.metadata import FREE, TensorSpec
 from server.contract.task import ImageTask, TensorTask
 from server.engine import Engine, EngineFailed, RemoteEngine, serve_engine
-from server.settings import Settings
+from server.settings import Settings, WorkerSettings
 from tests.models import dense
 from tests.photos import photo
 
@@ -57,7 +57,7 @@ class Host:
 
 
 def settings(model, **others):
-    return Settings(model=model, workers=1, threads=1, **others)
+    return Settings(model=model, worker=WorkerSettings(workers=1, threads=1), **others)
 
 
 @asynccontextmanager

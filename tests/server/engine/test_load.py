@@ -14,19 +14,8 @@ PLAN = Plan(Decision(Layout(1, 1), 0, ""))
 
 def test_workers_are_told_how_the_gpu_is_used():
     """Its index, its graphs and what a model may take of its memory; the CPUs decode beside it."""
-    flags = [
-        "--device",
-        "3",
-        "--cuda-graphs",
-        "off",
-        "--gpu-memory-limit",
-        "8GB",
-        "--precision",
-        "fp16",
-        "--max-batch",
-        "64",
-    ]
-    settings = load_settings([*flags, "--max-pixels", "9M", "--model", str(Path(__file__).parent)], {})
+    flags = ["--provider", "cuda:3", "--cuda-graphs", "off", "--gpu-memory-limit", "8GB", "--precision", "fp16"]
+    settings = load_settings([*flags, "--max-batch", "64", "--max-pixels", "9M", str(Path(__file__).parent)], {})
     load = load_for(settings, Placement("cuda", 3, ""), PLAN)
 
     assert load == Load(

@@ -63,8 +63,8 @@ def test_workers_open_the_model_in_turn_and_a_spare_one_that_cannot_is_left_out(
 
     assert 1 == size
     said = [(event["event"], event["worker"]) for event in logged if "worker" in event]
-    assert [("worker_ready", 0), ("worker_ended", 1), ("worker_left_out", 1)] == said[:3]
-    assert "it does not run" in next(event["reason"] for event in logged if event["event"] == "worker_left_out")
+    assert [("worker_ready", 0), ("worker_ended", 1), ("worker_skipped", 1)] == said[:3]
+    assert "it does not run" in next(event["reason"] for event in logged if event["event"] == "worker_skipped")
 
 
 def test_workers_that_were_asked_for_are_not_left_out(model):
@@ -91,7 +91,7 @@ def test_a_model_that_is_fast_gets_more_workers_by_what_the_first_measured(model
 
     async def run():
         async with Batcher() as batcher:
-            plan = Plan(Decision(Layout(2, 1), 0, "two on a GPU", in_turn=True, spare=1))
+            plan = Plan(Decision(Layout(2, 1), 0, "two for a GPU", in_turn=True, spare=1))
             async with Pool(batcher, Load(str(model), 8, 1_000_000), plan, 1 << 30) as pool:
                 decision = await pool.decision
                 for _ in iter(lambda: batcher.stats().seats, 4):
@@ -101,4 +101,4 @@ def test_a_model_that_is_fast_gets_more_workers_by_what_the_first_measured(model
     decision, size = asyncio.run(asyncio.wait_for(run(), 30))
 
     assert (Layout(4, 1), 3, 4) == (decision.layout, decision.spare, size)
-    assert decision.why.startswith("for a GPU that runs ")
+    assert decision.why.startswith("to feed a GPU that runs ")

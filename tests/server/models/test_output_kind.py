@@ -76,10 +76,10 @@ LABELS = ("a", "b", "c")
         ({}, [seen(0)], "the output 'x' is empty: its shape for one image is [0]"),
         ({}, [seen(3, 0)], "the output 'x' is empty: its shape for one image is [3, 0]"),
         ({"labels": LABELS}, [seen(4)], "the card has 3 labels; the output 'x' has 4 classes"),
-        ({"kind": "classes"}, [seen(3, 3)], "the output 'x' is floats of shape [3, 3] an image; classes need one row"),
-        ({"kind": "classes"}, [seen(1)], "the output 'x' is floats of shape [1] an image; classes need one row"),
-        ({"kind": "classes"}, [seen(9, floating=False)], "the output 'x' is whole numbers of shape [9] an image;"),
-        ({"kind": "score"}, [seen(3)], "the output 'x' is floats of shape [3] an image; a score is one value"),
+        ({"kind": "classes"}, [seen(3, 3)], "the output 'x' is floats of shape [3, 3] per image; classes need one row"),
+        ({"kind": "classes"}, [seen(1)], "the output 'x' is floats of shape [1] per image; classes need one row"),
+        ({"kind": "classes"}, [seen(9, floating=False)], "the output 'x' is whole numbers of shape [9] per image;"),
+        ({"kind": "score"}, [seen(3)], "the output 'x' is floats of shape [3] per image; a score is one value"),
         ({"labels": LABELS}, [seen(3, 3)], "[output] of model.toml: labels mean nothing where the output is raw"),
         ({"labels": LABELS}, [seen(1)], "[output] of model.toml: thresholds must be 2 finite numbers that rise"),
         ({"thresholds": (1.0,)}, [seen(3)], "[output] of model.toml: thresholds mean nothing where the output is cl"),
@@ -87,7 +87,7 @@ LABELS = ("a", "b", "c")
         (
             {},
             [seen(3, 200, 200), seen(4, name="y")],
-            "raw outputs have 120004 values an image (x [3, 200, 200], y [4]); at most 65536 are answered: choose",
+            "raw outputs have 120004 values per image (x [3, 200, 200], y [4]); at most 65536 are answered: choose",
         ),
     ],
 )
@@ -109,13 +109,13 @@ def test_raw_outputs_are_bounded_exactly():
 @pytest.mark.parametrize(
     ("output", "outputs", "words"),
     [
-        ({}, [seen(1000)], "1000 classes, through softmax, the best 5"),
-        ({"top_k": 9}, [seen(2, probabilities=True)], "2 classes, as it comes from the model, the best 2"),
-        ({}, [seen(1)], "one score, as it comes from the model"),
+        ({}, [seen(1000)], "1000 classes (softmax), top 5"),
+        ({"top_k": 9}, [seen(2, probabilities=True)], "2 classes (already probabilities), top 2"),
+        ({}, [seen(1)], "one score (as the model gives it)"),
         (
             {"labels": ("bad", "good"), "thresholds": (0.5,), "activation": "sigmoid"},
             [seen(1)],
-            "one score, through a sigmoid, 2 levels",
+            "one score (sigmoid), 2 levels",
         ),
         ({}, [seen(2, 3), seen(name="best", floating=False)], "raw: x [2, 3], best []"),
     ],

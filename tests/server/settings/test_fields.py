@@ -11,8 +11,7 @@ from tests.server.settings.refusal import refusal
     [
         ("--host", ["0.0.0.0", "::", "localhost"], ["", " ", "a b", "http://x"]),
         ("--port", ["0", "65535"], ["65536", "-1", "80.5", "http", ""]),
-        ("--provider", ["auto", "cpu", "cuda"], ["gpu", "CUDA", ""]),
-        ("--device", ["0", "1023"], ["-1", "1024", "first"]),
+        ("--provider", ["auto", "cpu", "cuda", "cuda:0", "cuda:999"], ["gpu", "CUDA", "", "cuda:", "cuda:-1", "cpu:1"]),
         ("--workers", ["1", "64"], ["0", "-1", "many"]),
         ("--threads", ["1", "1024"], ["0", "-1", "1025", "all"]),
         ("--profile-dir", ["/tmp", "/nowhere/yet"], ["", "/proc/version"]),
@@ -44,22 +43,38 @@ def accepted(flag, text):
 
 
 def test_a_budget_below_the_largest_image_is_refused():
-    """Else an image could be allowed and never fit; the default budget is no exception."""
-    (problem,) = refusal(["--max-image-bytes", "300MB"])
+    """Else an image could be allowed and never fit."""
+    (problem,) = refusal(["--max-image-bytes", "300MB", "--max-queue-bytes", "256MB"])
 
-    assert problem.startswith("max_queue_bytes = 256MB (default): must be a size of at least 1B, not below ")
+    assert problem.startswith("max_queue_bytes = '256MB' (flag --max-queue-bytes): must be a size of at least 1B, not ")
     assert problem.endswith("; max_image_bytes is 300MB")
 
 
 def test_a_budget_of_just_the_largest_image_is_taken():
     """The bound itself is allowed."""
-    assert load_settings(["--max-image-bytes=5", "--max-queue-bytes=5"], {}).max_queue_bytes == 5
+    assert load_settings(["--max-image-bytes=5", "--max-queue-bytes=5"], {}).upload.max_queue_bytes == 5
 
 
 @pytest.mark.parametrize("value", ["true", "[1]", "{ a = 1 }", "2026-01-01", "nan", "-1", "1.5"])
 def test_a_toml_value_of_the_wrong_type_is_refused(toml, value):
     """`max_batch = true` is not a batch of one."""
-    assert len(refusal(["--config", toml(f"max_batch = {value}")])) == 1
+    assert len(refusal(["--config", toml(f"[queue]\nmax_batch = {value}")])) == 1
+
+
+@pytest.mark.parametrize(
+    ("provider", "name", "device"), [("auto", "auto", 0), ("cuda", "cuda", 0), ("cuda:2", "cuda", 2)]
+)
+def test_one_setting_names_the_provider_and_its_gpu(provider, name, device):
+    """Without an index it is the first GPU."""
+    settings = load_settings(["--provider", provider], {})
+
+    assert (name, device) == (settings.provider_name, settings.device)
+
+
+def test_the_fastest_http_server_that_is_installed_is_the_default():
+    """The development environment has uvicorn; who asks for hypercorn gets it."""
+    assert load_settings([], {}).server.http_server_name == "uvicorn"
+    assert load_settings(["--http-server", "hypercorn"], {}).server.http_server_name == "hypercorn"
 
 
 # ---- The model's path ----
@@ -70,12 +85,12 @@ def test_a_model_file_is_given_as_an_absolute_path(tmp_path, monkeypatch):
     (tmp_path / "food.onnx").touch()
     monkeypatch.chdir(tmp_path)
 
-    assert tmp_path / "food.onnx" == load_settings(["--model", "food.onnx"], {}).model
+    assert tmp_path / "food.onnx" == load_settings(["food.onnx"], {}).model
 
 
 def test_a_model_folder_is_taken(tmp_path):
     """A folder needs no particular name."""
-    assert tmp_path == load_settings(["--model", str(tmp_path)], {}).model
+    assert tmp_path == load_settings([str(tmp_path)], {}).model
 
 
 def test_a_link_to_a_model_stays_a_link(tmp_path):
@@ -83,12 +98,12 @@ def test_a_link_to_a_model_stays_a_link(tmp_path):
     (tmp_path / "v1").mkdir()
     (tmp_path / "current").symlink_to(tmp_path / "v1")
 
-    assert tmp_path / "current" == load_settings(["--model", str(tmp_path / "current")], {}).model
+    assert tmp_path / "current" == load_settings([str(tmp_path / "current")], {}).model
 
 
 def test_a_missing_model_is_refused(tmp_path):
     """It is found out before anything starts."""
-    (problem,) = refusal(["--model", str(tmp_path / "no.onnx")])
+    (problem,) = refusal([str(tmp_path / "no.onnx")])
 
     assert problem.endswith(
         f"must be an .onnx file or a model folder, which must exist; there is no {tmp_path}/no.onnx"
@@ -99,7 +114,7 @@ def test_a_model_file_of_another_kind_is_refused(tmp_path):
     """A .pt file is no ONNX model."""
     (tmp_path / "food.pt").touch()
 
-    (problem,) = refusal(["--model", str(tmp_path / "food.pt")])
+    (problem,) = refusal([str(tmp_path / "food.pt")])
 
     assert problem.endswith("; that file's name does not end in .onnx")
 

@@ -1,5 +1,6 @@
 """Settings: who wins, and what becomes of them."""
 
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
@@ -11,32 +12,36 @@ from server.settings import SETTINGS, Settings, load_settings
 def test_nothing_given_gives_the_defaults():
     """The server starts without a single setting."""
     expected = {
+        "model": None,
+        "slo": 1.0,
+        "provider": "auto",
         "host": "127.0.0.1",
         "port": 8080,
-        "http_server": "hypercorn",
-        "model": None,
-        "provider": "auto",
-        "device": 0,
-        "gpu_memory_limit": None,
-        "cuda_graphs": True,
-        "precision": "model",
-        "workers": None,
-        "threads": None,
-        "profile_dir": None,
-        "max_batch": 32,
-        "slo": 1.0,
-        "max_queue": 1024,
-        "max_queue_bytes": 256_000_000,
-        "max_image_bytes": 20_000_000,
-        "max_pixels": 50_000_000,
-        "upload_timeout": 30.0,
-        "min_upload_rate": 1000,
-        "max_connections": 10_000,
-        "max_worker_growth": 1_000_000_000,
-        "keep_alive": 75.0,
-        "drain_delay": 5.0,
-        "shutdown_timeout": 30.0,
-        "access_log": False,
+        "upload": {
+            "max_image_bytes": 20_000_000,
+            "max_pixels": 50_000_000,
+            "upload_timeout": 30.0,
+            "min_upload_rate": 1000,
+            "max_queue_bytes": None,
+        },
+        "server": {
+            "keep_alive": 75.0,
+            "drain_delay": 5.0,
+            "shutdown_timeout": 30.0,
+            "access_log": False,
+            "http_server": None,
+            "max_connections": None,
+        },
+        "queue": {"max_batch": 32, "max_queue": 1024},
+        "worker": {
+            "workers": None,
+            "threads": None,
+            "profile_dir": None,
+            "max_worker_growth": None,
+            "gpu_memory_limit": None,
+            "cuda_graphs": True,
+            "precision": "model",
+        },
     }
 
     assert expected == load_settings([], {}).model_dump()
@@ -47,21 +52,21 @@ def test_nothing_given_gives_the_defaults():
 
 def test_the_file_goes_before_the_default(toml):
     """A key of the file is used."""
-    assert load_settings(["--config", toml("max_batch = 16")], {}).max_batch == 16
+    assert load_settings(["--config", toml("[queue]\nmax_batch = 16")], {}).queue.max_batch == 16
 
 
 def test_the_environment_goes_before_the_file(toml):
     """A variable overrides the file's key."""
-    environ = {"TUREEN_MAX_BATCH": "8", "TUREEN_CONFIG": toml("max_batch = 16")}
+    environ = {"TUREEN_MAX_BATCH": "8", "TUREEN_CONFIG": toml("[queue]\nmax_batch = 16")}
 
-    assert load_settings([], environ).max_batch == 8
+    assert load_settings([], environ).queue.max_batch == 8
 
 
 def test_a_flag_goes_before_the_environment(toml):
     """A flag overrides both."""
-    environ = {"TUREEN_MAX_BATCH": "8", "TUREEN_CONFIG": toml("max_batch = 16")}
+    environ = {"TUREEN_MAX_BATCH": "8", "TUREEN_CONFIG": toml("[queue]\nmax_batch = 16")}
 
-    assert load_settings(["--max-batch", "4"], environ).max_batch == 4
+    assert load_settings(["--max-batch", "4"], environ).queue.max_batch == 4
 
 
 def test_each_setting_comes_from_its_own_first_source(toml):
@@ -70,14 +75,14 @@ def test_each_setting_comes_from_its_own_first_source(toml):
 
     settings = load_settings(["--workers=3"], environ)
 
-    assert (settings.workers, settings.port, settings.slo) == (3, 9000, 2.0)
+    assert (settings.worker.workers, settings.port, settings.slo) == (3, 9000, 2.0)
 
 
 def test_the_config_flag_goes_before_its_variable(toml):
     """Of two files the flag's is read, and the other need not even exist."""
-    path = toml("max_batch = 16")
+    path = toml("[queue]\nmax_batch = 16")
 
-    assert load_settings(["--config", path], {"TUREEN_CONFIG": "/nowhere"}).max_batch == 16
+    assert load_settings(["--config", path], {"TUREEN_CONFIG": "/nowhere"}).queue.max_batch == 16
 
 
 def test_the_last_of_two_equal_flags_counts():
@@ -85,22 +90,35 @@ def test_the_last_of_two_equal_flags_counts():
     assert load_settings(["--port", "1", "--port", "2"], {}).port == 2
 
 
+@pytest.mark.parametrize(
+    "words", [["food.onnx", "--slo", "2s"], ["--slo", "2s", "food.onnx"], ["--slo=2s", "--", "food.onnx"]]
+)
+def test_the_model_is_an_argument(words, tmp_path, monkeypatch):
+    """It may stand before the flags, after them, and after two dashes."""
+    (tmp_path / "food.onnx").touch()
+    monkeypatch.chdir(tmp_path)
+
+    settings = load_settings(words, {"TUREEN_MODEL": "other.onnx"})
+
+    assert (tmp_path / "food.onnx", 2.0) == (settings.model, settings.slo)
+
+
 @pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTINGS)
 def test_every_setting_has_its_flag_its_variable_and_its_key(setting, toml, tmp_path):
     """One value, given in three ways, means the same."""
-    texts = {"host": "::1", "model": str(tmp_path), "max_queue_bytes": "1GB", "access_log": "on", "provider": "cuda"}
-    texts |= {"http_server": "uvicorn", "cuda_graphs": "off", "precision": "fp16"}
+    texts = {"host": "::1", "model": str(tmp_path), "max_queue_bytes": "1GB", "access_log": "on", "provider": "cuda:1"}
+    texts |= {"http_server": "hypercorn", "cuda_graphs": "off", "precision": "fp16"}
     text = texts.get(setting.name, "7")
     ways = [
         load_settings([setting.flag, text], {}),
         load_settings([], {setting.variable: text}),
-        load_settings(["--config", toml(f"{setting.name} = {text!r}")], {}),
+        load_settings(["--config", toml(f"{setting.key} = {text!r}")], {}),
     ]
 
-    values = {str(getattr(settings, setting.name)) for settings in ways}
+    values = {str(attrgetter(setting.key)(settings)) for settings in ways}
 
     assert len(values) == 1
-    assert str(getattr(Settings(), setting.name)) not in values
+    assert str(attrgetter(setting.key)(Settings())) not in values
 
 
 def test_other_variables_are_none_of_our_business():
@@ -114,9 +132,9 @@ def test_profiles_lie_where_the_system_keeps_caches_unless_told():
     system = load_settings([], {"XDG_CACHE_HOME": "/cache"})
     neither = load_settings([], {"XDG_CACHE_HOME": "cache"})
 
-    assert "/told" == str(told.profile_folder)
-    assert "/cache/tureen" == str(system.profile_folder)
-    assert Path("~/.cache/tureen").expanduser() == neither.profile_folder
+    assert "/told" == str(told.worker.profile_folder)
+    assert "/cache/tureen" == str(system.worker.profile_folder)
+    assert Path("~/.cache/tureen").expanduser() == neither.worker.profile_folder
 
 
 # ---- What becomes of them ----
@@ -125,7 +143,7 @@ def test_profiles_lie_where_the_system_keeps_caches_unless_told():
 def test_settings_travel_as_json(tmp_path):
     """A child process gets exactly what its parent has."""
     (tmp_path / "m.onnx").touch()
-    settings = load_settings(["--model", str(tmp_path / "m.onnx"), "--slo", "0.123ms", "--max-pixels", "7"], {})
+    settings = load_settings([str(tmp_path / "m.onnx"), "--slo", "0.123ms", "--max-pixels", "7"], {})
 
     assert settings == Settings.model_validate_json(settings.model_dump_json())
 

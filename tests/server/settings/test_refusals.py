@@ -22,9 +22,11 @@ def test_a_bad_variable_is_named_with_value_origin_and_rule():
 
 def test_a_bad_key_is_named_with_value_origin_and_rule(toml):
     """The origin is the key and its file."""
-    path = toml("workers = 0")
+    path = toml("[worker]\nworkers = 0")
 
-    assert [f"workers = 0 (key workers in {path}): must be a whole number of at least 1"] == refusal(["--config", path])
+    assert [f"workers = 0 (key worker.workers in {path}): must be a whole number of at least 1"] == refusal(
+        ["--config", path]
+    )
 
 
 def test_a_bad_value_that_is_overridden_is_not_looked_at():
@@ -41,9 +43,26 @@ def test_an_unknown_variable_is_refused_with_a_guess():
 
 def test_an_unknown_key_is_refused_with_a_guess(toml):
     """A misspelt key neither."""
-    path = toml("wokers = 3")
+    path = toml("[worker]\nwokers = 3")
 
-    assert [f"wokers (key in {path}): no such setting; did you mean workers?"] == refusal(["--config", path])
+    expected = f"worker.wokers (key in {path}): no such setting; did you mean worker.workers?"
+    assert [expected] == refusal(["--config", path])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("workers = 3", "workers (key in {}): belongs in the table [worker]"),
+        ("[queue]\nport = 3", "queue.port (key in {}): belongs in the top of the file"),
+        ("upload = 3", "upload (key in {}): is a table: [upload]"),
+        ("[storage]\nbucket = 3", "storage (key in {}): no such setting"),
+    ],
+)
+def test_a_key_in_the_wrong_place_is_told_where_it_belongs(toml, text, expected):
+    """A table is a topic; a key in another is not read in silence."""
+    path = toml(text)
+
+    assert [expected.format(path)] == refusal(["--config", path])
 
 
 def test_an_unknown_flag_is_refused_with_a_guess():
@@ -56,9 +75,9 @@ def test_an_abbreviated_flag_is_unknown():
     assert [line.split(";")[0] for line in refusal(["--max-b", "3"])] == ["--max-b (command line): no such flag"]
 
 
-def test_a_word_that_is_no_flag_is_refused():
-    """`tureen serve model.onnx` does not serve the demo model instead."""
-    assert refusal(["model.onnx"]) == ["model.onnx (command line): no such flag"]
+def test_a_second_model_is_refused():
+    """One is served; the other is not left out in silence."""
+    assert refusal(["/tmp", "b.onnx"]) == ["b.onnx (command line): one model is served, not several"]
 
 
 def test_a_flag_without_a_value_is_refused():
@@ -101,11 +120,11 @@ def test_a_file_that_is_not_utf8_is_refused(tmp_path):
 
 def test_all_mistakes_are_reported_at_once(toml):
     """One start, one list: unknown names first, then values in the order of the settings."""
-    environ = {"TUREEN_SLO": "0", "TUREEN_NOISE": "1", "TUREEN_CONFIG": toml("max_queue = 0\nnoise = 1")}
+    environ = {"TUREEN_SLO": "0", "TUREEN_NOISE": "1", "TUREEN_CONFIG": toml("noise = 1\n[queue]\nmax_queue = 0")}
 
     names = [line.split(" ")[0] for line in refusal(["--port=x", "--noise=1"], environ)]
 
-    assert names == ["--noise", "TUREEN_NOISE", "noise", "port", "slo", "max_queue"]
+    assert names == ["--noise", "TUREEN_NOISE", "noise", "slo", "port", "max_queue"]
 
 
 def test_the_message_counts_and_lists_the_mistakes():

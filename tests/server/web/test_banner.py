@@ -23,14 +23,12 @@ MODEL = ModelMetadata(
 )
 
 
-@pytest.mark.parametrize(
-    ("layout", "words"), [(Layout(1, 2), "1 worker of 2 threads"), (Layout(2, 1), "2 workers of 1 thread")]
-)
+@pytest.mark.parametrize(("layout", "words"), [(Layout(1, 2), "1 x 2 threads"), (Layout(2, 1), "2 x 1 thread")])
 def test_block_says_what_answers_on_what_and_why(layout, words):
     """Model, input, output, provider and layout with their reasons, promise, address, and a line to try."""
     with socket.create_server(ADDRESS) as listener:
         address = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        text = banner(MODEL, Settings(), listener.fileno(), "auto: no GPU", Decision(layout, 0, "as asked"))
+        text = banner(MODEL, Settings(), listener.fileno(), "auto: no GPU", Decision(layout, 0, "as configured"))
 
     assert text.splitlines() == [
         "Tureen is serving",
@@ -38,7 +36,7 @@ def test_block_says_what_answers_on_what_and_why(layout, words):
         "  input     image FP32 [N, 3, 8, 8]; on the device",
         "  output    2 classes",
         "  provider  CPUExecutionProvider (auto: no GPU)",
-        f"  layout    {words} (as asked)",
+        f"  workers   {words} (as configured)",
         "  promise   answered within 1 s, or refused at once",
         f"  address   {address}",
         "",

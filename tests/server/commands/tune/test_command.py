@@ -52,10 +52,10 @@ def test_tune_shows_each_layout_and_saves_what_it_measured(tuned):
     assert (0, "") == (ran.returncode, ran.stderr)
     assert {*full(usable_cpus(), Asked())} == {Layout(row["workers"], row["threads"]) for row in rows}
     assert 1 == len(re.findall(r" chosen$", ran.stdout, re.MULTILINE))
-    assert len(rows) == len(re.findall(r"^\d+ workers? of \d+ threads? +\d+ .* MB", ran.stdout, re.MULTILINE))
+    assert len(rows) == len(re.findall(r"^\d+ x \d+ threads? +\d+ .* MB", ran.stdout, re.MULTILINE))
     assert f"Saved as {path}: tureen serve starts with it." in ran.stdout
     assert all(row["rate"] > 0 and row["cpu_s"] > 0 and row["memory"] > 0 for row in rows)
-    assert "2 workers of 1 thread" in (folder / "p.svg").read_text()
+    assert "2 x 1 thread" in (folder / "p.svg").read_text()
 
 
 def test_first_look_leaves_a_profile_of_every_layout_alone(tuned, tmp_path):
@@ -87,14 +87,14 @@ def test_run_for_one_number_of_workers_leaves_the_general_profile_alone(tuned, t
 def test_serve_starts_with_what_tune_found(tuned):
     """Layout and all; nothing is measured."""
     ran, folder = tuned
-    (chosen,) = re.findall(r"^(\d+) workers? of (\d+) threads? .* chosen$", ran.stdout, re.MULTILINE)
+    (chosen,) = re.findall(r"^(\d+) x (\d+) threads? .* chosen$", ran.stdout, re.MULTILINE)
 
     with serving("--profile-dir", str(folder), measured=True) as server:
         event = layout_event(server.log)
 
     assert tuple(map(int, chosen)) == (event["workers"], event["threads"])
     assert re.fullmatch(r"from the profile of \d{4}-\d\d-\d\d", event["why"])
-    assert '"measured"' not in server.final_log
+    assert '"layout_measured"' not in server.final_log
 
 
 def test_serve_without_a_profile_measures_and_says_so():
@@ -104,7 +104,7 @@ def test_serve_without_a_profile_measures_and_says_so():
         workers = len(server.workers)
 
     assert event["workers"] == workers
-    assert re.fullmatch(r"measured now: [\d.e+]+ img/s(; \dx\d [\d.e+]+)+", event["why"])
+    assert re.fullmatch(r"measured at start-up: [\d.e+]+ images/s(; \d x \d threads?: [\d.e+]+)+", event["why"])
 
 
 def test_what_is_asked_for_wins_over_a_profile(tuned):
@@ -113,8 +113,8 @@ def test_what_is_asked_for_wins_over_a_profile(tuned):
     with serving("--profile-dir", str(folder), "--workers", "1", "--threads", "2", measured=True) as server:
         event = layout_event(server.log)
 
-    assert (1, 2, "as asked") == (event["workers"], event["threads"], event["why"])
-    assert '"measured"' not in server.final_log
+    assert (1, 2, "as configured") == (event["workers"], event["threads"], event["why"])
+    assert '"layout_measured"' not in server.final_log
 
 
 def test_interrupt_leaves_no_process_and_no_file(tmp_path):
@@ -151,8 +151,8 @@ def test_layout_whose_worker_dies_loses_its_rows_and_no_others(tmp_path):
     ran = tune(*words, environ={"PYTHONPATH": before_all(tmp_path)})
 
     assert 0 == ran.returncode
-    assert "1 worker of 2 threads: not measured: the worker has gone" in ran.stdout
-    assert re.search(r"^1 worker of 1 thread +1 .* chosen$", ran.stdout, re.MULTILINE)
+    assert "1 x 2 threads: not measured: the worker has gone" in ran.stdout
+    assert re.search(r"^1 x 1 thread +1 .* chosen$", ran.stdout, re.MULTILINE)
     assert 1 == len(list((tmp_path / "p").glob("*.json")))
 
 

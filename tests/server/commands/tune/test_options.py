@@ -30,7 +30,7 @@ def test_what_serve_is_told_counts_here_too(tmp_path):
 
     settings = parse(["--slo", "2s", str(model)], {"TUREEN_SLO": "3s", "TUREEN_WORKERS": "2"}).settings
 
-    assert (2.0, 2, model) == (settings.slo, settings.workers, settings.model)
+    assert (2.0, 2, model) == (settings.slo, settings.worker.workers, settings.model)
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,11 @@ def test_decision_is_the_best_and_says_what_was_beaten():
 
     decision = decide(rows, left_out, 1, Plan(None, (Layout(2, 1), Layout(1, 2))))
 
-    assert (Layout(2, 1), 0, "measured now: 100 img/s; 1x2 33.33") == (decision.layout, decision.batch, decision.why)
+    assert (Layout(2, 1), 0, "measured at start-up: 100 images/s; 1 x 2 threads: 33.33") == (
+        decision.layout,
+        decision.batch,
+        decision.why,
+    )
 
 
 def test_without_a_comparison_the_first_layout_serves_and_the_reason_is_told():

@@ -86,9 +86,7 @@ def test_every_layout(cpus, asked, layouts):
     assert [Layout(*one) for one in layouts] == list(every(cpus, asked))
 
 
-@pytest.mark.parametrize(
-    ("layout", "words"), [(Layout(1, 2), "1 worker of 2 threads"), (Layout(2, 1), "2 workers of 1 thread")]
-)
+@pytest.mark.parametrize(("layout", "words"), [(Layout(1, 2), "1 x 2 threads"), (Layout(2, 1), "2 x 1 thread")])
 def test_layout_in_words(layout, words):
     """As the banner and the table have it."""
     assert words == str(layout)

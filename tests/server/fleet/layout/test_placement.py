@@ -36,12 +36,12 @@ def settled(*asked, devices):
 @pytest.mark.parametrize("asked", ["cpu", "cuda"])
 def test_what_is_asked_for_is_taken(tmp_path, asked):
     """Whether it can be used shows where it is opened."""
-    assert Placement(asked, 2, "as asked") == settled(asked, 2, devices=tmp_path)
+    assert Placement(asked, 2, "as configured") == settled(asked, 2, devices=tmp_path)
 
 
 def test_auto_is_the_cpu_where_there_is_no_gpu(tmp_path):
     """Nothing is started to find out."""
-    assert Placement("cpu", 0, "auto: there is no NVIDIA GPU here") == settled("auto", 0, devices=tmp_path)
+    assert Placement("cpu", 0, "auto: no NVIDIA GPU found") == settled("auto", 0, devices=tmp_path)
 
 
 def test_auto_is_the_cpu_where_the_gpu_cannot_be_used(tmp_path):
@@ -51,7 +51,7 @@ def test_auto_is_the_cpu_where_the_gpu_cannot_be_used(tmp_path):
     place = settled("auto", 1023, devices=tmp_path)
 
     assert "cpu" == place.provider
-    assert place.why.startswith("auto: the GPU cannot be used, ")
+    assert place.why.startswith("auto: GPU 1023 is unusable: ")
     assert len(place.why) > 60
 
 
@@ -90,7 +90,7 @@ def profiles(tmp_path):
 
 def test_what_is_asked_for_needs_no_measuring():
     """Both given: nothing is looked for, and nothing is tried."""
-    assert (Plan(Decision(Layout(3, 2), 0, "as asked")), []) == laid_out(wish(3, 2))
+    assert (Plan(Decision(Layout(3, 2), 0, "as configured")), []) == laid_out(wish(3, 2))
 
 
 def test_with_nothing_known_the_layouts_that_use_all_cpus_are_to_be_tried():
@@ -105,7 +105,7 @@ def test_one_layout_needs_no_trial():
     """As many workers as CPUs leave each of them one thread."""
     plan, _ = laid_out(wish(workers=usable_cpus()))
 
-    assert Plan(Decision(Layout(usable_cpus(), 1), 0, "as asked")) == plan
+    assert Plan(Decision(Layout(usable_cpus(), 1), 0, "as configured")) == plan
 
 
 def test_on_a_gpu_nothing_is_measured():
@@ -116,11 +116,11 @@ def test_on_a_gpu_nothing_is_measured():
 @pytest.mark.parametrize(
     ("asked", "cpus", "workers", "spare", "why"),
     [
-        (Asked(), 16, 2, 1, "two on a GPU"),
-        (Asked(threads=4), 4, 2, 1, "two on a GPU"),
-        (Asked(), 3, 1, 0, "one on a GPU, with 3 CPUs beside it"),
-        (Asked(workers=1), 16, 1, 0, "as asked"),
-        (Asked(workers=5), 2, 5, 0, "as asked"),
+        (Asked(), 16, 2, 1, "two for a GPU"),
+        (Asked(threads=4), 4, 2, 1, "two for a GPU"),
+        (Asked(), 3, 1, 0, "one for a GPU, with 3 CPUs to decode"),
+        (Asked(workers=1), 16, 1, 0, "as configured"),
+        (Asked(workers=5), 2, 5, 0, "as configured"),
     ],
 )
 def test_beside_a_gpu_there_are_two_workers_where_cpus_are_there_for_them(asked, cpus, workers, spare, why):
