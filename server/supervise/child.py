@@ -15,7 +15,7 @@ import structlog
 
 from server.process import signals
 from server.process.control import HURRY_LINE, drain_line
-from server.supervise.restarts import GiveUp, RestartPolicy, decide, how_ended
+from server.supervise.restarts import SAID_WHY, GiveUp, RestartPolicy, decide, how_ended
 
 log = structlog.stdlib.get_logger("tureen.supervisor")
 
@@ -64,13 +64,13 @@ class Child:
                 self.code = code
                 return None
             self._ends = self.spec.policy.recent(self._ends, time.monotonic())
-            log.warning(f"{self.spec.name}_died", how=how_ended(code))
-            match decide(self.spec.policy, self.spec.name, code, self._ends):
-                case GiveUp() as given_up:
-                    self.code = code
-                    return given_up
-                case restart:
-                    await self._pause(restart.pause_s)
+            decision = decide(self.spec.policy, self.spec.name, code, self._ends)
+            if decision != SAID_WHY:
+                log.warning(f"{self.spec.name}_died", how=how_ended(code))
+            if isinstance(decision, GiveUp):
+                self.code = code
+                return decision
+            await self._pause(decision.pause_s)
         return None
 
     def drain(self, delay_s: float) -> None:

@@ -32,15 +32,19 @@ class Restart:
 
 @dataclass(frozen=True, slots=True)
 class GiveUp:
-    """Start it no more. `reason` is empty where the child itself has given one."""
+    """Start it no more."""
 
     reason: str
+
+
+SAID_WHY = GiveUp("")
+"""The child has given the reason itself, in the last line of the log."""
 
 
 def decide(policy: RestartPolicy, name: str, code: int, ends: Sequence[float]) -> Restart | GiveUp:
     """What to do about a child that ended with `code`. `ends`: `policy.recent`, this one included."""
     if code in policy.fatal:
-        return GiveUp("")
+        return SAID_WHY
     if len(ends) > policy.crashes:
         return GiveUp(f"the {name} process died {len(ends)} times in {policy.within_s:g} s")
     return Restart(policy.pause_s)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from server.supervise.restarts import GiveUp, Restart, RestartPolicy, decide, how_ended
+from server.supervise.restarts import SAID_WHY, GiveUp, Restart, RestartPolicy, decide, how_ended
 
 POLICY = RestartPolicy(pause_s=0.1, crashes=2, within_s=30.0, fatal=frozenset({3}))
 
@@ -14,7 +14,7 @@ POLICY = RestartPolicy(pause_s=0.1, crashes=2, within_s=30.0, fatal=frozenset({3
         (-9, [4.0, 5.0], Restart(0.1)),
         (0, [5.0], Restart(0.1)),  # nobody told it to end
         (1, [3.0, 4.0, 5.0], GiveUp("the web process died 3 times in 30 s")),
-        (3, [5.0], GiveUp("")),  # it has said why
+        (3, [5.0], SAID_WHY),
     ],
 )
 def test_decision(code, ends, decision):
