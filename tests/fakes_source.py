@@ -2,7 +2,7 @@
 
 from batcher import Stats
 from server.engine import Status
-from server.web.connections import Connections
+from server.web.http.connections import Connections
 
 
 class EmptySource:

@@ -1,7 +1,7 @@
 """The ASGI application: uploads go straight to their handler, everything else by starlette's routes."""
 
 from collections.abc import Awaitable, Callable
-from typing import cast
+from typing import NamedTuple, cast
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request as StarletteRequest
@@ -10,21 +10,31 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Scope
 
 from server.web.body import BodyLimits
+from server.web.early_reject import EarlyReject
 from server.web.exchange import Exchange
 from server.web.health import Health
 from server.web.images import Images
 from server.web.metrics import Metrics
+from server.web.refusals import Refusals
 from server.web.request import Request
 from server.web.runtime import Runtime
-from server.web.turnstile import Turnstile
 
 
-def build_app(runtime: Runtime, metrics: Metrics, body: BodyLimits, access_log: bool) -> ASGIApp:
+class Application(NamedTuple):
+    """What answers requests, and what refuses those that never reach it."""
+
+    asgi: ASGIApp
+    early_reject: EarlyReject
+    refusals: Refusals
+
+
+def build_app(runtime: Runtime, metrics: Metrics, body: BodyLimits, access_log: bool) -> Application:
     """One application for one runtime."""
     resources = Resources(Images(runtime, metrics, body.max_bytes), Health(runtime, metrics))
-    turnstile = Turnstile(runtime, metrics, body.max_bytes, access_log)
-    runtime.connections.turnstile = turnstile.refusal
-    return Exchange(resources, runtime, metrics, body, turnstile.arm, access_log)
+    refusals = Refusals(metrics, access_log)
+    early_reject = EarlyReject(runtime, refusals, body.max_bytes)
+    exchange = Exchange(resources, runtime, metrics, body, early_reject.arm, access_log)
+    return Application(exchange, early_reject, refusals)
 
 
 Endpoint = Callable[[StarletteRequest], Awaitable[Response]]

@@ -15,14 +15,19 @@ import preprocess.errors as image_errors
 from server.contract.errors import EngineLost, ImageRejected, ModelFailed, Quarantined, TensorRejected, UnknownModel
 from server.web.response import RawResponse
 
+_SHUTTING_DOWN_WAIT_S = 5.0  # by then a load balancer sends elsewhere, or a successor is up
+
 
 class RequestError(Exception):
     """The request itself is at fault. `code` is a row of `PROBLEMS`."""
 
-    def __init__(self, code: str, headers: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, code: str, headers: dict[str, str] | None = None, retry_after_s: float = _SHUTTING_DOWN_WAIT_S
+    ) -> None:
         super().__init__(code)
         self.code = code
         self.headers = headers or {}
+        self.retry_after_s = retry_after_s
 
 
 class ClientGone(Exception):
@@ -40,13 +45,14 @@ class Problem:
 
 _ROWS = (
     Problem(400, "bad_timeout", "X-Request-Timeout-Ms must be a whole number of milliseconds, 1 to 600000"),
-    Problem(400, "bad_content_length", "Content-Length must be a number"),
-    Problem(400, "ambiguous_request", "The request could be read in more than one way"),
+    Problem(400, "bad_content_length", "Content-Length must be a number of up to 19 digits"),
+    Problem(400, "malformed_request", "The request is not HTTP/1.1, or could be read in more than one way"),
     Problem(400, "bad_multipart", "The multipart form is malformed, cut short, or not within this server's limits"),
     Problem(400, "image_part_missing", "The form has no part named image or file"),
     Problem(404, "not_found", "There is nothing at this path; GET / says where things are"),
     Problem(404, "unknown_model", "No such model, or no such version of it, is served here"),
     Problem(405, "method_not_allowed", "This path does not take that method"),
+    Problem(408, "head_timeout", "The request's head did not arrive in time"),
     Problem(408, "upload_timeout", "The body did not arrive in time"),
     Problem(413, "body_too_large", "The body is larger than this server accepts"),
     Problem(415, "encoded_body", "Content-Encoding is not accepted: send the image as it is"),
@@ -62,6 +68,8 @@ _ROWS = (
     Problem(500, "internal_error", "The server failed; this is its fault"),
     Problem(500, "model_error", "The model failed on this image"),
     Problem(500, "worker_lost", "Two workers were lost with this image"),
+    Problem(501, "not_implemented", "This server does not know the request's method or transfer coding"),
+    Problem(503, "too_many_connections", "This server has as many connections as it may have"),
     Problem(503, "queue_full", "The queue is full"),
     Problem(503, "would_be_late", "The answer would come after its deadline"),
     Problem(503, "not_ready", "No worker is ready"),
@@ -92,7 +100,6 @@ CODES: dict[type[Exception], str] = {
     EngineLost: "internal_error",
 }
 
-_SHUTTING_DOWN_WAIT_S = 5.0  # by then a load balancer sends elsewhere, or a successor is up
 _JITTER = 0.5  # up to half as long again, so that those refused together do not come back together
 
 

@@ -9,11 +9,11 @@ from starlette.types import Message, Receive, Scope, Send
 
 from batcher import Refused
 from server.web.body import BodyLimits
-from server.web.errors import ClientGone, code_of, problem_response
-from server.web.head import check_head
+from server.web.errors import ClientGone, RequestError, code_of, problem_response
 from server.web.metrics import Metrics
 from server.web.presence import STATE, Presence
 from server.web.request import Request
+from server.web.response import RawHeaders
 from server.web.runtime import Runtime
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -59,7 +59,8 @@ class Exchange:
     async def _outcome(self, request: Request) -> tuple[str, Response | None]:
         """What comes of a request, and what to say about it: nothing to a client that has left."""
         try:
-            check_head(request.scope, request.headers)
+            if b"content-encoding" in request.headers:
+                _check_encoding(request.scope["headers"])
             return "ok", await self._handled(request)
         except ClientGone:
             request.body.abandon()
@@ -115,6 +116,12 @@ class Exchange:
         if self._runtime.draining:
             headers.append((b"connection", b"close"))
         return {"type": "http.response.start", "status": response.status_code, "headers": headers}
+
+
+def _check_encoding(headers: RawHeaders) -> None:
+    """Raises `RequestError` encoded_body. `identity` says that nothing was done to the body."""
+    if any(name == b"content-encoding" and value.lower() != b"identity" for name, value in headers):
+        raise RequestError("encoded_body")
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,29 +1,38 @@
-"""The HTTP server under the application: uvicorn if it is installed, else hypercorn."""
+"""Serving on a listening socket, with the connections of uvicorn if it is installed, else of hypercorn."""
 
+import asyncio
+import socket
 from collections.abc import Awaitable, Callable
 
-from hypercorn.asyncio import serve as hypercorn_serve
-from starlette.types import ASGIApp
-
 from server.settings import Settings
-from server.web.connections import Connections
-from server.web.hypercorn_connection import guard, hypercorn_config
+from server.web.app import Application
+from server.web.http import hypercorn
+from server.web.http.connections import Connections
+from server.web.http.service import Service
+
+_BACKLOG = 2048
 
 
 async def serve(
-    app: ASGIApp, settings: Settings, listener: int, connections: Connections, stop: Callable[[], Awaitable[None]]
+    app: Application, settings: Settings, listener: int, connections: Connections, stop: Callable[[], Awaitable[None]]
 ) -> None:
     """Serve on an inherited listening socket until `stop` returns, then answer what is under way.
 
-    Cancellation: what is under way is left.
+    Raises `WrongVersion` where the HTTP server is installed in a version that is not known. Cancellation: what is under
+    way is left.
     """
-    if settings.server.http_server_name == "uvicorn":
-        from server.web import uvicorn_front  # an extra, and nobody else should pay for loading it
+    service = Service(app.asgi, app.early_reject, app.refusals.final, connections, settings.server.keep_alive)
+    protocols = _protocol_factory(settings.server.http_server_name, service)
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(protocols, sock=socket.socket(fileno=listener), backlog=_BACKLOG)
+    await stop()
+    server.close()
+    await connections.end(settings.server.shutdown_timeout)
 
-        await uvicorn_front.serve(
-            app, listener, connections, settings.server.keep_alive, settings.server.shutdown_timeout, stop
-        )
-        return
-    guard(connections)
-    config = hypercorn_config(listener, settings.server.keep_alive, settings.server.shutdown_timeout)
-    await hypercorn_serve(app, config, shutdown_trigger=stop, mode="asgi")  # type: ignore[arg-type]
+
+def _protocol_factory(name: str, service: Service) -> Callable[[], asyncio.Protocol]:
+    if name == "hypercorn":
+        return hypercorn.protocol_factory(service)
+    from server.web.http import uvicorn  # an extra, and nobody else should pay for loading it
+
+    return uvicorn.protocol_factory(service)

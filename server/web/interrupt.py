@@ -4,6 +4,8 @@ import asyncio
 from types import TracebackType
 from typing import Self
 
+from batcher.cycles import raise_unheld
+
 
 class Interruptible:
     """A context manager: while it is entered, `interrupt(error)` makes its task raise `error` where it waits.
@@ -33,12 +35,12 @@ class Interruptible:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         task, self._task = self._task, None
-        given, self._error = self._error, None
         # CORRECTNESS: an interrupt is always seen in here, since it cancels a task that waits inside the context.
-        if given and task and task.uncancel() == 0 and kind is asyncio.CancelledError:
-            try:
-                raise given from None
-            finally:
-                # Its traceback holds this frame and the request's, with the body in it: held by it in turn, all of
-                # that would wait for the garbage collector, which counts objects and not bytes.
-                del given
+        if self._error and task and task.uncancel() == 0 and kind is asyncio.CancelledError:
+            raise_unheld(self._taken())
+        self._error = None
+
+    def _taken(self) -> Exception:
+        error, self._error = self._error, None
+        assert error
+        return error

@@ -12,7 +12,7 @@ from batcher.margins import BOUNDS_S
 from server.contract.answer import Answer
 from server.contract.metadata import ModelMetadata
 from server.engine import Status
-from server.web.connections import Connections
+from server.web.http.connections import Connections
 
 _RESOURCES = {"/v1/images": "images", "/healthz": "health", "/readyz": "health", "/metrics": "metrics"}
 _REASONS = ("crash", "hang", "memory")
@@ -98,7 +98,7 @@ class _StateCollector(Collector):
         yield _counter("failed_images", "Images with an error of their own", stats.failed)
         yield _counter("retried_images", "Images sent again after their worker died", stats.retried)
         yield _gauge("connections", "Open connections", source.connections.open)
-        yield _counter("connections_refused", "Connections past the limit", source.connections.turned_away)
+        yield _counter("connections_refused", "Connections past the limit", source.connections.rejected)
         yield _counter("slow_heads", "Connections closed for a late request head", source.connections.slow_heads)
         yield _by("expired_images", "Deadlines that passed, by stage", "stage", stats.expired, _STAGES)
         yield _by("cancelled_images", "Images whose client left, by stage", "stage", stats.cancelled, _STAGES)

@@ -13,7 +13,7 @@ _NAMES = frozenset({b"image", b"file"})  # of the part that holds the image
 _FORM = "multipart/form-data"
 _MAX_PARTS = 16
 _MAX_HEADERS = 8  # of one part
-_MAX_HEADER_BYTES = 1024  # of one header line
+_MAX_HEADER_BYTES = 4096  # of one header line
 _MAX_BOUNDARY = 70  # RFC 2046, section 5.1.1
 
 

@@ -15,6 +15,7 @@ import structlog
 import uvloop
 
 from server.engine import Engine, EngineFailed
+from server.engine.groups import leaves
 from server.process import console, logs, signals
 from server.process.control import Control, read_first_line
 from server.process.memory import usable_memory
@@ -22,8 +23,9 @@ from server.settings import Settings, derived
 from server.web.app import build_app
 from server.web.banner import banner
 from server.web.body import BodyLimits
-from server.web.connections import Connections
 from server.web.front import serve
+from server.web.http.connections import Connections
+from server.web.http.versions import WrongVersion
 from server.web.metrics import Metrics
 from server.web.runtime import Runtime
 
@@ -40,13 +42,14 @@ def main(argv: list[str]) -> int:
     listener = int(argv[0])
     os.set_inheritable(listener, False)  # a worker that held it too would keep the port open after this closed it
     settings = Settings.model_validate_json(read_first_line())
+    code = 0
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             runner.run(_run(settings, listener))
-        except EngineFailed as error:
-            log.error("cannot_serve", reason=str(error))
-            return EXIT_FATAL
-    return 0
+        except* (EngineFailed, WrongVersion) as group:
+            log.error("cannot_serve", reason=str(leaves(group)[0]))
+            code = EXIT_FATAL
+    return code
 
 
 async def _run(settings: Settings, listener: int) -> None:

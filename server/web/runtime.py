@@ -5,7 +5,7 @@ import time
 from batcher import Refused
 from preprocess.header import Header
 from server.engine import Intake, Status
-from server.web.connections import Connections
+from server.web.http.connections import Connections
 from server.web.terms import Terms
 
 

@@ -127,8 +127,8 @@ def test_encoded_body_is_refused(server):
     assert [415, 200] == statuses(answers(server, raw + CANARY))
 
 
-def test_late_head_is_closed_and_counted():
-    """Its first byte starts the clock, and further bytes do not set it back; no handler runs."""
+def test_late_head_is_refused_and_counted():
+    """Its first byte starts the clock, and further bytes do not set it back; it is told, and closed."""
 
     async def run(server):
         first, later = await server.connect(), await server.connect()
@@ -136,11 +136,13 @@ def test_late_head_is_closed_and_counted():
         for client in (first, later):
             client.writer.write(b"GET /healthz HTTP/1.1\r\n")
             client.writer.write(b"x: 1\r\n")
-        said = await first.reader.read(), await later.reader.read()
-        return *said, (await server.metrics())["tureen_slow_heads_total"]
+        said = [(reply.status, reply.json()["code"]) for reply in (await first.read(), await later.read())]
+        assert (b"", b"") == (await first.reader.read(), await later.reader.read())
+        return said, (await server.metrics())["tureen_slow_heads_total"]
 
     with serving_both("--workers", "1") as servers:
-        assert dict.fromkeys(HTTP_SERVERS, (b"", b"", 2.0)) == run_on_each(servers, run)
+        late = [(408, "head_timeout")] * 2
+        assert dict.fromkeys(HTTP_SERVERS, (late, 2.0)) == run_on_each(servers, run)
 
 
 def test_trickling_body_is_given_up_before_its_time_limit():

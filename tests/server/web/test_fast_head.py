@@ -2,7 +2,7 @@
 
 import pytest
 
-from server.web.plain import plain_upload
+from server.web.fast_head import plain_upload
 from server.web.terms import Terms
 
 HOST, LENGTH = b"Host: t", b"Content-Length: 4"

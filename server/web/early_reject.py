@@ -1,40 +1,33 @@
 """Refusing uploads before they are parsed, while there is no room for them.
 
 Under overload most requests are refused, and what a refusal costs is taken from those that are served: parsing HTTP in
-Python costs more than an image does on a cheap model. So while refusals are the order of the day, the head of an
-upload in its plainest form is recognised by one pattern and answered at once. Whatever is not plain, in any way, is
-left to the parser: this file never decides what a request means, only that a plain one has no chance now.
+Python costs more than an image does on a cheap model. So for a second after each refusal, the head of an upload in its
+plainest form is recognised by one pattern and answered at once. Whatever is not plain, in any way, is left to the
+parser: this file never decides what a request means, only that a plain one has no chance now.
 """
 
 import asyncio
-from http import HTTPStatus
 
-import structlog
-
-from batcher import Refused
 from preprocess.errors import ImageError
 from preprocess.header import Header, read_header
-from server.web.errors import code_of, problem_response
-from server.web.metrics import Metrics
-from server.web.plain import Refusal, Upload, plain_upload
+from server.web.fast_head import Upload, plain_upload
+from server.web.http.rules import Rejection
+from server.web.refusals import Refusals
 from server.web.runtime import Runtime
 
 _ARMED_S = 1.0  # after a refusal
 
-log = structlog.stdlib.get_logger("tureen.web")
 
-
-class Turnstile:
-    """Stands before the parser of every connection.
+class EarlyReject:
+    """Asked about the first bytes of every request, before its parser.
 
     Its whole state: until when it looks at all, and how many uploads it has let in that are not in the queue yet.
     """
 
-    def __init__(self, runtime: Runtime, metrics: Metrics, max_bytes: int, access_log: bool) -> None:
+    def __init__(self, runtime: Runtime, refusals: Refusals, max_bytes: int) -> None:
         self._runtime = runtime
-        self._metrics = metrics
+        self._refusals = refusals
         self._max_bytes = max_bytes
-        self._access_log = access_log
         self._armed_until = 0.0
         self._let_in = 0
         self._loop = asyncio.get_running_loop()
@@ -43,7 +36,7 @@ class Turnstile:
         """An upload has been refused: look at those that come next."""
         self._armed_until = self._runtime.now() + _ARMED_S
 
-    def refusal(self, data: bytes) -> Refusal | None:
+    def __call__(self, data: bytes) -> Rejection | None:
         """What to answer to `data`, the first bytes of a request on a connection with nothing under way; None to let
         it through. What is let through has not been counted."""
         if self._armed_until <= self._runtime.now() or self._runtime.draining:
@@ -58,7 +51,7 @@ class Turnstile:
             self._let_in_one()
             return None
         self.arm()
-        return Refusal(self._respond(error, upload.id), upload.rest)
+        return Rejection(self._refusals.of_upload(error, upload.id), upload.rest)
 
     def _header(self, data: bytes, upload: Upload) -> Header | None:
         try:
@@ -75,13 +68,3 @@ class Turnstile:
 
     def _all_queued(self) -> None:
         self._let_in = 0
-
-    def _respond(self, error: Refused, name: str) -> bytes:
-        resource = self._metrics.count("/v1/images", code_of(error))
-        if self._access_log:
-            log.info("request", request_id=name, resource=resource, outcome=code_of(error), ms=0.0)
-        response = problem_response(error, name)
-        status = HTTPStatus(response.status_code)
-        lines = [b"HTTP/1.1 %d %b" % (status, status.phrase.encode())]
-        lines += (b"%b: %b" % header for header in response.raw_headers)
-        return b"\r\n".join((*lines, b"x-request-id: %b" % name.encode(), b"", bytes(response.body)))

@@ -36,13 +36,6 @@ class Upload(NamedTuple):
     rest: int
 
 
-class Refusal(NamedTuple):
-    """The whole response to an upload, and how many bytes of its body are still to come, and to be thrown away."""
-
-    response: bytes
-    rest: int
-
-
 def plain_upload(data: bytes, max_bytes: int) -> Upload | None:
     """The upload that `data` begins with, if its head is plain and whole, its body is here or as good as, and nothing
     follows it; else None. Whatever could make its end doubtful, or is wrong with it, makes it not plain."""

@@ -1,0 +1,195 @@
+"""One client's connection: carries out on a transport what the rules decide. Which library parses is not its business.
+
+It also stands in for the transport towards the parsing library, which writes and closes through it: a response's head
+goes out with what follows it, in one write; nothing is written after a final response; a close waits for the client.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+
+from server.web.http.rules import LIMITS_S, STALL_S, Action, Do, Event, Parse, Phase, Respond, Rules, Write
+from server.web.http.service import Service
+from server.web.http.timer import Timer
+from server.web.presence import Presence
+
+_INTERIM = b"HTTP/1.1 1"  # 100 Continue: the client waits for it
+_STREAM = b"\r\ntransfer-encoding: chunked\r\n"  # a response whose first part may be a while
+_SILENT = frozenset({Phase.LINGERING, Phase.CLOSING, Phase.CLOSED})
+
+
+class Connection:
+    """Its state: the rules' own, the response head that is held back, and two timers."""
+
+    def __init__(
+        self, service: Service, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, left: Callable[[], None]
+    ) -> None:
+        """`left` is called when the client of a request under way has left."""
+        self.presence = Presence()
+        self.rules = Rules(service.reject_early)
+        self._service = service
+        self._transport = transport
+        self._left = left
+        self._limits = {Phase.IDLE: service.keep_alive_s, **LIMITS_S}
+        self._changes = 0
+        self._timer = Timer(loop, self._on_timeout)
+        self._stall = Timer(loop, self._on_stall)
+        self._unwritten = 0
+        self._responding = False
+        self._head = b""
+        self.pause_reading = transport.pause_reading
+        self.resume_reading = transport.resume_reading
+        self.get_extra_info = transport.get_extra_info
+
+    # -- what happens --------------------------------------------------------------------------------
+
+    def open(self) -> bool:
+        """Ask for admission; False if all that is left is to linger."""
+        event = self._service.connections.admit(self)
+        self.on(event)
+        return event is Event.ADMITTED
+
+    def received(self, data: bytes) -> None:
+        """Bytes came: go through `pieces`."""
+        self.rules.receive(data)
+
+    def pieces(self) -> Iterator[bytes]:
+        """What to parse now, piece by piece."""
+        while actions := self.rules.next():
+            for action in actions:
+                if type(action) is Parse:
+                    yield action.data
+                else:
+                    self._do(action)
+        self._watch_phase()
+
+    def on(self, event: Event, code: str = "") -> None:
+        """Anything else happened."""
+        self._carry_out(self.rules.on(event, code))
+
+    def head_complete(self) -> None:
+        """The parser has a request."""
+        self.rules.on(Event.HEAD_COMPLETE)
+
+    def body_end(self) -> None:
+        """The parser has all of it."""
+        self.rules.on(Event.BODY_END)
+
+    def answered(self, keep_alive: bool) -> None:
+        """Its response is complete."""
+        self._responding = False
+        self._flush()
+        self._carry_out(self.rules.answered(keep_alive))
+
+    def writing_paused(self) -> None:
+        """The transport has more to write than it likes to hold."""
+        self._watch_writing()
+
+    def writing_resumed(self) -> None:
+        """The client has taken most of that."""
+        if self.rules.phase not in _SILENT:
+            self._stall.set(None)
+
+    def lost(self) -> None:
+        """The transport is closed."""
+        self.on(Event.LOST)
+        self._service.connections.leave(self)
+        self._timer.cancel()
+        self._stall.cancel()
+        self._left = _nothing  # the library's connection, which holds this one
+
+    # -- server/web/http/connections.py ---------------------------------------------------------------
+
+    def shut_down(self) -> None:
+        """Serve no further request; close at once if none is under way."""
+        self.on(Event.SHUTDOWN)
+
+    def abort(self) -> None:
+        """Close now; who works for the client is told."""
+        self.on(Event.STALLED)
+
+    # -- the transport, as the parsing library sees it -------------------------------------------------
+
+    def write(self, data: bytes) -> None:
+        """Write a piece of a response."""
+        if self.rules.phase in _SILENT:
+            return
+        if not self._responding and not data.startswith(_INTERIM):
+            self._responding = True
+            self.rules.on(Event.RESPONSE_BEGUN)
+            if _STREAM not in data:
+                self._head = data
+                return
+        head, self._head = self._head, b""
+        if head or data:
+            self._transport.write(head + data)
+
+    def close(self) -> None:
+        """The library's wish to close, which the rules have their own view of: see `answered`."""
+
+    def is_closing(self) -> bool:
+        return self.rules.phase in _SILENT
+
+    def get_write_buffer_size(self) -> int:
+        return self._transport.get_write_buffer_size()
+
+    # -- inside ---------------------------------------------------------------------------------------
+
+    def _carry_out(self, actions: Sequence[Action]) -> None:
+        for action in actions:
+            self._do(action)
+        self._watch_phase()
+
+    def _do(self, action: Action) -> None:
+        match action:
+            case Write(data):
+                self._transport.write(data)
+            case Respond(code):
+                self._head = b""
+                self._transport.write(self._service.refuse(code, self.rules.head))
+            case Do.TELL_CLIENT_LEFT:
+                self.presence.left()
+                self._left()
+            case Do.LINGER:
+                self._flush()
+                self._transport.write_eof()
+                self._transport.resume_reading()
+                self._watch_writing()
+            case Do.CLOSE:
+                self._flush()
+                self._transport.close()
+                self._watch_writing()
+            case _:
+                self._transport.abort()
+
+    def _flush(self) -> None:
+        if self._head:
+            head, self._head = self._head, b""
+            self._transport.write(head)
+
+    def _watch_phase(self) -> None:
+        if self._changes != self.rules.changes:
+            self._changes = self.rules.changes
+            self._timer.set(self._limits.get(self.rules.phase))
+
+    def _on_timeout(self) -> None:
+        phase = self.rules.phase
+        if phase is Phase.HEAD or phase is Phase.DISCARDING:
+            self._service.connections.note_slow_head()
+        if phase is Phase.LINGERING and self._transport.get_write_buffer_size():
+            self._timer.set(self._limits[phase])  # it lingers once it has been told; `_on_stall` sees to the rest
+        else:
+            self.on(Event.TIMEOUT)
+
+    def _watch_writing(self) -> None:
+        self._unwritten = self._transport.get_write_buffer_size()
+        if self._unwritten:
+            self._stall.set(STALL_S)
+
+    def _on_stall(self) -> None:
+        if self._transport.get_write_buffer_size() < self._unwritten:
+            self._watch_writing()
+        else:
+            self.on(Event.STALLED)
+
+
+def _nothing() -> None: ...

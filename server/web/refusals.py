@@ -1,0 +1,48 @@
+"""Whole responses to requests that never reach the application: rendered, counted and logged in one place."""
+
+import re
+from http import HTTPStatus
+
+import structlog
+
+from batcher import Refused
+from server.web.errors import RequestError, code_of, problem_response
+from server.web.http.date import http_date
+from server.web.metrics import Metrics
+from server.web.request import request_id
+
+_PATH = re.compile(rb"[A-Z]+ ([^ ?]*)")
+_ID = re.compile(rb"\r\nx-request-id:[ \t]*([^\r]*?)[ \t]*\r\n", re.IGNORECASE)
+_CLOSE = {"Connection": "close"}
+_FINAL_WAIT_S = 0.5  # a place may be free in no time, and a successor is up in little more
+
+log = structlog.stdlib.get_logger("tureen.web")
+
+
+class Refusals:
+    """Problem documents (RFC 9457), as bytes that a connection can write."""
+
+    def __init__(self, metrics: Metrics, access_log: bool) -> None:
+        self._metrics = metrics
+        self._access_log = access_log
+
+    def of_upload(self, error: Refused, name: str) -> bytes:
+        """The response to an upload that is refused unparsed; its connection goes on. `name`: the request's id."""
+        return self._response(error, "/v1/images", name)
+
+    def final(self, code: str, head: bytes) -> bytes:
+        """The last response on a connection. `head`: of its request, as far as it has come; it may be malformed."""
+        path, given = _PATH.match(head), _ID.search(head)
+        error = RequestError(code, _CLOSE, _FINAL_WAIT_S)
+        return self._response(error, path[1].decode("latin1") if path else "", request_id(given and given[1]))
+
+    def _response(self, error: Exception, path: str, name: str) -> bytes:
+        code = code_of(error)
+        resource = self._metrics.count(path, code)
+        if self._access_log:
+            log.info("request", request_id=name, resource=resource, outcome=code, ms=0.0)
+        response = problem_response(error, name)
+        status = HTTPStatus(response.status_code)
+        headers = [*response.raw_headers, (b"x-request-id", name.encode()), (b"date", http_date())]
+        lines = (b"HTTP/1.1 %d %b" % (status, status.phrase.encode()), *(b"%b: %b" % header for header in headers))
+        return b"\r\n".join((*lines, b"", bytes(response.body)))

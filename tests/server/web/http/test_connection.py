@@ -1,0 +1,221 @@
+"""What a connection does to its transport."""
+
+import asyncio
+
+import pytest
+
+from benchmarks.simulation.virtual import VirtualLoop
+from server.web.http.connection import Connection
+from server.web.http.connections import Connections
+from server.web.http.rules import HEAD_S, LINGER_S, STALL_S, Event, Rejection
+from server.web.http.service import Service
+
+GET = b"GET / HTTP/1.1\r\nHost: t\r\n\r\n"
+HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n"
+KEEP_ALIVE_S = 75.0
+
+
+class Transport:
+    """A transport whose client takes only what `take` says."""
+
+    def __init__(self):
+        self.done = []
+        self.unwritten = 0
+
+    def write(self, data):
+        self.done.append(data)
+
+    def get_write_buffer_size(self):
+        return self.unwritten
+
+    def get_extra_info(self, name): ...
+
+    def __getattr__(self, name):
+        return lambda: self.done.append(name)
+
+
+@pytest.fixture
+def loop():
+    loop = VirtualLoop()
+    yield loop
+    loop.close()
+
+
+class Client:
+    """A connection, its transport, and whether its handler was told that the client left."""
+
+    def __init__(self, loop, limit=1, reject_early=lambda _: None):
+        self.connections = Connections(limit)
+        service = Service(None, reject_early, lambda code, head: code.encode(), self.connections, KEEP_ALIVE_S)
+        self.transport = Transport()
+        self.left = []
+        self.connection = Connection(service, self.transport, loop, lambda: self.left.append(True))
+        self.loop = loop
+        self.connection.open()
+
+    def receive(self, data, *found):
+        self.connection.received(data)
+        for _ in self.connection.pieces():
+            for event in found:
+                self.connection.on(event)
+
+    def after(self, seconds):
+        """What was done by then."""
+        self.loop.run_until_complete(asyncio.sleep(seconds))
+        return self.transport.done
+
+
+def served(loop, **more):
+    client = Client(loop, **more)
+    client.receive(GET, Event.HEAD_COMPLETE, Event.BODY_END)
+    return client
+
+
+def test_head_of_a_response_goes_out_with_its_body(loop):
+    """One write, one packet, one wake-up of the client."""
+    client = served(loop)
+    client.connection.write(HEAD)
+    assert [] == client.transport.done
+
+    client.connection.write(b"jpeg")
+
+    assert [HEAD + b"jpeg"] == client.transport.done
+
+
+def test_head_without_a_body_goes_out_when_the_response_is_complete(loop):
+    """The answer to a HEAD request."""
+    client = served(loop)
+    client.connection.write(HEAD)
+
+    client.connection.answered(keep_alive=True)
+
+    assert [HEAD] == client.transport.done
+
+
+@pytest.mark.parametrize(
+    "head", [b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"]
+)
+def test_head_that_is_waited_for_goes_out_at_once(loop, head):
+    """An interim answer, and that of a stream whose first part may be a while."""
+    client = served(loop)
+
+    client.connection.write(head)
+
+    assert [head] == client.transport.done
+
+
+def test_nothing_is_written_after_the_final_response(loop):
+    """A handler that has not heard of it yet writes into the void."""
+    client = served(loop)
+    client.connection.answered(keep_alive=False)
+
+    client.connection.write(HEAD)
+    client.connection.write(b"jpeg")
+
+    assert ["close"] == client.transport.done
+
+
+def test_idle_connection_is_closed_in_time(loop):
+    """After the keep-alive time, counted from its last answer."""
+    client = Client(loop)
+    client.after(KEEP_ALIVE_S - 1)
+    client.receive(GET, Event.HEAD_COMPLETE, Event.BODY_END)
+    client.connection.answered(keep_alive=True)
+
+    assert [] == client.after(KEEP_ALIVE_S - 1)
+    assert ["close"] == client.after(2)
+
+
+def test_late_head_is_refused_counted_and_given_up(loop):
+    """The clock starts with its first byte, and no further byte sets it back."""
+    client = Client(loop)
+    client.receive(GET[:5])
+    client.after(HEAD_S - 1)
+    client.receive(GET[5:9])
+    assert [] == client.transport.done
+
+    assert [b"head_timeout", "write_eof", "resume_reading"] == client.after(1.5)
+    assert "abort" == client.after(LINGER_S)[-1]
+    assert 1 == client.connections.slow_heads
+
+
+def test_client_that_takes_nothing_is_left(loop):
+    """And whoever works for it is told."""
+    client = served(loop)
+    client.transport.unwritten = 100_000
+    client.connection.writing_paused()
+
+    assert [] == client.after(STALL_S - 1)
+    assert ["abort"] == client.after(2)
+    assert [True] == client.left
+
+
+def test_client_that_takes_little_is_waited_for(loop):
+    """As long as it takes anything at all."""
+    client = served(loop)
+    client.transport.unwritten = 100_000
+    client.connection.writing_paused()
+    for _ in range(10):
+        client.transport.unwritten -= 1
+        assert [] == client.after(STALL_S)
+
+
+def test_closed_connection_waits_for_the_client_to_take_what_was_written(loop):
+    """But not for ever."""
+    client = served(loop)
+    client.transport.unwritten = 100
+    client.connection.answered(keep_alive=False)
+
+    assert ["close"] == client.after(STALL_S - 1)
+    assert ["close", "abort"] == client.after(2)
+
+
+def test_lingering_begins_when_the_final_response_has_been_taken(loop):
+    """A slow client gets all of it."""
+    client = Client(loop)
+    client.transport.unwritten = 100
+    client.receive(b"\0")
+    client.after(LINGER_S * 2)
+    assert "abort" not in client.transport.done
+
+    client.transport.unwritten = 0
+
+    assert "abort" == client.after(LINGER_S * 2)[-1]
+
+
+def test_refusal_of_unparsed_bytes_is_written_as_it_is(loop):
+    """By itself, in one write."""
+    client = Client(loop, reject_early=lambda _: Rejection(b"503", 0))
+
+    client.receive(GET)
+
+    assert [b"503"] == client.transport.done
+
+
+def test_connections_are_counted_from_admission_to_loss(loop):
+    """Those over the limit are counted apart."""
+    client = Client(loop)
+    client.connection.lost()
+    assert (0, 0) == (client.connections.open, client.connections.rejected)
+
+    client = Client(loop, limit=1)
+    assert Event.OVER_LIMIT is client.connections.admit(object())
+    assert (1, 1) == (client.connections.open, client.connections.rejected)
+
+
+def test_end_closes_what_is_idle_and_waits_for_the_rest(loop):
+    """And cuts what does not end in time."""
+    idle, busy = Client(loop, limit=2), None
+    busy = Connection(idle.connection._service, Transport(), loop, lambda: None)
+    busy.open()
+    busy.received(GET)
+    for _ in busy.pieces():
+        busy.head_complete()
+        busy.body_end()
+    loop.call_later(5, idle.connection.lost)
+    loop.call_later(20, busy.lost)
+
+    loop.run_until_complete(idle.connections.end(10))
+
+    assert (["close"], 10) == (idle.transport.done, loop.time())
+    assert ["abort"] == busy._transport.done
