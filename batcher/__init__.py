@@ -1,52 +1,42 @@
-"""Dynamic batching with oneshot futures, for any asyncio program.
+"""Dynamic batching for any asyncio program, with a deadline for every item.
 
     async with Batcher(run_batch, Policy(max_batch=8, slo_s=0.5)) as batcher:
         answer = await batcher.submit(item)
 
-Knows nothing of numbers, images, HTTP or processes.
+Knows nothing of numbers, images, HTTP or processes. `batcher.testing` has virtual time and executors for tests.
 """
 
-from batcher.core import Batcher
-from batcher.entry import Entry, Stage
+from batcher.batcher import Batcher
 from batcher.errors import (
     BatcherClosed,
     BatcherError,
     BatchFailed,
     DeadlineExceeded,
-    NoRunner,
+    NoExecutor,
     QueueFull,
     Refused,
     RetriesExhausted,
     WouldBeLate,
 )
-from batcher.margins import Errors
-from batcher.oneshot import Again, Failed, Oneshot, Result
+from batcher.executor import Executor, Slot
+from batcher.job import Again, Failed, Handle, Job, Result
 from batcher.policy import Policy
-from batcher.profile import Profile
-from batcher.seat import Runner, Seat
-from batcher.stats import Stats
-from batcher.ticket import Ticket
 
 __all__ = [
     "Batcher",
     "Policy",
-    "Ticket",
-    "Runner",
-    "Seat",
-    "Entry",
-    "Stage",
+    "Handle",
+    "Executor",
+    "Slot",
+    "Job",
     "Result",
     "Failed",
     "Again",
-    "Oneshot",
-    "Profile",
-    "Stats",
-    "Errors",
     "BatcherError",
     "Refused",
     "QueueFull",
     "WouldBeLate",
-    "NoRunner",
+    "NoExecutor",
     "BatcherClosed",
     "BatchFailed",
     "DeadlineExceeded",

@@ -1,54 +1,122 @@
-"""Who may come in: a pure decision on numbers. Refusing is as much an answer as accepting."""
+"""The way in: asks the predictor, decides by `scheduling.admission`, and counts the refusals."""
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
+from typing import Generic, NamedTuple, TypeVar
 
-from batcher.errors import NoRunner, QueueFull, Refused, WouldBeLate
+from batcher.errors import NoExecutor, QueueFull, Refused, WouldBeLate
+from batcher.executor import Slot
+from batcher.inflight import InFlight
+from batcher.job import Order
 from batcher.policy import Policy
+from batcher.predictor import Prediction, Predictor
+from batcher.scheduling.admission import Forecast, Reason, Refusal, admit, late
 
-_UNKNOWN_WAIT_S = 1.0  # where nothing was measured, or nobody has said when a runner will be ready
+T = TypeVar("T")
+R = TypeVar("R")
 
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """What the batcher holds, and predicts, when somebody asks to come in. Times in seconds from now."""
-
-    waiting: int = 0
-    """Items in the queue."""
-    held_bytes: int = 0
-    """Bytes of all items not yet answered."""
-    seats: int = 1
-    """Runners that are ready."""
-    runner_expected: bool = False
-    """Whether anybody has said when a runner will be ready."""
-    finish_s: float = 0.0
-    """Until the item would be answered, from its place in the queue; 0 if nothing was measured."""
-    margin_s: float = 0.0
-    """By which such predictions have been too early."""
-    broken_s: float = 0.0
-    """By which it would make somebody late who was accepted before, and is as urgent."""
-    drain_s: float = 0.0
-    """Until what waits has been served; 0 if nothing was measured, or there is room."""
-    lag_s: float = 0.0
-    """By which the answer may be seen later than it is there."""
-    idle: bool = False
-    """Whether a runner has nothing to do, and nobody else waits for it."""
-    hope_s: float = 0.0
-    """Until the item would be answered by an idle runner, if all goes as well as it ever did."""
+_STANDS_S = 1e-3  # for so long a refusal stands for others like it, if nothing changes
+_ERRORS: dict[Reason, type[Refused]] = {
+    Reason.NO_EXECUTOR: NoExecutor,
+    Reason.QUEUE_FULL: QueueFull,
+    Reason.WOULD_BE_LATE: WouldBeLate,
+}
 
 
-def admit(now: float, load: Load, size: int, deadline: float, policy: Policy) -> Refused | None:
-    """None to accept, or the refusal with the predicted wait after which the item would have fitted."""
-    if not load.seats and not load.runner_expected:
-        return NoRunner("no runner is ready", _UNKNOWN_WAIT_S)
-    if load.waiting >= policy.max_queue:
-        return QueueFull(f"{load.waiting} items wait already", load.drain_s or _UNKNOWN_WAIT_S)
-    if load.held_bytes + size > policy.max_queue_bytes:
-        return QueueFull(f"{load.held_bytes} bytes are held already", load.drain_s or _UNKNOWN_WAIT_S)
-    # An idle runner is tried whatever has been learned, as long as there is hope: nobody is harmed by it, and it is the
-    # only way to learn that bad times are over.
-    late_s = now + load.lag_s + (load.hope_s if load.idle else load.finish_s + load.margin_s) - deadline
-    if late_s > 0:
-        return WouldBeLate(f"the answer would be {late_s:.3f} s late", late_s)
-    if load.broken_s > 0 and not load.idle:
-        return WouldBeLate(f"one accepted before would be {load.broken_s:.3f} s late", load.broken_s)
-    return None
+class Request(NamedTuple):
+    """What is known of a job that asks to be admitted."""
+
+    order: Order
+    prep_s: float
+    size: int
+    coming: int
+    """Jobs like it that will be queued before it, and are not yet."""
+
+
+class _RecentRefusal(NamedTuple):
+    """A job that was refused because it needs `needed_s` at its place; for how long that holds."""
+
+    request: Request
+    needed_s: float
+    until: float
+
+
+class Admission(Generic[T, R]):
+    """Of one batcher. Owns `refused`, the refusals by reason; the delay of the event loop; and the last refusal: under
+    overload hundreds are refused between two changes, and a prediction is most of the cost of a refusal."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        predictor: Predictor[T, R],
+        in_flight: InFlight[T, R],
+        slots: Sequence[Slot[T, R]],
+    ) -> None:
+        self.refused: Counter[str] = Counter()
+        self._policy = policy
+        self._predictor = predictor
+        self._in_flight = in_flight
+        self._slots = slots
+        self._delay_s = 0.0
+        self._recent: _RecentRefusal | None = None
+
+    def allow_for_delay(self, delay_s: float) -> None:
+        """The event loop may deliver answers so many seconds later."""
+        self._delay_s = delay_s
+
+    def forget_recent(self) -> None:
+        """Something has changed: predict anew."""
+        self._recent = None
+
+    def ask(self, now: float, request: Request, waiting: int) -> Prediction | Refused:
+        """The prediction of a job that may come in, or its refusal, counted. `waiting`: jobs in the queue."""
+        order, prep_s, size, coming = request
+        deadline = order[1]
+        has_deadline = deadline < float("inf")
+        full = waiting >= self._policy.max_queue or self._in_flight.held_bytes + size > self._policy.max_queue_bytes
+        if not has_deadline and self._slots and not full:
+            return self._predictor.without_deadline(order)
+        if self._recent and (refusal := _like(self._recent, now, request)):
+            return self._refuse(refusal)
+        predictor = self._predictor
+        prediction = (
+            predictor.predict(now, order, prep_s, coming) if has_deadline else predictor.without_deadline(order)
+        )
+        idle = has_deadline and waiting + coming < len(self._slots) and waiting + coming < predictor.idle_slots()
+        finish_s, margin_s = prediction.completion.finish_s, prediction.margin_s
+        delay_s = min(self._delay_s, max(0.0, deadline - now) / 2) if has_deadline else 0.0
+        forecast = Forecast(
+            waiting=waiting,
+            held_bytes=self._in_flight.held_bytes,
+            slots=len(self._slots),
+            executor_expected=predictor.executor_expected,
+            finish_s=finish_s,
+            margin_s=margin_s,
+            induced_lateness_s=prediction.induced_lateness_s,
+            drain_s=predictor.drain_s(now) if full else 0.0,
+            delay_s=delay_s,
+            idle=idle,
+            best_case_s=predictor.model.best_case_s(prep_s) if idle else 0.0,
+        )
+        refusal = admit(now, forecast, size, deadline, self._policy)
+        if refusal is None:
+            return prediction
+        if margin_s and now + finish_s <= deadline:
+            predictor.doubt(now, order[0], prediction)
+        needed_s = finish_s + margin_s + delay_s
+        if now + needed_s > deadline and not idle:
+            self._recent = _RecentRefusal(request, needed_s, now + _STANDS_S)
+        return self._refuse(refusal)
+
+    def _refuse(self, refusal: Refusal) -> Refused:
+        self.refused[refusal.reason.value] += 1
+        return _ERRORS[refusal.reason](refusal.message, refusal.retry_after_s)
+
+
+def _like(recent: _RecentRefusal, now: float, request: Request) -> Refusal | None:
+    """The refusal of a job that stands behind one refused just now, and takes as long at least."""
+    before = recent.request
+    if now >= recent.until or request.order < before.order or request.prep_s < before.prep_s:
+        return None
+    late_s = now + recent.needed_s - request.order[1]
+    return late(late_s) if request.coming >= before.coming and late_s > 0 else None

@@ -1,4 +1,4 @@
-"""What can go wrong with a submitted item, named by whose turn it is to act. This file knows no HTTP."""
+"""What can go wrong with a submitted item, named by who has to act. This file knows no HTTP."""
 
 
 class BatcherError(Exception):
@@ -8,7 +8,7 @@ class BatcherError(Exception):
 class Refused(BatcherError):
     """The item was not accepted: nothing was queued, and trying again later may work.
 
-    `retry_after_s` is the predicted wait, in seconds, after which the item would have been accepted.
+    `retry_after_s` is the predicted wait, in seconds, after which the item would be accepted.
     """
 
     reason = "refused"
@@ -25,15 +25,15 @@ class QueueFull(Refused):
 
 
 class WouldBeLate(Refused):
-    """The predicted finish lies past the item's deadline, so it is refused now instead of answered late."""
+    """The predicted completion lies past the item's deadline, so it is refused now instead of answered late."""
 
     reason = "would_be_late"
 
 
-class NoRunner(Refused):
-    """Nothing that could run a batch is ready."""
+class NoExecutor(Refused):
+    """No executor is ready."""
 
-    reason = "no_runner"
+    reason = "no_executor"
 
 
 class BatcherClosed(BatcherError):
@@ -53,4 +53,4 @@ class BatchFailed(BatcherError):
 
 
 class RetriesExhausted(BatcherError):
-    """Every runner that held the item died with it, as often as the policy allows."""
+    """Every executor that held the item was lost with it, as often as the policy allows."""

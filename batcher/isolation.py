@@ -1,54 +1,55 @@
-"""Items whose runner was lost: any of them may have been the cause, so each is tried alone.
+"""Jobs whose executor was lost: any of them may have been the cause, so each is retried alone.
 
-One seat at a time is set aside for them: it is given nothing else, so that a second loss costs nobody else a
-runner, and tells which item it was.
+One slot at a time is reserved for these retries: it is sent nothing else, so that a second loss costs no other job an
+executor, and tells which job was the cause.
 """
 
 from collections.abc import Sequence
 from typing import Generic, TypeVar
 
-from batcher.entry import Entry
+from batcher.executor import Slot
+from batcher.job import Job
 from batcher.queue import WaitingQueue
-from batcher.seat import Seat
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
 class Isolation(Generic[T, R]):
-    """The suspects in their order, and the seat set aside for them, if any."""
+    """The isolated retries in their order, and the slot reserved for them, if any."""
 
     def __init__(self) -> None:
-        self.suspects: WaitingQueue[T, R] = WaitingQueue()
-        self.seat: Seat[T, R] | None = None
+        self.retries: WaitingQueue[T, R] = WaitingQueue()
+        self.slot: Slot[T, R] | None = None
 
-    def seat_for_next(self, seats: Sequence[Seat[T, R]]) -> Seat[T, R] | None:
-        """The seat at which the first suspect can be tried now: the one set aside, once it holds nothing.
+    def reserve(self, slots: Sequence[Slot[T, R]]) -> None:
+        """Reserve a slot, the emptiest one, while retries wait; release it when none is left."""
+        if self.slot and (self.slot not in slots or not (self.slot.credits or self.slot.held)):
+            self.slot = None
+        if self.retries:
+            if self.slot is None:
+                self.slot = min((slot for slot in slots if slot.credits), key=_held, default=None)
+        elif self.slot and not self.slot.held:
+            self.slot = None
 
-        Sets one aside while suspects wait, the emptiest; gives it back when none is left.
-        """
-        if self.seat and (self.seat not in seats or not (self.seat.granted or self.seat.held)):
-            self.seat = None
-        if not self.suspects:
-            self._give_back()
-            return None
-        if self.seat is None:
-            self.seat = min((seat for seat in seats if seat.granted), key=_held, default=None)
-        return self.seat if self.seat and not self.seat.held else None
+    @property
+    def ready(self) -> Slot[T, R] | None:
+        """The slot at which the first retry can run now: the reserved one, once it holds nothing."""
+        return self.slot if self.retries and self.slot and not self.slot.held else None
 
-    def room(self, seat: Seat[T, R]) -> int:
-        """The room a seat has for everybody else."""
-        return 0 if seat is self.seat else seat.room
+    def free_credits(self, slot: Slot[T, R]) -> int:
+        """The credits a slot has for all other jobs."""
+        return 0 if slot is self.slot else slot.free_credits
 
-    def _give_back(self) -> None:
-        if self.seat and not self.seat.held:
-            self.seat = None
-
-
-def _held(seat: Seat[T, R]) -> int:
-    return len(seat.held)
+    def index(self, slots: Sequence[Slot[T, R]]) -> int:
+        """The number of the slot at which retries run, or will run."""
+        return slots.index(self.slot) if self.slot and self.slot in slots else 0
 
 
-def is_suspect(entry: Entry[T, R]) -> bool:
-    """Whether a runner has been lost with it."""
-    return entry.losses > 0
+def _held(slot: Slot[T, R]) -> int:
+    return len(slot.held)
+
+
+def is_isolated(job: Job[T, R]) -> bool:
+    """Whether an executor was lost with it."""
+    return job.losses > 0

@@ -13,20 +13,20 @@ class Policy:
     """
 
     max_batch: int = 32
-    """Images in the largest batch; measurement decides the size up to it."""
+    """Items in the largest batch; measurement decides the size up to it."""
 
     slo_s: float = 1.0
     """Seconds from `enqueue` to the answer for an item that names no deadline of its own."""
 
     max_queue: int = 1024
-    """Items that may wait; those already with a runner do not count."""
+    """Items that may wait; those already at an executor do not count."""
 
     max_queue_bytes: int = 256_000_000
     """Bytes held at most, counted from admission to the answer, since a retry needs them."""
 
     max_losses: int = 2
-    """Runners that may be lost with an item before it is given up. The first loss may be a neighbour's doing;
-    after it the item is tried alone, so the second is its own."""
+    """Executors that may be lost with an item before it is given up. The first loss may be the fault of a neighbour;
+    after it the item is retried alone, so the second is its own."""
 
     def __post_init__(self) -> None:
         for name in ("max_batch", "max_queue", "max_queue_bytes", "max_losses"):

@@ -1,112 +1,179 @@
-"""The waiting entries in order: most urgent first, then earliest deadline, then first come.
+"""The waiting jobs in order: most urgent first, then earliest deadline, then first come.
 
-A sorted lane for each urgency. What usually happens, adding at the end of a lane and taking from the head, costs the
-same with ten entries and with thousands; places and the work before them are exact; nothing cancelled stays behind.
+One sorted `PriorityClass` per urgency. The usual operations, adding at the end of a class and taking from its head,
+cost the same with ten jobs and with thousands. Places and the work before them are exact; a cancelled job leaves
+nothing behind.
 """
 
-from bisect import insort
+from bisect import bisect_left, insort
 from collections.abc import Iterator
 from itertools import chain
 from typing import Generic, TypeVar
 
-from batcher.entry import Entry, Order
-from batcher.forecast import Ahead
-from batcher.lane import Lane
-from batcher.scheduler import QueueView
+from batcher.job import Job, Order
+from batcher.scheduling.completion import Ahead
+from batcher.scheduling.dispatch import QueueView
 
 T = TypeVar("T")
 R = TypeVar("R")
 
+_LEAST_CUT = 64
 
-class WaitingQueue(Generic[T, R]):
-    """Entries whose `order` decides their place. An `order` is unique and may not change while inside."""
+
+class PriorityClass(Generic[T, R]):
+    """The jobs of one urgency in order, and the sum of their preprocessing times.
+
+    Three sorted lists side by side. Jobs taken from the head are only skipped; they are cut off once they are half of
+    the lists.
+    """
 
     def __init__(self) -> None:
-        self._lanes: dict[int, Lane[T, R]] = {}
-        self._urgencies: list[int] = []
-        self._count = 0
+        self._orders: list[Order] = []
+        self._jobs: list[Job[T, R] | None] = []
+        self._preps: list[float] = []
+        self._head = 0
+        self._prep_s = 0.0
 
     def __len__(self) -> int:
-        return self._count
+        return len(self._orders) - self._head
 
-    def __iter__(self) -> Iterator[Entry[T, R]]:
-        """All of them, in order."""
-        return chain.from_iterable(self._lanes[urgency] for urgency in self._urgencies)
+    def __iter__(self) -> Iterator[Job[T, R]]:
+        return (job for job in self._jobs[self._head :] if job)
 
-    def view(self, room: int, factor: float = 1.0) -> QueueView:
-        """What `decide` may look at, with room for `room` of them, their own costs being `factor` times what was
-        said. O(room)."""
-        first = self.first(room)
-        if not first:
-            return QueueView(self._count)
-        dues = tuple(entry.deadline - entry.cost_s * factor for entry in first)
-        return QueueView(self._count, dues[0], min(dues), min(entry.arrived for entry in first), dues)
+    @property
+    def all(self) -> Ahead:
+        """How many are inside, and their preprocessing time."""
+        return Ahead(len(self._orders) - self._head, self._prep_s)
 
-    def add(self, entry: Entry[T, R]) -> None:
-        self._lane(entry.order[0]).add(entry)
-        self._count += 1
+    def add(self, job: Job[T, R]) -> None:
+        place = bisect_left(self._orders, job.order, self._head)
+        self._orders.insert(place, job.order)
+        self._jobs.insert(place, job)
+        self._preps.insert(place, job.prep_s)
+        self._prep_s += job.prep_s
 
-    def remove(self, entry: Entry[T, R]) -> None:
-        """Take out an entry that is inside."""
-        self._lanes[entry.order[0]].remove(entry)
-        self._count -= 1
+    def remove(self, job: Job[T, R]) -> None:
+        """Take out a job that is inside."""
+        place = bisect_left(self._orders, job.order, self._head)
+        if place == self._head:
+            self.skip(1)
+            return
+        self._prep_s -= job.prep_s
+        del self._orders[place], self._jobs[place], self._preps[place]
 
     def before(self, order: Order) -> Ahead:
-        """How many stand before `order`, and what they cost."""
-        count, cost_s = 0, 0.0
+        """What stands before `order`. At once at either end; otherwise the nearer side is summed."""
+        place = bisect_left(self._orders, order, self._head)
+        count = place - self._head
+        if count * 2 < len(self._orders) - self._head:
+            return Ahead(count, sum(self._preps[self._head : place]))
+        return Ahead(count, max(0.0, self._prep_s - sum(self._preps[place:])))
+
+    def behind(self, order: Order) -> int:
+        """How many stand behind `order`."""
+        return len(self._orders) - bisect_left(self._orders, order, self._head)
+
+    def first(self, count: int, start: int = 0) -> list[Job[T, R]]:
+        """`count` jobs from number `start` on; they stay inside."""
+        begin = self._head + start
+        return [job for job in self._jobs[begin : begin + count] if job]
+
+    def skip(self, count: int) -> None:
+        """Take out the first `count`."""
+        end = min(self._head + count, len(self._orders))
+        self._prep_s -= sum(self._preps[self._head : end])
+        self._jobs[self._head : end] = [None] * (end - self._head)  # keep no job alive
+        self._head = end
+        if self._head >= _LEAST_CUT and self._head * 2 >= len(self._orders):
+            del self._orders[:end], self._jobs[:end], self._preps[:end]
+            self._head = 0
+        if self._head == len(self._orders):
+            self._prep_s = 0.0  # drop the rounding error of a rush
+
+
+class WaitingQueue(Generic[T, R]):
+    """Jobs whose `order` decides their place. An `order` is unique and may not change while the job is inside."""
+
+    def __init__(self) -> None:
+        self._classes: dict[int, PriorityClass[T, R]] = {}
+        self._urgencies: list[int] = []
+        self.count = 0
+        """How many jobs wait; only the queue writes it."""
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[Job[T, R]]:
+        """All of them, in order."""
+        return chain.from_iterable(self._classes[urgency] for urgency in self._urgencies)
+
+    def view(self, credits: int, prep_factor: float = 1.0) -> QueueView:
+        """What `decide` may look at, with credits for `credits` jobs whose preprocessing takes `prep_factor` times
+        what was expected. O(credits)."""
+        first = self.first(credits)
+        if not first:
+            return QueueView(self.count)
+        dues = tuple([job.deadline - job.prep_s * prep_factor for job in first])
+        return QueueView(self.count, dues[0], min(dues), min([job.arrived for job in first]), dues)
+
+    def add(self, job: Job[T, R]) -> None:
+        urgency = job.order[0]
+        members = self._classes.get(urgency)
+        if members is None:
+            members = self._classes[urgency] = PriorityClass()
+            insort(self._urgencies, urgency)
+        members.add(job)
+        self.count += 1
+
+    def remove(self, job: Job[T, R]) -> None:
+        """Take out a job that is inside."""
+        self._classes[job.order[0]].remove(job)
+        self.count -= 1
+
+    def before(self, order: Order) -> Ahead:
+        """How many stand before `order`, and their preprocessing time."""
+        count, prep_s = 0, 0.0
         for urgency in self._urgencies:
             if urgency > order[0]:
                 break
-            lane = self._lanes[urgency]
-            ahead = lane.before(order) if urgency == order[0] else lane.all
-            count, cost_s = count + ahead.items, cost_s + ahead.cost_s
-        return Ahead(count, cost_s)
+            members = self._classes[urgency]
+            some, some_prep_s = members.before(order) if urgency == order[0] else members.all
+            count, prep_s = count + some, prep_s + some_prep_s
+        return Ahead(count, prep_s)
 
-    def has_behind(self, order: Order) -> bool:
-        """Whether anything stands behind `order`."""
-        lanes = self._lanes.items()
-        return any(lane.behind(order) > 0 for urgency, lane in lanes if urgency >= order[0])
-
-    def behind(self, order: Order, most: int) -> list[Entry[T, R]]:
-        """Up to `most` of those that stand behind `order` with the same urgency: the next, the last, and some between
-        at equal distances."""
-        lane = self._lanes.get(order[0])
-        if not lane or not (left := lane.behind(order)):
+    def behind(self, order: Order, most: int) -> list[Job[T, R]]:
+        """Up to `most` jobs that stand behind `order` with the same urgency: the next, the last, and some between at
+        equal distances."""
+        members = self._classes.get(order[0])
+        if members is None or not (left := members.behind(order)):
             return []
-        start = len(lane) - left
+        start = len(members) - left
         steps = min(most, left)
         numbers = [start + round(step * (left - 1) / max(1, steps - 1)) for step in range(steps)]
-        return [lane.first(1, number)[0] for number in numbers]
+        return [members.first(1, number)[0] for number in numbers]
 
-    def first(self, count: int) -> list[Entry[T, R]]:
-        """The first `count` entries, in order; they stay inside."""
-        found: list[Entry[T, R]] = []
+    def first(self, count: int) -> list[Job[T, R]]:
+        """The first `count` jobs, in order; they stay inside."""
+        found: list[Job[T, R]] = []
         for urgency in self._urgencies:
             if len(found) >= count:
                 break
-            found += self._lanes[urgency].first(count - len(found))
+            found += self._classes[urgency].first(count - len(found))
         return found
 
-    def take(self, count: int) -> list[Entry[T, R]]:
-        """Remove and return the first `count` entries, in order."""
-        taken: list[Entry[T, R]] = []
+    def take(self, count: int) -> list[Job[T, R]]:
+        """Remove and return the first `count` jobs, in order."""
+        taken: list[Job[T, R]] = []
         for urgency in self._urgencies:
             if len(taken) >= count:
                 break
-            lane = self._lanes[urgency]
-            some = lane.first(count - len(taken))
-            lane.skip(len(some))
+            members = self._classes[urgency]
+            some = members.first(count - len(taken))
+            members.skip(len(some))
             taken += some
-        self._count -= len(taken)
+        self.count -= len(taken)
         return taken
 
     def oldest_arrival(self) -> float | None:
-        """When the entry that has waited longest arrived; None if nothing waits. O(n)."""
-        return min((entry.arrived for entry in self), default=None)
-
-    def _lane(self, urgency: int) -> Lane[T, R]:
-        lane = self._lanes.get(urgency)
-        if lane is None:
-            lane = self._lanes[urgency] = Lane()
-            insort(self._urgencies, urgency)
-        return lane
+        """When the job that has waited longest arrived; None if none waits. O(n)."""
+        return min((job.arrived for job in self), default=None)

@@ -10,35 +10,35 @@ import time
 from collections.abc import Sequence
 from statistics import median
 
-from batcher import Batcher, Entry, Policy, Result, Seat
+from batcher import Batcher, Job, Policy, Result, Slot
 
 _WAITING = (10, 5000)
 _ROUNDS, _ITEMS = 31, 200
 
 
 class _Hand:
-    """A runner that keeps what it is sent."""
+    """An executor that keeps what it is sent."""
 
-    seat: Seat[int, None]
+    slot: Slot[int, None]
 
     def __init__(self) -> None:
-        self.held: list[Entry[int, None]] = []
+        self.held: list[Job[int, None]] = []
 
-    def send(self, entries: Sequence[Entry[int, None]]) -> None:
-        self.held += entries
+    def send(self, jobs: Sequence[Job[int, None]]) -> None:
+        self.held += jobs
 
-    def drop(self, entry: Entry[int, None]) -> None:
+    def drop(self, job: Job[int, None]) -> None:
         pass
 
 
 async def _fill(batcher: Batcher[int, None], waiting: int) -> _Hand:
     hand = _Hand()
     for _ in range(40):
-        batcher.profile.observe(1, 1e-4)
-    hand.seat = batcher.attach(hand)
-    hand.seat.grant(1)
+        batcher.observe_batch(1, 1e-4)
+    hand.slot = batcher.attach(hand)
+    hand.slot.grant(1)
     for _ in range(waiting + 1):
-        batcher.enqueue_nowait(0, cost=1e-5, deadline=time.monotonic() + 600)
+        batcher.enqueue_nowait(0, prep_s=1e-5, deadline=time.monotonic() + 600)
     await asyncio.sleep(0)
     return hand
 
@@ -47,8 +47,8 @@ async def _round(batcher: Batcher[int, None], hand: _Hand) -> float:
     """One in, one out, so that as many wait all the time."""
     started = time.process_time_ns()
     for _ in range(_ITEMS):
-        batcher.enqueue_nowait(0, cost=1e-5, deadline=time.monotonic() + 600)
-        hand.seat.finish(hand.held.pop(), Result(None), 1e-5)
+        batcher.enqueue_nowait(0, prep_s=1e-5, deadline=time.monotonic() + 600)
+        hand.slot.finish(hand.held.pop(), Result(None), 1e-5)
         while not hand.held:  # noqa: ASYNC110 - the turns of the loop are what is measured
             await asyncio.sleep(0)
     return (time.process_time_ns() - started) / _ITEMS
@@ -59,7 +59,7 @@ async def main() -> None:
     policy = Policy(max_batch=1, max_queue=10_000)
     batchers = [Batcher[int, None](policy=policy) for _ in _WAITING]
     async with asyncio.TaskGroup() as tasks:
-        loops = [tasks.create_task(batcher._run()) for batcher in batchers]  # never closed: nobody waits
+        loops = [tasks.create_task(batcher._dispatcher.run()) for batcher in batchers]  # never closed: nobody waits
         hands = [await _fill(*pair) for pair in zip(batchers, _WAITING, strict=True)]
         times: list[list[float]] = [[], []]
         for _ in range(_ROUNDS):

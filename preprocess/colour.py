@@ -12,7 +12,9 @@ from functools import cache, lru_cache
 import numpy as np
 from PIL import Image, ImageCms
 
-MAX_PROFILE = 4 * 1024 * 1024  # bytes; those of printing presses have 0.5 to 3 MB, those of photos 0.5 to 4 kB
+from preprocess.limits import Limits
+
+MAX_PROFILE = Limits().max_profile
 MAX_KEPT = 8  # transforms, each with its profile: phones and presses know a handful
 
 _SPACES = {"RGB": b"RGB ", "L": b"GRAY", "CMYK": b"CMYK"}  # as a profile's header names them, by Pillow's mode

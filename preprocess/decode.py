@@ -15,19 +15,20 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import AvifImagePlugin, Image, ImageChops, PngImagePlugin
+from PIL import AvifImagePlugin, Image, ImageChops
 from PIL.AvifImagePlugin import AvifImageFile
-from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
 from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from preprocess import bmff, bmp, gif, jpeg, png, webp
-from preprocess.colour import MAX_PROFILE, to_srgb
+from preprocess import bitmap
+from preprocess.colour import to_srgb
 from preprocess.errors import CorruptImage, ImageError, TruncatedImage
 from preprocess.exif import orientation
+from preprocess.formats import bmp, gif, heif, jpeg, png, webp
+from preprocess.formats.outline import Extract
 from preprocess.frame import Frame
 from preprocess.header import Format, Header, read_header
 from preprocess.limits import Limits
@@ -36,8 +37,6 @@ from preprocess.limits import Limits
 # opened, and the opened size must agree with it. `LOAD_TRUNCATED_IMAGES` stays unset: half a picture is not
 # an answer.
 Image.MAX_IMAGE_PIXELS = None
-# What a PNG's compressed texts and profile may grow to: of these only the profile is used.
-PngImagePlugin.MAX_TEXT_CHUNK, PngImagePlugin.MAX_TEXT_MEMORY = MAX_PROFILE, 2 * MAX_PROFILE
 # A worker is meant to fill one core.
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 # Pillow warns of flaws in metadata, in words that the file chooses: no use to us, and they would fill a log.
@@ -57,33 +56,36 @@ _KEY_SCALES = {2: 255 / 3, 4: 255 / 15, 16: 1 / 256}
 
 class _Codec(NamedTuple):
     check: Callable[[bytes, Limits], None]  # the whole file, before any pixel
-    open: Callable[[io.BytesIO], ImageFile]
+    extract: Callable[[bytes, Limits], Extract]
+    open: Callable[[bytes], Image.Image]
 
 
-def _open_heic(file: io.BytesIO) -> ImageFile:
+def _opener(kind: Callable[[io.BytesIO], ImageFile]) -> Callable[[bytes], Image.Image]:
+    return lambda data: kind(io.BytesIO(data))
+
+
+def _open_heic(data: bytes) -> Image.Image:
     """Loaded when it is needed first: most servers never see one, and it is the largest of all."""
     from pillow_heif import HeifImageFile, options
 
     options.DECODE_THREADS = 1
     # What else the file holds may be another picture: it is not looked at.
     options.THUMBNAILS = options.DEPTH_IMAGES = options.AUX_IMAGES = False
-    return HeifImageFile(file)  # type: ignore[no-untyped-call]  # its signature is `*args, **kwargs`
+    image: Image.Image = HeifImageFile(io.BytesIO(data))  # type: ignore[no-untyped-call]  # its signature is `*args, **kwargs`
+    return image
 
 
 # The classes themselves rather than `Image.open(formats=...)`, which takes some JPEGs for other formats
 # (MPO) and fails on what it finds in them then.
 _CODECS: dict[Format, _Codec] = {
-    "jpeg": _Codec(jpeg.check, JpegImageFile),
-    "png": _Codec(png.check, PngImageFile),
-    "webp": _Codec(webp.check, WebPImageFile),
-    "gif": _Codec(gif.check, GifImageFile),
-    "bmp": _Codec(bmp.check, BmpImageFile),
-    "avif": _Codec(bmff.check, AvifImageFile),
-    "heic": _Codec(bmff.check, _open_heic),
+    "jpeg": _Codec(jpeg.check, jpeg.extract, _opener(JpegImageFile)),
+    "png": _Codec(png.check, png.extract, _opener(PngImageFile)),
+    "webp": _Codec(webp.check, webp.extract, _opener(WebPImageFile)),
+    "gif": _Codec(gif.check, gif.extract, _opener(GifImageFile)),
+    "bmp": _Codec(bmp.check, bmp.extract, bitmap.load),
+    "avif": _Codec(heif.check, heif.extract, _opener(AvifImageFile)),
+    "heic": _Codec(heif.check, heif.extract, _open_heic),
 }
-
-# Where the first picture may leave some of its canvas free.
-_FRAMES: dict[Format, Callable[[bytes, Limits], Frame | None]] = {"gif": gif.frame, "webp": webp.frame}
 
 _TURNS: dict[int, Image.Transpose] = {  # by EXIF orientation; 1 is upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -142,25 +144,35 @@ def _translate(error: Exception) -> ImageError:
 
 
 def _picture(raw: bytes, header: Header, target: Size | None, limits: Limits) -> Picture:
-    image = _CODECS[header.format].open(io.BytesIO(raw))
+    codec = _CODECS[header.format]
+    extract = codec.extract(raw, limits)
+    image = codec.open(extract.data)
     _require_agreement(image.size, header)
     extent: Extent = image.size
-    if target and (draft := image.draft(None, _as_stored(target, _turn(image)))):
+    turn = _turn(extract, image)
+    if target and (draft := image.draft(None, _as_stored(target, turn))):
         extent = draft[1][2:]
     expected = image.size
     image.load()
     if image.size != expected:
         raise CorruptImage
-    turn = _turn(image)  # again: in a PNG it may follow the pixels
+    if extract.crop:
+        image = _cropped(image, extract.crop)
+        extent = image.size
     plain = _averageable(image, png.depth(raw) if header.format == "png" else 8)
-    if find := _FRAMES.get(header.format):
-        plain = _on_canvas(plain, find(raw, limits))
+    plain = _on_canvas(plain, extract.frame)
     if target:
         plain, extent = _shrunk(plain, extent, _as_stored(target, turn))
-    profile = image.info.get("icc_profile")
+    profile = extract.profile or image.info.get("icc_profile")
     if plain.mode in ("L", "RGB"):
         return Picture(plain, extent, turn, profile)
     return Picture(_opaque(to_srgb(plain, profile)), extent, turn)
+
+
+def _cropped(image: Image.Image, crop: Frame) -> Image.Image:
+    cropped = image.crop(crop)
+    cropped.info = image.info
+    return cropped
 
 
 def _require_agreement(size: Size, header: Header) -> None:
@@ -173,8 +185,10 @@ def _require_agreement(size: Size, header: Header) -> None:
     raise CorruptImage
 
 
-def _turn(image: Image.Image) -> Image.Transpose | None:
-    block = image.info.get("exif")
+def _turn(extract: Extract, image: Image.Image) -> Image.Transpose | None:
+    if extract.orientation is not None:
+        return _TURNS.get(extract.orientation)
+    block = extract.exif or image.info.get("exif")
     return _TURNS.get(orientation(block)) if isinstance(block, bytes) else None
 
 

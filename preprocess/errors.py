@@ -40,10 +40,10 @@ class NotAnImage(ImageError):
 
 
 class UnsupportedFormat(ImageError):
-    """An image, of a format that is not on the allow-list."""
+    """An image, of a format or a variant of one that is not on the allow-list."""
 
     code = "unsupported_format"
-    sentence = "The image's format is not supported; send a JPEG, PNG, WebP or AVIF."
+    sentence = "The image's format, or this variant of it, is not supported; send a JPEG, PNG, WebP or AVIF."
 
 
 class TooManyPixels(ImageError):

@@ -9,7 +9,8 @@ from __future__ import annotations
 import struct
 
 _ORIENTATION = 0x0112
-_SHORT = 3  # TIFF's name of a 16-bit number
+# How a TIFF stores numbers, by type. The standard has a SHORT here; some phones write a LONG.
+_NUMBERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i"}
 _MAX_TAGS = 512
 _ORDER = {b"II*\0": "<", b"MM\0*": ">"}
 
@@ -30,9 +31,9 @@ def orientation(block: bytes) -> int:
 def _find(tiff: bytes, order: str) -> int:
     (start,) = struct.unpack_from(order + "I", tiff, 4)
     (tags,) = struct.unpack_from(order + "H", tiff, start)
-    entry = struct.Struct(order + "HHIH")  # tag, type, count, the value's first half
     for index in range(min(tags, _MAX_TAGS)):
-        tag, kind, _, value = entry.unpack_from(tiff, start + 2 + 12 * index)
-        if tag == _ORIENTATION and kind == _SHORT:
-            return int(value)
+        at = start + 2 + 12 * index
+        tag, kind = struct.unpack_from(order + "HH", tiff, at)  # then a count, then the value
+        if tag == _ORIENTATION and kind in _NUMBERS:
+            return int(struct.unpack_from(order + _NUMBERS[kind], tiff, at + 8)[0])
     return 1

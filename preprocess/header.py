@@ -3,7 +3,7 @@
 Cheap enough for an event loop (a few microseconds), and bounded whatever the bytes are. Names and content
 types are never looked at.
 
-To add a format: a row in `_FORMATS`, a function that reads its size, and a row in `preprocess.decode`.
+To add a format: a row in `_FORMATS`, a module in `preprocess.formats`, and a row in `preprocess.decode`.
 HEIC is one where pillow-heif is installed, which is looked up without loading it.
 """
 
@@ -14,12 +14,13 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Literal, NamedTuple
 
-from preprocess import bmff, bmp, gif, jpeg, png, webp
 from preprocess.errors import EmptyImage, NotAnImage, TruncatedImage, UnsupportedFormat
+from preprocess.formats import bmff, bmp, gif, heif, jpeg, png, webp
+from preprocess.formats.outline import Outline
+from preprocess.formats.unsupported import Signature, is_unsupported, matches
 from preprocess.limits import Limits
 
 Format = Literal["jpeg", "png", "webp", "gif", "bmp", "avif", "heic"]
-Signature = tuple[tuple[int, bytes], ...]  # (offset, the bytes that stand there), all of which must match
 
 
 class Header(NamedTuple):
@@ -28,49 +29,36 @@ class Header(NamedTuple):
     format: Format
     width: int
     height: int
+    extra: int = 0  # pixels decoded beside width x height: alpha, layers, tiles that stand out
+    progressive: bool = False  # a JPEG in several passes
 
     @property
     def pixels(self) -> int:
-        return self.width * self.height
+        """All that are decoded."""
+        return self.width * self.height + self.extra
 
 
 class _Row(NamedTuple):
     format: Format
     signature: Signature
-    size: Callable[[bytes | memoryview, Limits], tuple[int, int]]  # as `Limits.admit` gave it back
+    outline: Callable[[bytes | memoryview, Limits], Outline]
 
 
 _FORMATS: tuple[_Row, ...] = (
-    _Row("jpeg", ((0, b"\xff\xd8\xff"),), jpeg.size),
-    _Row("png", ((0, b"\x89PNG\r\n\x1a\n"),), png.size),
-    _Row("webp", ((0, b"RIFF"), (8, b"WEBP")), webp.size),
-    _Row("gif", ((0, b"GIF87a"),), gif.size),
-    _Row("gif", ((0, b"GIF89a"),), gif.size),
-    _Row("bmp", ((0, b"BM"), (6, b"\0\0\0\0")), bmp.size),  # two letters alone would match too much text
+    _Row("jpeg", ((0, b"\xff\xd8\xff"),), jpeg.outline),
+    _Row("png", ((0, b"\x89PNG\r\n\x1a\n"),), png.outline),
+    _Row("webp", ((0, b"RIFF"), (8, b"WEBP")), webp.outline),
+    _Row("gif", ((0, b"GIF87a"),), gif.outline),
+    _Row("gif", ((0, b"GIF89a"),), gif.outline),
+    _Row("bmp", ((0, b"BM"), (6, b"\0\0\0\0")), bmp.outline),  # two letters alone would match too much text
+    _Row("bmp", ((0, b"BM"), (15, b"\0\0\0")), bmp.outline),  # with a pointer's place, as OS/2 has it
 )
 # Told apart by a list of brands: see `bmff.kind`.
 _BOXED: dict[str, _Row] = {
-    "avif": _Row("avif", ((0, b"\0"), (4, b"ftypavi")), bmff.size),
-    "heic": _Row("heic", ((0, b"\0"), (4, b"ftyphei")), bmff.size),
+    "avif": _Row("avif", ((0, b"\0"), (4, b"ftypavi")), heif.outline),
+    "heic": _Row("heic", ((0, b"\0"), (4, b"ftyphei")), heif.outline),
 }
 _HEIC = find_spec("pillow_heif") is not None
-
-# Recognised only to say "unsupported" instead of "not an image".
-_UNSUPPORTED: tuple[Signature, ...] = (
-    ((0, b"II*\0"),),  # TIFF, and most raw camera formats
-    ((0, b"MM\0*"),),
-    ((0, b"II+\0"),),  # BigTIFF
-    ((0, b"MM\0+"),),
-    ((4, b"ftyphev"),),  # HEIC sequences
-    ((4, b"ftypmif"),),  # HEIF of another kind
-    ((4, b"ftypmsf1"),),
-    ((0, b"\xff\x0a"),),  # JPEG XL
-    ((0, b"\0\0\0\x0cJXL \r\n\x87\n"),),
-    ((0, b"\0\0\0\x0cjP  \r\n\x87\n"),),  # JPEG 2000
-    ((0, b"\xff\x4f\xff\x51"),),
-    ((0, b"8BPS"),),  # Photoshop
-    ((0, b"qoif"),),
-)
 
 
 def read_header(data: bytes | bytearray | memoryview, limits: Limits) -> Header:
@@ -85,15 +73,15 @@ def read_header(data: bytes | bytearray | memoryview, limits: Limits) -> Header:
     view = data if isinstance(data, bytes) else memoryview(data).cast("B")
     row = _recognise(view)
     try:
-        width, height = row.size(view, limits)
+        outline = row.outline(view, limits)
     except (IndexError, struct.error):  # a read past the end
         raise TruncatedImage from None
-    return Header(row.format, width, height)
+    return Header(row.format, *outline)
 
 
 def _recognise(data: bytes | memoryview) -> _Row:
     for row in _FORMATS:
-        if _matches(data, row.signature):
+        if matches(data, row.signature):
             return row
     if not len(data):
         raise EmptyImage
@@ -101,15 +89,11 @@ def _recognise(data: bytes | memoryview) -> _Row:
         if kind == "heic" and not _HEIC:
             raise UnsupportedFormat
         return _BOXED[kind]
-    if any(_matches(data, signature) for signature in _UNSUPPORTED):
+    if is_unsupported(data):
         raise UnsupportedFormat
     if any(_begins(data, row.signature) for row in (*_FORMATS, *_BOXED.values())):
         raise TruncatedImage
     raise NotAnImage
-
-
-def _matches(data: bytes | memoryview, signature: Signature) -> bool:
-    return all(data[offset : offset + len(part)] == part for offset, part in signature)
 
 
 def _begins(data: bytes | memoryview, signature: Signature) -> bool:

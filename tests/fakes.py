@@ -1,10 +1,11 @@
-"""Stand-ins for time, for runners and for models, led by the test step by step. Nothing here waits for real."""
+"""Stand-ins for time, for executors and for models, led by the test step by step. Nothing here waits for real."""
 
 import asyncio
 import functools
 
-from batcher import Batcher, Policy, Profile, Result
-from benchmarks.simulation.virtual import VirtualLoop
+from batcher import Batcher, Policy, Result, testing
+from batcher.scheduling.batch_profile import BatchProfile
+from batcher.scheduling.service_time import ServiceTimes
 
 
 def virtual_time(test):
@@ -12,7 +13,7 @@ def virtual_time(test):
 
     @functools.wraps(test)
     def run(*args, **kwargs):
-        with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        with asyncio.Runner(loop_factory=testing.VirtualLoop) as runner:
             runner.run(test(*args, **kwargs))
             assert [] == runner.get_loop().escaped
 
@@ -40,44 +41,33 @@ def new_batcher(run_batch=None, *, clock=None, **limits):
     return Batcher(run_batch, Policy(**{"slo_s": 100.0, **limits}), clock=clock or now)
 
 
-def measured(seconds):
-    """Give a profile that has seen each size run once."""
-    profile = Profile()
+def profile_of(seconds):
+    """Give a batch profile that has seen each size run once."""
+    profile = BatchProfile()
     for size, each in seconds.items():
         profile.observe(size, each)
     return profile
+
+
+def service_times_of(seconds, max_batch=4, overlap=0):
+    """Give service times that have seen each batch size run once."""
+    times = ServiceTimes(max_batch)
+    times.set_overlap(overlap)
+    for size, each in seconds.items():
+        times.observe_batch(size, each)
+    return times
 
 
 def lingering_batcher(**limits):
     """Give a batcher that knows a batch to cost 8 s, and 1 s an item on top."""
     batcher = new_batcher(max_batch=16, **limits)
     for size in (1, 8, 16):
-        batcher.profile.observe(size, 8.0 + size)
+        batcher.observe_batch(size, 8.0 + size)
     return batcher
 
 
-class GatedRunner:
-    """A runner at a seat of its own, whose entries end when the test says so."""
-
-    def __init__(self, batcher, room=0):
-        self.batches = []
-        """The items of each batch it was sent."""
-        self.dropped = []
-        """The items nobody waits for any more."""
-        self._entries = {}
-        self.seat = batcher.attach(self)
-        self.seat.grant(room)
-
-    def send(self, entries):
-        self.batches.append([entry.item for entry in entries])
-        self._entries |= {entry.item: entry for entry in entries}
-
-    def drop(self, entry):
-        self.dropped.append(entry.item)
-
-    def finish(self, item, outcome):
-        """End an entry as `outcome` says."""
-        self.seat.finish(self._entries.pop(item), outcome)
+class GatedExecutor(testing.GatedExecutor):
+    """An executor whose jobs end when the test says so."""
 
     def answer(self, *items):
         """Answer each item by its upper case."""
@@ -85,29 +75,9 @@ class GatedRunner:
             self.finish(item, Result(item.upper()))
 
 
-class GatedModel:
+class GatedModel(testing.GatedModel):
     """A `run_batch` whose batches, numbered from 0, end when the test says so."""
-
-    def __init__(self):
-        self.batches = []
-        """The items of each batch it was given."""
-        self._ends = []
-
-    async def __call__(self, items):
-        self.batches.append(list(items))
-        self._ends.append(asyncio.get_running_loop().create_future())
-        return await self._ends[-1]
 
     def finish(self, number, results=None):
         """Let a batch return `results`; by default each item in upper case."""
-        if results is None:
-            results = [item.upper() for item in self.batches[number]]
-        self._ends[number].set_result(results)
-
-    def fail(self, number, error):
-        """Let a batch raise `error`."""
-        self._ends[number].set_exception(error)
-
-    def cancel(self, number):
-        """Let a batch be cancelled by something inside it."""
-        self._ends[number].cancel()
+        super().finish(number, [item.upper() for item in self.batches[number]] if results is None else results)

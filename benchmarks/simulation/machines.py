@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from random import Random
 
-from batcher import Profile
+from batcher.scheduling.batch_profile import BatchProfile
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,11 @@ class Machine:
 
 @cache
 def _pays(machine: Machine) -> int:
-    profile = Profile()
+    profile = BatchProfile()
     for size in (1 << power for power in range(machine.max_batch.bit_length())):
         profile.observe(size, machine.run_s(size))
     if not machine.threads:
-        profile.take_in_line(machine.decode_s)
+        profile.set_inline_prep(machine.decode_s)
     return profile.best_size(machine.max_batch) or 1
 
 

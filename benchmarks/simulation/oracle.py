@@ -19,7 +19,7 @@ from bisect import bisect_right, insort
 from collections.abc import Sequence
 
 from benchmarks.simulation.play import Run
-from benchmarks.simulation.traffic import Job
+from benchmarks.simulation.traffic import Arrival
 
 
 def most_in_time(run: Run) -> int:
@@ -93,7 +93,7 @@ def would_have_fitted(run: Run) -> int:
     return sum(any(_fill(left, job, pace * _alone_s(run, job)) for left, pace in idle) for job in turned_away)
 
 
-def _alone_s(run: Run, job: Job) -> float:
+def _alone_s(run: Run, job: Arrival) -> float:
     if run.machine.decoding_bounds:
         return run.world.speed(job.arrival) * job.decode_s
     return run.world.speed(job.arrival) * (
@@ -116,7 +116,7 @@ def _idle(taken: Sequence[tuple[float, float]], end: float) -> list[list[float]]
     return [*stretches, [now, end]]
 
 
-def _fill(stretches: list[list[float]], job: Job, need_s: float) -> bool:
+def _fill(stretches: list[list[float]], job: Arrival, need_s: float) -> bool:
     """Use up idle seconds for a job, if there are enough."""
     first = bisect_right(stretches, [job.arrival])
     usable = []

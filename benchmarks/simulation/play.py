@@ -1,4 +1,4 @@
-"""One run: arrivals, runners and the real batcher, in virtual time."""
+"""One run: arrivals, executors and the real batcher, in virtual time."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import asyncio
 from dataclasses import dataclass
 from random import Random
 
-from batcher import Batcher, BatcherError, DeadlineExceeded, Policy, Refused, Stats
+from batcher import Batcher, BatcherError, DeadlineExceeded, Policy, Refused
+from batcher.stats import Stats
+from batcher.testing import VirtualLoop
+from benchmarks.simulation.executors import SimulatedExecutor, World
 from benchmarks.simulation.machines import MACHINES, TROUBLES, Machine, Trouble
-from benchmarks.simulation.runners import SimulatedRunner, World
-from benchmarks.simulation.traffic import Job, jobs
-from benchmarks.simulation.virtual import VirtualLoop
+from benchmarks.simulation.traffic import Arrival, arrivals
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Run:
     case: Case
     machine: Machine
     world: World
-    jobs: list[Job]
+    jobs: list[Arrival]
     stats: Stats
     length_s: float
     down: tuple[tuple[float, float], ...]
@@ -49,45 +50,44 @@ def play(case: Case) -> Run:
 
 async def _play(case: Case) -> Run:
     machine, trouble = MACHINES[case.machine], TROUBLES[case.trouble]
-    arriving = jobs(machine, _seats(machine, trouble), case.factor, case.pattern, case.mix, case.count, case.seed)
+    arriving = arrivals(machine, _seats(machine, trouble), case.factor, case.pattern, case.mix, case.count, case.seed)
     length_s = arriving[-1].arrival
     world = World(machine, trouble, length_s, Random(case.seed + 1))
     loop = asyncio.get_running_loop()
     policy = Policy(max_batch=machine.max_batch, slo_s=machine.slo_s, max_queue=100_000)
-    batcher: Batcher[Job, None] = Batcher(policy=policy, clock=loop.time)
+    batcher: Batcher[Arrival, None] = Batcher(policy=policy, clock=loop.time)
     async with batcher, asyncio.TaskGroup() as tasks:
         warm_up(batcher, machine)
         world.busy += [[] for _ in range(machine.seats)]
-        runners = [SimulatedRunner(batcher, world, tasks, number) for number in range(machine.seats)]
-        killer = tasks.create_task(_kill(runners, batcher, world, tasks, length_s))
+        executors = [SimulatedExecutor(batcher, world, tasks, number) for number in range(machine.seats)]
+        killer = tasks.create_task(_kill(executors, batcher, world, tasks, length_s))
         async with asyncio.TaskGroup() as clients:
             for job in arriving:
                 await asyncio.sleep(job.arrival - loop.time())
                 clients.create_task(_client(batcher, job))
         await batcher.drain()
         killer.cancel()
-        for one in runners:
+        for one in executors:
             one.die()
     return Run(case, machine, world, arriving, batcher.stats(), length_s, _down(trouble, length_s))
 
 
-def warm_up(batcher: Batcher[Job, None], machine: Machine) -> None:
+def warm_up(batcher: Batcher[Arrival, None], machine: Machine) -> None:
     """The profile as workers measure it before they are ready."""
     size = 1
     while size <= machine.max_batch:
-        batcher.profile.observe(size, machine.run_s(size))
+        batcher.observe_batch(size, machine.run_s(size))
         size *= 2
-    batcher.estimator.beside = machine.threads
 
 
-async def _client(batcher: Batcher[Job, None], job: Job) -> None:
+async def _client(batcher: Batcher[Arrival, None], job: Arrival) -> None:
     try:
-        ticket = batcher.enqueue_nowait(job, cost=job.cost_s, deadline=job.deadline, urgency=job.urgency)
+        handle = batcher.enqueue_nowait(job, prep_s=job.prep_s, deadline=job.deadline, urgency=job.urgency)
     except Refused:
         job.outcome = "refused"
         return
     try:
-        await ticket.wait()
+        await handle.wait()
         job.outcome = "on time"
     except Refused:
         job.outcome = "dropped"
@@ -106,12 +106,16 @@ def _down(trouble: Trouble, length_s: float) -> tuple[tuple[float, float], ...]:
 
 
 async def _kill(
-    runners: list[SimulatedRunner], batcher: Batcher[Job, None], world: World, tasks: asyncio.TaskGroup, length_s: float
+    executors: list[SimulatedExecutor],
+    batcher: Batcher[Arrival, None],
+    world: World,
+    tasks: asyncio.TaskGroup,
+    length_s: float,
 ) -> None:
     loop = asyncio.get_running_loop()
     for dies, back in _down(world.trouble, length_s):
         await asyncio.sleep(dies - loop.time())
-        batcher.seat_expected = back
-        runners.pop(0).die()
+        batcher.expect_executor(back)
+        executors.pop(0).die()
         await asyncio.sleep(back - loop.time())
-        runners.append(SimulatedRunner(batcher, world, tasks, 0))
+        executors.append(SimulatedExecutor(batcher, world, tasks, 0))

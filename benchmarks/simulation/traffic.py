@@ -15,11 +15,11 @@ _BURST_OF_SLO = 0.5  # a burst is the work of half the SLO
 
 
 @dataclass(eq=False)
-class Job:
+class Arrival:
     """One image, and what became of it."""
 
     arrival: float
-    cost_s: float
+    prep_s: float
     """What its decoding should cost, by its header."""
     decode_s: float
     deadline: float
@@ -28,7 +28,9 @@ class Job:
     """on time, late, refused, dropped."""
 
 
-def jobs(machine: Machine, seats: float, factor: float, pattern: str, mix: str, count: int, seed: int) -> list[Job]:
+def arrivals(
+    machine: Machine, seats: float, factor: float, pattern: str, mix: str, count: int, seed: int
+) -> list[Arrival]:
     """`count` images at `factor` times what so many seats of the machine can do."""
     random = Random(seed)
     drawn = [_draw(machine, mix, random) for _ in range(count)]
@@ -41,7 +43,7 @@ def jobs(machine: Machine, seats: float, factor: float, pattern: str, mix: str, 
     return drawn
 
 
-def _draw(machine: Machine, mix: str, random: Random) -> Job:
+def _draw(machine: Machine, mix: str, random: Random) -> Arrival:
     cost = machine.decode_s
     if mix in ("sizes", "all") and random.random() < 0.1:
         cost *= LARGE
@@ -51,7 +53,7 @@ def _draw(machine: Machine, mix: str, random: Random) -> Job:
     urgency = 3
     if mix in ("urgencies", "all"):
         urgency = random.choices((0, 3, 7), (0.1, 0.7, 0.2))[0]
-    return Job(0.0, cost, noisy(random, cost * DECODE_BIAS, DECODE_NOISE), within, urgency)
+    return Arrival(0.0, cost, noisy(random, cost * DECODE_BIAS, DECODE_NOISE), within, urgency)
 
 
 def _arrivals(rate: float, group: int, random: Random) -> Iterator[float]:

@@ -11,7 +11,7 @@ class Room(Protocol):
         """Seconds that a batch would wait for an upload: what a batch costs whatever its size."""
 
     def check_room(self, size: int) -> None:
-        """Raises what would refuse `size` bytes of uploads under way: `QueueFull`, `NoRunner`, `BatcherClosed`."""
+        """Raises what would refuse `size` bytes of uploads under way: `QueueFull`, `NoExecutor`, `BatcherClosed`."""
 
     def announce(self, count: int) -> None:
         """So many more uploads, or fewer, are about to be here."""

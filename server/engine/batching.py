@@ -15,12 +15,13 @@ class Batching:
     async def submit(self, submission: Submission) -> Reply:
         """As `Stage.submit`."""
         task = submission.task
-        ticket = self._batcher.enqueue_nowait(
+        handle = self._batcher.enqueue_nowait(
             task,
-            cost=task.prepare_s,
+            prep_s=task.prepare_s,
             size=len(task.payload),
             deadline=submission.deadline,
             urgency=submission.urgency,
+            losses=submission.losses,
         )
         submission.digest  # noqa: B018 - hash now, while the workers are busy with what was queued before
-        return await ticket.wait()
+        return await handle.wait()

@@ -49,7 +49,7 @@ class Engine:
             answer = await engine.submit(ImageTask(body, read_header(body, engine.limits)))
 
     Entering starts the workers and waits until the first is ready (`wait_ready=False`: returns at once; until then
-    tasks are refused with `NoRunner`). Leaving refuses new tasks, waits for the accepted ones, and ends the workers;
+    tasks are refused with `NoExecutor`). Leaving refuses new tasks, waits for the accepted ones, and ends the workers;
     leaving by an exception or by cancellation waits for nothing. `EngineFailed` is raised on either way, and cancels
     whoever is inside, if the model cannot be served any more.
 
@@ -111,7 +111,7 @@ class Engine:
     def refusal(self, header: Header, size: int, deadline: float, urgency: int, coming: int) -> Refused | None:
         """As `Intake.refusal`."""
         cost = decode_seconds(header, size)
-        return self._batcher.refusal(cost=cost, deadline=deadline, urgency=urgency, coming=coming)
+        return self._batcher.refusal(prep_s=cost, deadline=deadline, urgency=urgency, coming=coming)
 
     def status(self) -> Status:
         """As `Intake.status`."""
@@ -142,11 +142,11 @@ class Engine:
     @property
     def longest_linger_s(self) -> float:
         """As `Room.longest_linger_s`."""
-        return self._batcher.profile.fixed_s
+        return self._batcher.cost_model.fixed_s
 
     def check_room(self, size: int) -> None:
         """As `Room.check_room`."""
-        self._batcher.check_open(size)
+        self._batcher.check_open(size=size)
 
     def announce(self, count: int) -> None:
         """As `Room.announce`."""
@@ -163,11 +163,11 @@ class Engine:
         self._batcher = await stack.enter_async_context(Batcher(policy=policy, clock=self._clock))
         load = load_for(settings, self._placement, plan)
         growth = derived.worker_growth(settings.worker, settings.upload, self._memory, plan.workers)
-        self._pool = await stack.enter_async_context(Pool(self._batcher, load, plan, growth))
+        self._first = quarantine = Quarantine(Batching(self._batcher))
+        self._pool = await stack.enter_async_context(Pool(self._batcher, load, plan, growth, quarantine.lost))
         tasks = await stack.enter_async_context(anyio.create_task_group())
         stack.callback(tasks.cancel_scope.cancel)
-        tasks.start_soon(self.delay.watch, self._batcher.allow_for_lag, name="loop delay")
-        self._first = Quarantine(Batching(self._batcher))
+        tasks.start_soon(self.delay.watch, self._batcher.allow_for_delay, name="loop delay")
 
     def _running(self) -> Pool:
         if self._pool is None:

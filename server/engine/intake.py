@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from batcher import Refused, Stats
+from batcher import Refused
 from batcher.policy import DEFAULT_URGENCY
+from batcher.stats import Stats
 from preprocess.header import Header
 from preprocess.limits import Limits
 from server.contract.answer import Answer
@@ -32,7 +33,7 @@ class Status:
     @property
     def ready(self) -> bool:
         """Whether a worker could take a task now."""
-        return self.stats.seats > 0
+        return self.stats.executors > 0
 
 
 class Intake(Protocol):
@@ -65,7 +66,7 @@ class Intake(Protocol):
     def reserve(self, size: int) -> Reservation:
         """Room for an upload of `size` bytes (0 while unknown: let it grow).
 
-        Raises what would refuse it if it were here already: `QueueFull`, `NoRunner`, `BatcherClosed`.
+        Raises what would refuse it if it were here already: `QueueFull`, `NoExecutor`, `BatcherClosed`.
         """
 
     def refusal(self, header: Header, size: int, deadline: float, urgency: int, coming: int) -> Refused | None:

@@ -14,7 +14,7 @@ import msgspec
 from anyio.abc import SocketStream
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
-from batcher import NoRunner, QueueFull, Refused
+from batcher import NoExecutor, QueueFull, Refused
 from batcher.policy import DEFAULT_URGENCY
 from preprocess.header import Header
 from preprocess.limits import Limits
@@ -156,7 +156,7 @@ class RemoteEngine:
         """As `Room.check_room`, by the latest status."""
         status = self.status()
         if self._lost.is_set() or not status.ready:
-            raise NoRunner("no worker is ready", _RETRY_S)
+            raise NoExecutor("no worker is ready", _RETRY_S)
         if status.stats.held_bytes + size > self.max_bytes:
             raise QueueFull(f"{self.max_bytes} bytes are held already", _RETRY_S)
 

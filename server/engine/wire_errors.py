@@ -9,7 +9,7 @@ _KINDS: dict[str, type[Exception]] = {
     for kind in (
         batcher.QueueFull,
         batcher.WouldBeLate,
-        batcher.NoRunner,
+        batcher.NoExecutor,
         batcher.BatcherClosed,
         batcher.DeadlineExceeded,
         batcher.BatchFailed,

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import zip_longest
 from types import TracebackType
 from typing import Self
@@ -42,9 +42,16 @@ class Pool:
     group, which cancels whoever entered it; but a worker that the decision calls spare is left out.
     """
 
-    def __init__(self, batcher: Batcher[Task, Reply], load: Load, plan: Plan, max_growth: int) -> None:
+    def __init__(
+        self,
+        batcher: Batcher[Task, Reply],
+        load: Load,
+        plan: Plan,
+        max_growth: int,
+        on_loss: Callable[[Sequence[Task]], None] = lambda _: None,
+    ) -> None:
         """`load`: all but the layout, which `plan` gives. `max_growth`: bytes by which a worker may outgrow what it
-        was when ready before it is replaced."""
+        was when ready before it is replaced. `on_loss` is told what each worker that died had in hand."""
         self._batcher = batcher
         self._load = load
         self._plan = plan
@@ -53,6 +60,7 @@ class Pool:
         self._in_turn = plan.decision is not None and plan.decision.in_turn
         self._opening = asyncio.Semaphore(1 if self._in_turn else plan.workers)
         self._max_growth = max_growth
+        self._on_loss = on_loss
         self._tasks = asyncio.TaskGroup()
         self._bringing_up: asyncio.Task[None]
         self._keepers: list[asyncio.Task[None]] = []
@@ -127,7 +135,7 @@ class Pool:
         if not self._ready:
             now = time.monotonic()
             expected = (expected_ready(now, due, self._start_s) for due in self._due.values())
-            self._batcher.seat_expected = min((at for at in expected if at is not None), default=None)
+            self._batcher.expect_executor(min((at for at in expected if at is not None), default=None))
 
     def _leave_out(self, number: int, error: CannotLoad) -> None:
         """Do without a worker. Raises `PoolFailed` if that cannot be."""
@@ -155,7 +163,8 @@ class Pool:
             notes, seconds = ready.model.notes, round(self._start_s, 3)
             log.info("worker_ready", worker=number, pid=running.pid, seconds=seconds, grant=ready.grant, notes=notes)
             reason = await self._watched(running)
-            return Death(True, worker.held_at_end, time.monotonic() - started, reason)
+            self._on_loss(worker.lost_with)
+            return Death(True, len(worker.lost_with), time.monotonic() - started, reason)
         except WorkerLost:
             return Death(False, 0, time.monotonic() - started, "crash")
         except TimeoutError:
@@ -180,7 +189,7 @@ class Pool:
     def _welcome(self, number: int, ready: Ready, start_s: float) -> None:
         self._ready.add(number)
         self._start_s = start_s
-        self._batcher.seat_expected = time.monotonic()  # should all die: until that is noticed, any moment
+        self._batcher.expect_executor(time.monotonic())  # should all die: until that is noticed, any moment
         if not self.model.done():
             self._feed(ready.batch_seconds)
             self.model.set_result(ready.model)

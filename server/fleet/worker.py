@@ -1,4 +1,4 @@
-"""One worker process as the engine sees it: a runner behind a socket."""
+"""One worker process as the engine sees it: an executor behind a socket."""
 
 import asyncio
 import itertools
@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Any, TypeVar, cast
 
-from batcher import Again, Batcher, Entry, Failed, Result, Seat
+from batcher import Again, Batcher, Failed, Job, Result, Slot
 from server.contract.answer import Reply
 from server.contract.errors import ImageRejected, ModelFailed, TensorRejected
 from server.contract.metadata import ModelMetadata
@@ -57,7 +57,7 @@ class CannotTry(Exception):
 
 
 class Worker(asyncio.Protocol):
-    """The connection to one worker process. A `batcher.Runner`; also the asyncio protocol of its socket.
+    """The connection to one worker process. A `batcher.Executor`; also the asyncio protocol of its socket.
 
     `ready` resolves to the worker's `Ready`, `loaded` to its `Loaded` where it has an audition; both raise
     `CannotLoad` or `WorkerLost`. `lost` is set when the connection has ended, however it did.
@@ -68,16 +68,16 @@ class Worker(asyncio.Protocol):
         self._load = load
         self._reader = FrameReader()
         self._numbers = itertools.count()
-        self._entries: dict[int, Entry[Task, Reply]] = {}
-        self._seqs: dict[Entry[Task, Reply], int] = {}
-        self._seat: Seat[Task, Reply] | None = None
+        self._jobs: dict[int, Job[Task, Reply]] = {}
+        self._seqs: dict[Job[Task, Reply], int] = {}
+        self._slot: Slot[Task, Reply] | None = None
         self._transport: asyncio.Transport
         self._model: ModelMetadata
         self._retiring = False
         self.heard = time.monotonic()
         """When it last sent anything, or was first given something after it had nothing."""
-        self.held_at_end = 0
-        """Images it had when its connection ended."""
+        self.lost_with: tuple[Task, ...] = ()
+        """What it had when its connection ended."""
         loop = asyncio.get_running_loop()
         self.ready: asyncio.Future[Ready] = loop.create_future()
         self.loaded: asyncio.Future[Loaded] = loop.create_future()
@@ -87,12 +87,12 @@ class Worker(asyncio.Protocol):
     @property
     def held(self) -> int:
         """Images it has."""
-        return len(self._entries)
+        return len(self._jobs)
 
     @property
     def predicted_s(self) -> float:
         """Seconds that the batches of what it has should take."""
-        return self._batcher.profile.seconds(max(1, self.held)) or 0.0
+        return self._batcher.cost_model.run_s(max(1, self.held))
 
     async def prepare(self, threads: int) -> None:
         """Have it open the model once more. For its audition, as what follows: one order at a time.
@@ -114,8 +114,8 @@ class Worker(asyncio.Protocol):
     def retire(self) -> None:
         """Give it nothing more, and hang up when it has answered what it has."""
         self._retiring = True
-        if self._seat:
-            self._seat.grant(0)
+        if self._slot:
+            self._slot.grant(0)
         self._hang_up_if_retired()
 
     def hang_up(self) -> None:
@@ -137,29 +137,29 @@ class Worker(asyncio.Protocol):
             self._transport.abort()  # what it held goes back to the queue, by connection_lost
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.held_at_end = self.held
+        self.lost_with = tuple(job.item for job in self._jobs.values())
         self.lost.set()
         for waited in (self.ready, self.loaded, self._asked):
             _fail(waited, WorkerLost(_GONE))
-        if self._seat:
-            self._seat.close(_GONE)
+        if self._slot:
+            self._slot.close(_GONE)
 
-    # -- batcher.Runner ----------------------------------------------------------------------------
+    # -- batcher.Executor ----------------------------------------------------------------------------
 
-    def send(self, entries: Sequence[Entry[Task, Reply]]) -> None:
-        if not self._entries:
+    def send(self, jobs: Sequence[Job[Task, Reply]]) -> None:
+        if not self._jobs:
             self.heard = time.monotonic()
         parts: list[bytes] = []
-        for entry in entries:
+        for job in jobs:
             seq = next(self._numbers)
-            self._entries[seq] = entry
-            self._seqs[entry] = seq
-            payload = entry.item.payload
-            parts += (head(_item(seq, entry.item, self._model, entry.deadline), len(payload)), payload)
+            self._jobs[seq] = job
+            self._seqs[job] = seq
+            payload = job.item.payload
+            parts += (head(_item(seq, job.item, self._model, job.deadline), len(payload)), payload)
         self._transport.writelines(parts)
 
-    def drop(self, entry: Entry[Task, Reply]) -> None:
-        self._transport.write(frame(Drop(self._seqs[entry])))
+    def drop(self, job: Job[Task, Reply]) -> None:
+        self._transport.write(frame(Drop(self._seqs[job])))
 
     # -- inside ------------------------------------------------------------------------------------
 
@@ -170,7 +170,7 @@ class Worker(asyncio.Protocol):
                 reply = Reply(self._model, members, begun, decode_s, infer_s, batch, tensors)
                 self._finish(seq, Result(reply), decode_s)
             case Ran(_, _, size, seconds):
-                self._batcher.profile.observe(size, seconds)
+                self._batcher.observe_batch(size, seconds)
             case Rejected(seq, code):
                 self._finish(seq, Failed(ImageRejected(code)))
             case Misfit(seq, reason):
@@ -201,25 +201,24 @@ class Worker(asyncio.Protocol):
         return await self._asked
 
     def _finish(self, seq: int, outcome: Result[Reply] | Failed | Again, decode_s: float | None = None) -> None:
-        entry = self._entries.pop(seq, None)
-        if entry is None or self._seat is None:
+        job = self._jobs.pop(seq, None)
+        if job is None or self._slot is None:
             raise WireError(f"item {seq} is not with this worker")
-        del self._seqs[entry]
-        self._seat.finish(entry, outcome, decode_s)
+        del self._seqs[job]
+        self._slot.finish(job, outcome, decode_s)
         self._hang_up_if_retired()
 
     def _hang_up_if_retired(self) -> None:
-        if self._retiring and not self._entries:
+        if self._retiring and not self._jobs:
             self.hang_up()
 
     def _sit_down(self, ready: Ready) -> None:
         self._model = ready.model
         for size, seconds in ready.batch_seconds.items():
-            self._batcher.profile.observe(size, seconds)
-        if self._load.provider == "cuda":  # it decodes beside the device
-            self._batcher.estimator.beside = self._load.decoders
-        self._seat = self._batcher.attach(self)
-        self._seat.grant(ready.grant)
+            self._batcher.observe_batch(size, seconds)
+        decoders = self._load.decoders if self._load.provider == "cuda" else 0  # they decode beside the device
+        self._slot = self._batcher.attach(self, parallel_preprocessing=decoders)
+        self._slot.grant(ready.grant)
         self.ready.set_result(ready)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from batcher import Profile
+from batcher.scheduling.batch_profile import BatchProfile
 from preprocess.limits import Limits
 from preprocess.tensor import prepare
 from server.inference.onnx.session import Outputs, Session
@@ -39,7 +39,7 @@ _OUT_OF_MEMORY = (
 class Warmth:
     """What warming up showed. `batch`: the smallest size that is as fast an image as it gets."""
 
-    profile: Profile
+    profile: BatchProfile
     seen: tuple[Seen, ...]
     batch: int
 
@@ -54,7 +54,7 @@ def warm_up(session: Session) -> Warmth:
         seen = seen_in(session, look(session))
         profile = _measure(session)
         if not session.pipelined:
-            profile.take_in_line(_decode_s(session))
+            profile.set_inline_prep(_decode_s(session))
     finally:
         session.slots[:] = 0
     return Warmth(profile, seen, profile.best_size(max(profile.sizes)) or 1)
@@ -123,10 +123,10 @@ def _are_probabilities(row: NDArray[Any]) -> bool:
     return bool((row >= 0).all() and abs(row.sum(dtype=np.float64) - 1) <= _NEAR_ONE)
 
 
-def _measure(session: Session) -> Profile:
+def _measure(session: Session) -> BatchProfile:
     """Time the sizes: all that are run if they are few, else 1, 2, 4, ... while a larger one still gains."""
     session.slots[:] = session.slots[0]
-    profile = Profile()
+    profile = BatchProfile()
     stop = time.monotonic() + _WARM_UP_S if session.any_size else float("inf")
     each = 0.0
     for count in _counts(session):
@@ -150,7 +150,7 @@ def _measure(session: Session) -> Profile:
     )
 
 
-def _in_turn(session: Session, sizes: Sequence[int]) -> Profile:
+def _in_turn(session: Session, sizes: Sequence[int]) -> BatchProfile:
     """Time sizes once more, all of them in each round.
 
     A machine that starts a server becomes calmer while it does. So what is timed later seems quicker, and what is
@@ -160,7 +160,7 @@ def _in_turn(session: Session, sizes: Sequence[int]) -> Profile:
     stop = time.monotonic() + _COMPARED_S
     while len(rounds) < _LEAST_RUNS or (len(rounds) < _MOST_ROUNDS and time.monotonic() + sum(rounds[-1]) < stop):
         rounds.append([_once(session, size) for size in sizes])
-    profile = Profile()
+    profile = BatchProfile()
     for size, times in zip(sizes, zip(*rounds, strict=True), strict=True):
         profile.observe(size, min(times))
     return profile

@@ -55,7 +55,7 @@ class UploadSettings(Topic):
 
     max_image_bytes: Annotated[Bytes, Shown()] = Field(default=20 * MB, ge=1, description="largest image, encoded")
     max_pixels: Annotated[Pixels, Shown()] = Field(
-        default=50_000_000, ge=1, description="largest image in pixels, width times height"
+        default=52_000_000, ge=1, description="largest image in pixels, width times height"
     )
     upload_timeout: Annotated[Seconds, Shown()] = Field(
         default=30.0, gt=0, le=24 * HOUR, description="time within which the whole body must arrive"

@@ -82,7 +82,7 @@ PROBLEMS = {row.code: row for row in _ROWS}
 CODES: dict[type[Exception], str] = {
     batcher.QueueFull: "queue_full",
     batcher.WouldBeLate: "would_be_late",
-    batcher.NoRunner: "not_ready",
+    batcher.NoExecutor: "not_ready",
     batcher.BatcherClosed: "shutting_down",
     batcher.DeadlineExceeded: "deadline_exceeded",
     batcher.BatchFailed: "model_error",

@@ -7,7 +7,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.requests import Request
 from starlette.responses import Response
 
-from batcher import NoRunner
+from batcher import NoExecutor
 from server.contract.metadata import ModelMetadata
 from server.web.metrics import Metrics
 from server.web.runtime import Runtime
@@ -27,9 +27,9 @@ class Health:
         return _json({"status": "alive"})
 
     async def ready(self, request: Request) -> Response:
-        """200 while a worker is ready and the process is not draining. Raises `NoRunner`."""
+        """200 while a worker is ready and the process is not draining. Raises `NoExecutor`."""
         if not self._runtime.ready:
-            raise NoRunner("draining" if self._runtime.draining else "no worker is ready", _RETRY_S)
+            raise NoExecutor("draining" if self._runtime.draining else "no worker is ready", _RETRY_S)
         return _json({"status": "ready"})
 
     async def metrics(self, request: Request) -> Response:

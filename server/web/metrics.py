@@ -7,17 +7,16 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, disable_cre
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from batcher import Errors
-from batcher.margins import BOUNDS_S
+from batcher.scheduling.confidence import BOUNDS_S, ErrorHistogram
 from server.contract.answer import Answer
 from server.contract.metadata import ModelMetadata
 from server.engine import Status
 from server.web.http.connections import Connections
 
 _RESOURCES = {"/v1/images": "images", "/healthz": "health", "/readyz": "health", "/metrics": "metrics"}
-_REASONS = ("crash", "hang", "memory")
+_REASONS = ("crash", "hang", "memory", "load")
 _STAGES = ("waiting", "running")
-_DROPS = ("overtaken", "hopeless")
+_DROPS = ("preempted", "unmeetable")
 _LATENCY_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0)
 _BATCH = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 _LAG_S = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
@@ -91,7 +90,7 @@ class _StateCollector(Collector):
         yield _gauge("queue_oldest_seconds", "How long the oldest waiting image has waited", stats.oldest_s)
         yield _info(status.model)
         yield _gauge("workers", "Workers there should be", status.workers)
-        yield _gauge("workers_ready", "Workers that are ready", stats.seats)
+        yield _gauge("workers_ready", "Workers that are ready", stats.executors)
         yield _by("worker_restarts", "Workers replaced, by reason", "reason", status.restarts, _REASONS)
         yield _counter("accepted_images", "Images that were queued", stats.accepted)
         yield _counter("answered_images", "Images with an answer", stats.answered)
@@ -103,8 +102,8 @@ class _StateCollector(Collector):
         yield _by("expired_images", "Deadlines that passed, by stage", "stage", stats.expired, _STAGES)
         yield _by("cancelled_images", "Images whose client left, by stage", "stage", stats.cancelled, _STAGES)
         yield _by("dropped_images", "Images accepted and refused after all", "reason", stats.dropped, _DROPS)
-        yield _gauge("slowness", "By what factor work takes longer than was measured at start", stats.slowness)
-        yield _gauge("decode_cost_factor", "By what factor decoding takes longer than expected", stats.cost_factor)
+        yield _gauge("slowdown", "Factor by which work takes longer than was measured at start", stats.slowdown)
+        yield _gauge("decode_cost_factor", "Factor by which decoding takes longer than expected", stats.prep_factor)
         yield _errors(stats.prediction_errors)
 
 
@@ -148,7 +147,7 @@ def _histogram(registry: CollectorRegistry, name: str, text: str, buckets: Seque
     return Histogram(f"tureen_{name}", text, ["model", "version"], buckets=buckets, registry=registry)
 
 
-def _errors(errors: Errors) -> Metric:
+def _errors(errors: ErrorHistogram) -> Metric:
     buckets, total = [], 0
     for bound, count in zip((*map(str, BOUNDS_S), "+Inf"), errors.counts, strict=True):
         total += count

@@ -5,17 +5,17 @@ import asyncio
 import pytest
 
 from batcher import BatcherClosed, DeadlineExceeded
-from tests.fakes import GatedModel, GatedRunner, all_blocked, new_batcher, now, virtual_time
+from tests.fakes import GatedExecutor, GatedModel, all_blocked, new_batcher, now, virtual_time
 
 
 class Accident(Exception):
     """Something that goes wrong in these tests."""
 
 
-class BrokenRunner(GatedRunner):
-    """A runner that breaks the rule that `send` must not raise."""
+class BrokenRunner(GatedExecutor):
+    """An executor that breaks the rule that `send` must not raise."""
 
-    def send(self, entries):
+    def send(self, jobs):
         raise Accident
 
 
@@ -50,7 +50,7 @@ async def test_leaving_finishes_what_was_accepted():
     batcher = new_batcher(model, max_batch=1)
     closing = asyncio.create_task(opened_and_closed(batcher, leave))
     await all_blocked()
-    tickets = [batcher.enqueue_nowait(item) for item in "ab"]
+    handles = [batcher.enqueue_nowait(item) for item in "ab"]
     leave.set()
     await all_blocked()
     model.finish(0)
@@ -59,7 +59,7 @@ async def test_leaving_finishes_what_was_accepted():
     assert not closing.done()
     model.finish(1)
     await closing
-    assert ["A", "B"] == [await ticket.wait() for ticket in tickets]
+    assert ["A", "B"] == [await handle.wait() for handle in handles]
 
 
 @virtual_time
@@ -69,28 +69,28 @@ async def test_a_closing_batcher_refuses():
     batcher = new_batcher()
     closing = asyncio.create_task(opened_and_closed(batcher, leave))
     await all_blocked()
-    runner = GatedRunner(batcher, room=1)
-    ticket = batcher.enqueue_nowait("a")
+    executor = GatedExecutor(batcher, credits=1)
+    handle = batcher.enqueue_nowait("a")
     leave.set()
     await all_blocked()
 
     with pytest.raises(BatcherClosed, match="the batcher is closing"):
         batcher.enqueue_nowait("b")
     assert {"closed": 1} == batcher.stats().refused
-    runner.answer("a")
+    executor.answer("a")
     await closing
-    await ticket.wait()
+    await handle.wait()
 
 
 @virtual_time
 async def test_leaving_waits_no_longer_than_the_last_deadline():
-    """What no runner takes expires."""
+    """What no executor takes expires."""
     async with new_batcher() as batcher:
-        GatedRunner(batcher)
-        ticket = batcher.enqueue_nowait("a", deadline=5.0)
+        GatedExecutor(batcher)
+        handle = batcher.enqueue_nowait("a", deadline=5.0)
 
     assert 5.0 == now()
-    assert DeadlineExceeded is type(await error_of(ticket.wait()))
+    assert DeadlineExceeded is type(await error_of(handle.wait()))
 
 
 @virtual_time
@@ -100,9 +100,9 @@ async def test_leaving_lets_a_running_batch_finish():
     batcher = new_batcher(model)
     closing = asyncio.create_task(opened_and_closed(batcher, leave))
     await all_blocked()
-    ticket = batcher.enqueue_nowait("a")
+    handle = batcher.enqueue_nowait("a")
     await all_blocked()
-    ticket.cancel()
+    handle.cancel()
     leave.set()
     await all_blocked()
 
@@ -115,42 +115,42 @@ async def test_leaving_lets_a_running_batch_finish():
 async def test_draining_comes_before_closing():
     """An owner may wait for the items, and close later; new ones are refused meanwhile."""
     async with new_batcher() as batcher:
-        runner = GatedRunner(batcher, room=1)
-        ticket = batcher.enqueue_nowait("a")
+        executor = GatedExecutor(batcher, credits=1)
+        handle = batcher.enqueue_nowait("a")
         drained = asyncio.create_task(batcher.drain())
         await all_blocked()
 
         assert not drained.done()
         with pytest.raises(BatcherClosed):
             batcher.check_open()
-        runner.answer("a")
+        executor.answer("a")
         await drained
-        assert "A" == await ticket.wait()
+        assert "A" == await handle.wait()
 
 
 @virtual_time
 async def test_a_retry_is_still_served_while_draining():
     """It was accepted before."""
     async with new_batcher() as batcher:
-        dying, other = GatedRunner(batcher, room=1), GatedRunner(batcher)
-        ticket = batcher.enqueue_nowait("a")
+        dying, other = GatedExecutor(batcher, credits=1), GatedExecutor(batcher)
+        handle = batcher.enqueue_nowait("a")
         drained = asyncio.create_task(batcher.drain())
         await all_blocked()
-        dying.seat.close("killed")
-        other.seat.grant(1)
+        dying.slot.close("killed")
+        other.slot.grant(1)
         await all_blocked()
         other.answer("a")
 
         await drained
-        assert "A" == await ticket.wait()
+        assert "A" == await handle.wait()
 
 
 @virtual_time
 async def test_a_drain_that_is_given_up_leaves_the_batcher_closed():
     """Nobody comes in after it has begun."""
     async with new_batcher() as batcher:
-        GatedRunner(batcher)
-        ticket = batcher.enqueue_nowait("a")
+        GatedExecutor(batcher)
+        handle = batcher.enqueue_nowait("a")
         drained = asyncio.create_task(batcher.drain())
         await all_blocked()
         drained.cancel()
@@ -158,7 +158,7 @@ async def test_a_drain_that_is_given_up_leaves_the_batcher_closed():
 
         with pytest.raises(BatcherClosed):
             batcher.check_open()
-        ticket.cancel()
+        handle.cancel()
 
 
 @virtual_time
@@ -168,15 +168,15 @@ async def test_closing_that_is_given_up_settles_everybody():
     batcher = new_batcher()
     closing = asyncio.create_task(opened_and_closed(batcher, leave))
     await all_blocked()
-    GatedRunner(batcher)
-    ticket = batcher.enqueue_nowait("a")
+    GatedExecutor(batcher)
+    handle = batcher.enqueue_nowait("a")
     leave.set()
     await all_blocked()
     closing.cancel()
     await asyncio.wait([closing])
 
     assert closing.cancelled()
-    assert BatcherClosed is type(await error_of(ticket.wait()))
+    assert BatcherClosed is type(await error_of(handle.wait()))
 
 
 @pytest.mark.parametrize("turns", [0, 1, 2, 3])
@@ -184,20 +184,20 @@ async def test_closing_that_is_given_up_settles_everybody():
 async def test_an_error_in_the_body_settles_everybody(turns):
     """However soon after the start it comes: each waiter gets an exception of its own, and no time passes."""
     batcher = new_batcher()
-    tickets = []
+    handles = []
     with pytest.RaisesGroup(Accident):
         async with batcher:
-            runner = GatedRunner(batcher, room=1)
-            tickets += [batcher.enqueue_nowait(item) for item in "ab"]
+            executor = GatedExecutor(batcher, credits=1)
+            handles += [batcher.enqueue_nowait(item) for item in "ab"]
             for _ in range(turns):
                 await asyncio.sleep(0)
             raise Accident
 
-    errors = [await error_of(ticket.wait()) for ticket in tickets]
+    errors = [await error_of(handle.wait()) for handle in handles]
     assert [BatcherClosed, BatcherClosed] == [type(error) for error in errors]
     assert errors[0] is not errors[1]
     assert (0, 0, 2, 0.0) == (batcher.stats().waiting, batcher.stats().running, batcher.stats().failed, now())
-    assert [item for batch in runner.batches for item in batch] == runner.dropped
+    assert [item for batch in executor.batches for item in batch] == executor.dropped
 
 
 @virtual_time
@@ -206,7 +206,7 @@ async def test_an_error_in_the_body_closes_the_batcher():
     batcher = new_batcher()
     with pytest.RaisesGroup(Accident):
         async with batcher:
-            GatedRunner(batcher)
+            GatedExecutor(batcher)
             raise Accident
 
     with pytest.raises(BatcherClosed):
@@ -220,59 +220,59 @@ async def test_an_error_in_the_body_cancels_a_running_batch():
     batcher = new_batcher(model)
     with pytest.RaisesGroup(Accident):
         async with batcher:
-            ticket = batcher.enqueue_nowait("a")
+            handle = batcher.enqueue_nowait("a")
             await all_blocked()
             raise Accident
 
     assert [["a"]] == model.batches
-    assert BatcherClosed is type(await error_of(ticket.wait()))
+    assert BatcherClosed is type(await error_of(handle.wait()))
 
 
 @virtual_time
-async def test_a_runner_that_raises_ends_the_batcher():
+async def test_an_executor_that_raises_ends_the_batcher():
     """The loop cannot go on, so nobody may believe that it does: the `async with` raises, all are settled."""
     batcher = new_batcher()
-    tickets = []
+    handles = []
     with pytest.RaisesGroup(Accident):
         async with batcher:
-            runner = BrokenRunner(batcher)
-            tickets += [batcher.enqueue_nowait(item) for item in "ab"]
-            runner.seat.grant(1)
+            executor = BrokenRunner(batcher)
+            handles += [batcher.enqueue_nowait(item) for item in "ab"]
+            executor.slot.grant(1)
             await asyncio.Event().wait()
 
-    assert [BatcherClosed] * 2 == [type(await error_of(ticket.wait())) for ticket in tickets]
+    assert [BatcherClosed] * 2 == [type(await error_of(handle.wait())) for handle in handles]
     with pytest.raises(BatcherClosed):
         batcher.enqueue_nowait("c")
 
 
 @virtual_time
-async def test_a_runner_that_raises_settles_at_once():
+async def test_an_executor_that_raises_settles_at_once():
     """Not only when the body has ended, which may take its time."""
     batcher = new_batcher()
     with pytest.RaisesGroup(Accident):
         async with batcher:
-            runner = BrokenRunner(batcher)
-            ticket = batcher.enqueue_nowait("a")
-            runner.seat.grant(1)
+            executor = BrokenRunner(batcher)
+            handle = batcher.enqueue_nowait("a")
+            executor.slot.grant(1)
             with pytest.raises(asyncio.CancelledError):
                 await asyncio.Event().wait()
 
-            assert BatcherClosed is type(await error_of(ticket.wait()))
+            assert BatcherClosed is type(await error_of(handle.wait()))
             with pytest.raises(BatcherClosed):
                 batcher.check_open()
 
 
 @virtual_time
-async def test_a_runner_that_raises_ends_a_drain():
+async def test_an_executor_that_raises_ends_a_drain():
     """Leaving in order turns into an error."""
     batcher = new_batcher()
     with pytest.RaisesGroup(Accident):
         async with batcher:
-            runner = BrokenRunner(batcher)
-            ticket = batcher.enqueue_nowait("a")
-            runner.seat.grant(1)
+            executor = BrokenRunner(batcher)
+            handle = batcher.enqueue_nowait("a")
+            executor.slot.grant(1)
 
-    assert BatcherClosed is type(await error_of(ticket.wait()))
+    assert BatcherClosed is type(await error_of(handle.wait()))
 
 
 @virtual_time
@@ -281,7 +281,7 @@ async def test_who_left_just_before_the_end_is_cancelled():
     batcher = new_batcher()
     with pytest.RaisesGroup(Accident):
         async with batcher:
-            GatedRunner(batcher)
+            GatedExecutor(batcher)
             task = asyncio.create_task(batcher.submit("a"))
             await all_blocked()
             task.cancel()

@@ -10,7 +10,7 @@ from itertools import count
 import pytest
 
 from batcher import BatcherClosed, BatchFailed, DeadlineExceeded, RetriesExhausted
-from tests.fakes import GatedRunner, all_blocked, new_batcher, virtual_time
+from tests.fakes import GatedExecutor, all_blocked, new_batcher, virtual_time
 
 ENDINGS = (BatcherClosed, BatchFailed, DeadlineExceeded, RetriesExhausted)
 
@@ -185,12 +185,12 @@ def test_a_loop_that_is_struck_at_any_point_settles_everybody(error):
         try:
             async with batcher:
                 cuts[0].on_end = struck.set
-                runner = GatedRunner(batcher, room=1)
+                executor = GatedExecutor(batcher, credits=1)
                 waiters = [asyncio.create_task(ending(batcher.submit(item))) for item in "abcd"]
                 for item in "abcd":
                     await all_blocked()
                     if not struck.is_set():
-                        runner.answer(item)
+                        executor.answer(item)
                 await all_blocked()
                 if struck.is_set():
                     with pytest.raises(BatcherClosed):

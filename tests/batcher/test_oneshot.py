@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from batcher import Failed, Oneshot, Result
+from batcher import Failed, Result
+from batcher.job import Oneshot
 from tests.fakes import all_blocked, virtual_time
 
 

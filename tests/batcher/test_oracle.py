@@ -50,7 +50,7 @@ def test_the_promise_is_kept_under_overload(machine):
         pytest.param(Case("resnet", 2.0, trouble="half-speed"), 0.98, 0.02, id="half the speed: 96.8 %"),
         pytest.param(Case("gpu", 2.0, trouble="half-speed"), 0.99, 0.10, id="half the speed, and back: 17 % wrong"),
         pytest.param(Case("gpu", 2.0, trouble="death"), 0.99, 1.0, id="the only worker dies: 90 %"),
-        pytest.param(Case("resnet", 2.0, trouble="uneven"), 0.99, 0.02, id="one seat at half the speed: 98 %"),
+        pytest.param(Case("resnet", 2.0, trouble="uneven"), 0.99, 0.02, id="one slot at half the speed: 98 %"),
         pytest.param(Case("resnet", 0.5, "bursts"), 0.99, 0.06, id="bursts: 9 % wrong"),
     ],
 )

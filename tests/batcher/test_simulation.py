@@ -1,4 +1,4 @@
-"""Any story of clients, runners and time, and after each step all that must always hold.
+"""Any story of clients, executors and time, and after each step all that must always hold.
 
 A story is a list of steps; what is in one step happens at one moment, before anything can react. Hypothesis
 writes the stories and, where one ends badly, shortens it. Times are multiples of 1/8 s, so they are exact.
@@ -22,8 +22,8 @@ from batcher import (
     Refused,
     Result,
     RetriesExhausted,
-    Stage,
 )
+from batcher.job import Stage
 from tests.fakes import all_blocked, new_batcher, now, virtual_time
 
 POLICY = {"max_batch": 4, "max_queue": 4, "max_queue_bytes": 30, "max_losses": 2}
@@ -41,7 +41,7 @@ class Client:
         self.deadline, self.urgency, self.size = deadline, urgency, size
         self.order = None
         self.arrived = None
-        self.ticket = None
+        self.handle = None
         self.leaving = False
         self.beaten = False
         self.holders = []
@@ -52,7 +52,7 @@ class Client:
 
     async def run(self, story):
         try:
-            self.ticket = story.batcher.enqueue_nowait(
+            self.handle = story.batcher.enqueue_nowait(
                 self, size=self.size, deadline=self.deadline, urgency=self.urgency
             )
         except (Refused, BatcherClosed):
@@ -65,7 +65,7 @@ class Client:
     async def ending(self):
         """Wait, and give the counter that the ending belongs to."""
         try:
-            assert self is await self.ticket.wait(), "another's answer"
+            assert self is await self.handle.wait(), "another's answer"
         except DeadlineExceeded as error:
             return f"expired {error.stage}"
         except (BatchFailed, RetriesExhausted, BatcherClosed):
@@ -76,28 +76,28 @@ class Client:
 
     @property
     def waits(self):
-        """Whether it should stand in the queue: accepted, with no runner, not settled, not leaving."""
-        return not (self.holders or self.leaving or self.ticket.stage is Stage.SETTLED)
+        """Whether it should stand in the queue: accepted, with no executor, not settled, not leaving."""
+        return not (self.holders or self.leaving or self.handle.stage is Stage.SETTLED)
 
 
-class CheckedRunner:
-    """A runner that checks what it is sent, at the moment it is sent it."""
+class CheckedExecutor:
+    """An executor that checks what it is sent, at the moment it is sent it."""
 
     def __init__(self, story, room):
         self.story = story
-        self.entries = []
+        self.jobs = []
         self.dropped = []
-        self.seat = story.batcher.attach(self)
-        self.seat.grant(room)
+        self.slot = story.batcher.attach(self)
+        self.slot.grant(room)
 
-    def send(self, entries):
-        clients = [entry.item for entry in entries]
-        assert 1 <= len(entries) <= POLICY["max_batch"]
-        assert len(self.entries) + len(entries) <= self.seat.granted
-        for entry in entries:
-            assert entry.deadline > now(), "sent after its deadline"
-            assert entry.item.waits, "sent to two runners at once, or after its end"
-            entry.item.holders.append(self)
+    def send(self, jobs):
+        clients = [job.item for job in jobs]
+        assert 1 <= len(jobs) <= POLICY["max_batch"]
+        assert len(self.jobs) + len(jobs) <= self.slot.credits
+        for job in jobs:
+            assert job.deadline > now(), "sent after its deadline"
+            assert job.item.waits, "sent to two executors at once, or after its end"
+            job.item.holders.append(self)
         suspects = self.check_suspects(clients)
         orders = [client.order for client in clients]
         left = [
@@ -107,46 +107,46 @@ class CheckedRunner:
         ]
         assert orders == sorted(orders)
         assert all(max(orders) < order for order in left), "sent before somebody who comes first"
-        self.entries += entries
+        self.jobs += jobs
 
     def check_suspects(self, clients):
-        """Who has lost a runner is tried alone; whether these have."""
-        assert not any(entry.item.on_trial for entry in self.entries), "sent beside a suspect"
+        """Who has lost an executor is tried alone; whether these have."""
+        assert not any(job.item.on_trial for job in self.jobs), "sent beside a suspect"
         suspects = any(client.losses for client in clients)
         if suspects:
-            assert (1, 0) == (len(clients), len(self.entries)), "a suspect that is not alone"
+            assert (1, 0) == (len(clients), len(self.jobs)), "a suspect that is not alone"
             clients[0].on_trial = True
         return suspects
 
-    def drop(self, entry):
-        assert entry in self.entries
-        assert entry not in self.dropped, "told twice"
-        self.dropped.append(entry)
+    def drop(self, job):
+        assert job in self.jobs
+        assert job not in self.dropped, "told twice"
+        self.dropped.append(job)
 
-    def finish(self, entry, outcome):
-        self.entries.remove(entry)
-        entry.item.holders.remove(self)
-        entry.item.on_trial = False
-        self.seat.finish(entry, outcome)
+    def finish(self, job, outcome):
+        self.jobs.remove(job)
+        job.item.holders.remove(self)
+        job.item.on_trial = False
+        self.slot.finish(job, outcome)
 
     def die(self):
-        for entry in self.entries:
-            entry.item.holders.remove(self)
-            entry.item.on_trial = False
-            entry.item.losses += 1
-        self.entries = []
-        self.seat.close("killed")
+        for job in self.jobs:
+            job.item.holders.remove(self)
+            job.item.on_trial = False
+            job.item.losses += 1
+        self.jobs = []
+        self.slot.close("killed")
 
 
 class Story:
-    """A batcher, its clients and its runners; one method for each thing that can happen."""
+    """A batcher, its clients and its executors; one method for each thing that can happen."""
 
     def __init__(self, batcher):
         self.batcher = batcher
         self.numbers = count()
         self.clients = []
         self.accepted = []
-        self.runners = []
+        self.executors = []
         self.uploads = []
 
     # -- what can happen ---------------------------------------------------------------------------
@@ -157,23 +157,23 @@ class Story:
     def leave(self, number):
         """A client's task is cancelled."""
         if client := pick([client for client in self.accepted if not client.endings], number):
-            client.beaten |= client.ticket.stage is Stage.SETTLED and not client.leaving
+            client.beaten |= client.handle.stage is Stage.SETTLED and not client.leaving
             client.leaving = True
             client.task.cancel()
 
     def take_back(self, number):
-        """A client's item is cancelled by its ticket."""
+        """A client's item is cancelled by its handle."""
         if client := pick([client for client in self.accepted if not client.endings], number):
-            client.leaving = client.ticket.cancel() or client.leaving
+            client.leaving = client.handle.cancel() or client.leaving
 
     def advance(self, number, within, urgency):
         if client := pick([client for client in self.accepted if client.waits], number):
-            client.ticket.advance(deadline=now() + within, urgency=urgency)
+            client.handle.advance(deadline=now() + within, urgency=urgency)
             old_urgency, old_due, place = client.order
             client.order = (min(urgency, old_urgency), min(now() + within, old_due), place)
 
     def expect(self, within):
-        self.batcher.seat_expected = now() + within
+        self.batcher.expect_executor(now() + within)
 
     def upload(self):
         self.uploads.append(ExitStack())
@@ -184,27 +184,27 @@ class Story:
             self.uploads.pop().close()
 
     def attach(self, room):
-        self.runners.append(CheckedRunner(self, room))
+        self.executors.append(CheckedExecutor(self, room))
 
     def grant(self, number, room):
-        if runner := pick(self.runners, number):
-            runner.seat.grant(room)
+        if executor := pick(self.executors, number):
+            executor.slot.grant(room)
 
     def finish(self, number, place, kind):
-        runner = pick([runner for runner in self.runners if runner.entries], number)
-        if runner:
-            entry = pick(runner.entries, place)
+        executor = pick([executor for executor in self.executors if executor.jobs], number)
+        if executor:
+            job = pick(executor.jobs, place)
             outcome = {
-                "result": Result(entry.item),
+                "result": Result(job.item),
                 "failed": Failed(BatchFailed("bad")),
                 "again": Again("lost"),
             }
-            runner.finish(entry, outcome[kind])
+            executor.finish(job, outcome[kind])
 
     def die(self, number):
-        if runner := pick(self.runners, number):
-            self.runners.remove(runner)
-            runner.die()
+        if executor := pick(self.executors, number):
+            self.executors.remove(executor)
+            executor.die()
 
     # -- what always holds -------------------------------------------------------------------------
 
@@ -225,10 +225,12 @@ class Story:
         assert (len(waiting), len(live) - len(waiting)) == (stats.waiting, stats.running)
         assert sum(client.size for client in live) == stats.held_bytes
         assert stats.waiting <= POLICY["max_queue"] + stats.retried
-        assert sum(max(0, runner.seat.granted - len(runner.entries)) for runner in self.runners) == stats.room
-        for runner in self.runners:
-            gone = [entry for entry in runner.entries if entry.item.endings]
-            assert set(gone) == {entry for entry in runner.dropped if entry in runner.entries}
+        assert (
+            sum(max(0, executor.slot.credits - len(executor.jobs)) for executor in self.executors) == stats.free_credits
+        )
+        for executor in self.executors:
+            gone = [job for job in executor.jobs if job.item.endings]
+            assert set(gone) == {job for job in executor.dropped if job in executor.jobs}
 
     def check_endings(self, stats):
         """Each client that has ended has one ending, and it is counted once, where it belongs."""
@@ -249,18 +251,18 @@ class Story:
         assert beaten == (counted - endings).total()
 
     def check_wait(self, waiting):
-        """Nobody waits while a seat has room, but for items on their way, and that no longer than the fixed cost."""
-        room = max(map(self.batcher._isolation.room, self.batcher._seats), default=0)
+        """Nobody waits while a slot has room, but for items on their way, and that no longer than the fixed cost."""
+        room = max(map(self.batcher._dispatcher.isolation.free_credits, self.batcher._dispatcher.slots), default=0)
         for client in waiting if room else ():
             assert self.uploads, "waits for nothing"
             assert len(waiting) < room, "waits without room for more"
-            assert now() < client.arrived + self.batcher.profile.fixed_s, "waits too long"
-            assert now() < client.deadline - self.batcher.profile.seconds(len(waiting) + 1), "waits too late"
+            assert now() < client.arrived + self.batcher.cost_model.fixed_s, "waits too long"
+            assert now() < client.deadline - self.batcher.cost_model.run_s(len(waiting) + 1), "waits too late"
 
     def check_trial(self, suspects):
-        """A suspect waits for nothing but the seat that is set aside."""
-        if suspects and any(runner.seat.granted for runner in self.runners):
-            assert self.batcher._isolation.seat.held, "a suspect waits while its seat is empty"
+        """A suspect waits for nothing but the slot that is set aside."""
+        if suspects and any(executor.slot.credits for executor in self.executors):
+            assert self.batcher._dispatcher.isolation.slot.held, "a suspect waits while its slot is empty"
 
 
 def pick(candidates, number):
@@ -308,7 +310,7 @@ def test_whatever_happens(steps, seconds, orderly):
 async def play(steps, seconds, orderly):
     batcher = new_batcher(**POLICY)
     for size, each in seconds.items():
-        batcher.profile.observe(size, each)
+        batcher.observe_batch(size, each)
     try:
         async with batcher:
             story = Story(batcher)

@@ -7,7 +7,7 @@ import time
 import psutil
 import pytest
 
-from tests.end_to_end.harness import serving
+from tests.end_to_end.harness import START_S, serving
 from tests.end_to_end.load import Load
 from tests.history import checker
 from tests.history.footprint import look, settled
@@ -43,7 +43,7 @@ def test_killed_workers_lose_no_request_and_are_replaced():
     assert [] == checker.check(history, pictures)
     assert [] == checker.at_rest(after) + checker.agreement(history, before, after) + left_behind
     assert {200} == {ending.status for one in history.operations for ending in one.endings}
-    assert all(delay < 5 for delay in delays)
+    assert all(delay < START_S for delay in delays)
 
 
 async def until_ready(server, workers, without):

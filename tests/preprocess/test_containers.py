@@ -19,6 +19,7 @@ from preprocess import (
     UnsupportedFormat,
     read_header,
 )
+from tests.preprocess.boxes import box, ftyp, infe, ispe
 from tests.preprocess.mutations import good_files
 from tests.preprocess.pictures import bmp, encode, gif, photo, with_alpha
 
@@ -41,26 +42,14 @@ def canvas(width, height):
     return webp(b"VP8X", b"\0" * 4 + (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little"))
 
 
-def box(name, *parts, version=None):
-    """One box of ISO-BMFF; with a version it has flags too, all 0."""
-    content = (b"" if version is None else struct.pack(">I", version << 24)) + b"".join(parts)
-    return struct.pack(">I4s", 8 + len(content), name) + content
-
-
-def ftyp(*brands):
-    return box(b"ftyp", brands[0], b"\0" * 4, *brands[1:])
-
-
-def ispe(width, height):
-    return box(b"ispe", struct.pack(">II", width, height), version=0)
-
-
 def heif(*properties, brands=(b"avif",), primary=1, links=None, extra=b""):
     """An AVIF file without a picture: `properties`, and which item has which."""
     if links is None:
         links = struct.pack(">IHBB", 1, 1, 1, 1)
     inner = box(b"iprp", box(b"ipco", *properties), box(b"ipma", links, version=0))
-    return ftyp(*brands) + extra + box(b"meta", box(b"pitm", struct.pack(">H", primary), version=0), inner, version=0)
+    number = box(b"pitm", struct.pack(">H", primary), version=0)
+    items = box(b"iinf", b"\0\1", infe(primary, b"av01"), version=0)
+    return ftyp(*brands) + extra + box(b"meta", number, items, inner, version=0)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 7), (7, 1), (64, 64), (255, 257), (301, 6)])
@@ -142,7 +131,9 @@ def test_wide_numbers():
     """Items of 32 bits, properties of 15, and a box whose length takes 64."""
     links = struct.pack(">IIIBH", 1 << 24 | 1, 1, 70_000, 1, 0x8001)
     inner = box(b"iprp", box(b"ipco", ispe(40, 30)), box(b"ipma", links))
+    entry = box(b"infe", struct.pack(">IH4s", 70_000, 0, b"av01"), b"\0", version=3)
     body = struct.pack(">I", 0) + box(b"pitm", struct.pack(">I", 70_000), version=1) + inner
+    body += box(b"iinf", struct.pack(">I", 1), entry, version=1)
     data = ftyp(b"avif") + struct.pack(">I4sQ", 1, b"meta", 16 + len(body)) + body
 
     assert Header("avif", 40, 30) == read_header(data, LIMITS)
@@ -170,22 +161,23 @@ def test_heic_is_unsupported_where_its_decoder_is_missing():
         pytest.param(lossy(0, 5), id="WebP without width"),
         pytest.param(gif((0, 0), (0, 0, 0, 0), 1), id="GIF without size"),
         pytest.param(gif((9, 9), (0, 0, 1, 1), 1)[:19] + b";", id="GIF without a picture"),
-        pytest.param(gif((9, 9), (0, 0, 1, 1), 1, extensions=b"\0" * 5000), id="GIF of filling"),
-        pytest.param(gif((9, 9), (0, 0, 1, 1), 1, extensions=b"!\xfe" + b"\1a" * 5000 + b"\0"), id="GIF of crumbs"),
+        pytest.param(gif((9, 9), (0, 0, 1, 1), 1, extensions=b"\0" * 50_000), id="GIF of filling"),
+        pytest.param(gif((9, 9), (0, 0, 1, 1), 1, extensions=b"!\xfe" + b"\1a" * 50_000 + b"\0"), id="GIF of crumbs"),
         pytest.param(bmp(b"", 0, 5, 24), id="BMP without width"),
         pytest.param(bmp(b"", -5, 5, 24), id="BMP of negative width"),
-        pytest.param(bmp(b"\0" * 99, 5, 5, 8, table=b"\0" * 4 * 300), id="BMP of 300 colours"),
+        pytest.param(bmp(b"\0" * 99, 5, 5, 8, stored=3, extra=b"\0" * 12), id="BMP of 8 bits with masks"),
+        pytest.param(bmp(b"\0" * 99, 5, 5, 16, stored=3, extra=b"\xff" * 12), id="BMP whose masks overlap"),
         pytest.param(heif(), id="AVIF without properties"),
         pytest.param(heif(box(b"pixi")), id="AVIF without a size"),
         pytest.param(heif(ispe(0, 5)), id="AVIF without width"),
         pytest.param(heif(ispe(5, 5), primary=2), id="AVIF without its primary item"),
         pytest.param(heif(ispe(5, 5), links=struct.pack(">IHBB", 9, 3, 1, 1)), id="AVIF with too short a list"),
-        pytest.param(heif(*[box(b"free")] * 2000, ispe(5, 5)), id="AVIF of too many boxes"),
+        pytest.param(heif(*[box(b"free")] * 5000, ispe(5, 5)), id="AVIF of too many boxes"),
         pytest.param(heif(ispe(5, 5), extra=struct.pack(">I4s", 3, b"free")), id="box shorter than its length"),
         pytest.param(
             ftyp(b"avif") + box(b"meta", struct.pack(">I4s", 99, b"pitm"), version=0), id="box out of its box"
         ),
-        pytest.param(ftyp(b"avif") + box(b"free") * 2000, id="too many boxes before the first that counts"),
+        pytest.param(ftyp(b"avif") + box(b"free") * 5000, id="too many boxes before the first that counts"),
         pytest.param(
             heif(ispe(5, 5), links=struct.pack(">I", 2**32 - 1) + b"\0\7\0" * 5000, primary=9),
             id="endless list of items",
@@ -209,7 +201,6 @@ def test_refuses_what_contradicts_its_format(data):
         pytest.param(bmp(b"", 2**31 - 1, 2**31 - 1, 24), id="BMP"),
         pytest.param(bmp(b"", 60_000, -(2**31), 24), id="BMP from the top"),
         pytest.param(heif(ispe(2**32 - 1, 2**32 - 1)), id="AVIF"),
-        pytest.param(heif(ispe(9, 9), ispe(60_000, 60_000)), id="AVIF with a large item behind a small one"),
     ],
 )
 def test_pixel_bombs_are_refused_by_the_header(data):

@@ -22,6 +22,18 @@ def test_phone_photo_as_jpeg_is_cheaper_than_as_heic():
     assert decode_seconds(Header("jpeg", 4000, 3000), 2_000_000) < decode_seconds(Header("heic", 4000, 3000), 0) / 10
 
 
+def test_a_progressive_jpeg_costs_several_times_as_much():
+    """It is decoded in full, pass after pass, before it is made smaller."""
+    plain, progressive = (Header("jpeg", 4000, 3000, progressive=flag) for flag in (False, True))
+
+    assert 4.0 < decode_seconds(progressive, 2_000_000) / decode_seconds(plain, 2_000_000) < 8.0
+
+
+def test_what_is_decoded_beside_the_picture_costs_as_much():
+    """Alpha planes, layers and tiles are decoded like any pixel."""
+    assert decode_seconds(Header("avif", 100, 100, extra=10_000), 0) == decode_seconds(Header("avif", 200, 100), 0)
+
+
 def test_a_jpeg_of_many_bytes_costs_more_than_one_of_few():
     """Of the same size: at a quality of 95 its decoding takes two to three times as long as at 40."""
     few, many = (decode_seconds(Header("jpeg", 4000, 3000), size) for size in (500_000, 2_500_000))

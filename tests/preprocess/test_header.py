@@ -49,10 +49,15 @@ def test_pixels_is_the_area():
     assert read_header(JPEG, LIMITS).pixels == 1200
 
 
-@pytest.mark.parametrize("options", [{"progressive": True}, {"exif": b"Exif\0\0" + b"x" * 40_000}, {"comment": b"hi"}])
+@pytest.mark.parametrize("options", [{"exif": b"Exif\0\0" + b"x" * 40_000}, {"comment": b"hi"}])
 def test_reads_jpegs_as_encoders_write_them(options):
-    """Progressive files, EXIF blocks and comments don't hide the size."""
+    """EXIF blocks and comments don't hide the size."""
     assert Header("jpeg", 40, 30) == read_header(encode(photo(40, 30), **options), LIMITS)
+
+
+def test_a_progressive_jpeg_is_told():
+    """It takes several times as long to decode."""
+    assert Header("jpeg", 40, 30, progressive=True) == read_header(encode(photo(40, 30), progressive=True), LIMITS)
 
 
 def test_reads_past_a_thumbnail_in_the_metadata():
@@ -115,7 +120,12 @@ def test_nothing_is_an_empty_image():
         b"hello",
         b"\0" * 100,
         b"%!PS-Adobe-3.0 EPSF-3.0",
-        b"<svg xmlns=''></svg>",
+        b"<html><svg></svg>",
+        b"<?xml version='1.0'?><note/>",
+        b"<svgnot>",
+        b"<!--" * 2000,
+        b"P6 is a computer",
+        b"\x1f\x8b rubbish",
         b"BLP2" + b"\0" * 99,
         b"BMI is a measure of people",
         b"RIFF\x24\0\0\0WAVEfmt ",

@@ -1,4 +1,4 @@
-"""The command line of `tureen bench`. Quick to import: the help must not load what measuring needs."""
+"""The command line of `tureen bench`. It imports fast: the help loads nothing that measuring needs."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from server.commands.bench.target import Target, parse_header, parse_url
 from server.settings.units import DURATION
 
 ABOUT = """\
-Measure a server that takes images by POST: is the promise kept, and up to which rate?
+Measure a server that takes images by POST: does it meet its deadline, and up to what rate?
 
-With --rate, requests go out at times of their own, as those of many strangers do (open loop), and each latency
-counts from the time it should have been sent. Without, each of --connections sends again when it has its answer
-(closed loop): that shows throughput, and hides what a stall does.
+With --rate, requests are sent at planned times, like those of many strangers (open loop). Latency counts from the
+planned time, so stalls are not hidden. Without --rate, each of --connections sends again when it has its answer (closed
+loop): that shows throughput, and hides stalls.
 """
 
 EXAMPLES = """\
 examples:
   tureen bench http://127.0.0.1:8080 --rate 50                 50 images/s, 99 % of them within 1 s?
   tureen bench http://127.0.0.1:8080 --rate 50,100,200         one rate after the other
-  tureen bench http://127.0.0.1:8080 --find-capacity           the highest rate that keeps the promise
+  tureen bench http://127.0.0.1:8080 --find-capacity           the highest rate that meets the deadline
   tureen bench http://127.0.0.1:8080 --connections 32          throughput of a closed loop
   tureen bench http://127.0.0.1:8080 --rate 50 --images photos --expect labels.json --report bench.html
 
-exit code: 0 the promise was kept, 1 it was not, 2 this was no measurement (server absent, wrong answers, client
-saturated). docs/bench.md says how to read the table.
+exit code: 0 the promise was kept, 1 it was not, 2 the measurement is invalid (server absent, wrong answers, client
+saturated). docs/bench.md explains the table.
 """
 
 T = TypeVar("T")
@@ -63,72 +63,70 @@ class Options:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """All arguments, by topic."""
-    parser.add_argument(
-        "target", type=_told(parse_url), metavar="URL", help="where to; without a path, that is /v1/images"
-    )
+    parser.add_argument("target", type=_told(parse_url), metavar="URL", help="the server; without a path, /v1/images")
     load = parser.add_argument_group("load")
     load.add_argument(
         "--rate", type=_rates, default=(), metavar="NUMBER[,...]",
-        help="images/s of an open loop; several are measured one after the other",
+        help="images/s of an open loop; several are measured in turn",
     )  # fmt: skip
     load.add_argument(
         "--arrivals", choices=("poisson", "constant"), default="poisson",
-        help="of an open loop: as strangers come (poisson, the default), or evenly spaced",
+        help="arrivals of an open loop: random (poisson, the default) or evenly spaced",
     )  # fmt: skip
     load.add_argument(
         "--connections", type=_count, metavar="NUMBER",
-        help=f"open at a time: always, in a closed loop (default: {_CLOSED}); at most, in an open one"
-        f" (default: {_OPEN})",
+        help=f"connections in a closed loop (default: {_CLOSED}); most connections in an open one (default: {_OPEN})",
     )  # fmt: skip
     load.add_argument(
-        "--duration", type=_duration, default=10.0, metavar="DURATION", help="of the measured part (default: 10s)"
+        "--duration",
+        type=_duration,
+        default=10.0,
+        metavar="DURATION",
+        help="length of the measured part (default: 10s)",
     )
     load.add_argument(
-        "--warmup", type=_duration_or_zero, default=1.0, metavar="DURATION", help="before it (default: 1s)"
+        "--warmup", type=_duration_or_zero, default=1.0, metavar="DURATION", help="time before it (default: 1s)"
     )
     load.add_argument(
         "--find-capacity", action="store_true",
-        help="search for the highest rate that keeps the promise, in trials of --duration; --rate is where it begins",
+        help="search for the highest rate that keeps the promise, in trials of --duration, starting at --rate",
     )  # fmt: skip
-    load.add_argument("--seed", type=int, default=0, metavar="NUMBER", help="of arrivals and order (default: 0)")
+    load.add_argument("--seed", type=int, default=0, metavar="NUMBER", help="seed of arrivals and order (default: 0)")
     load.add_argument(
-        "--processes", type=_count, default=0, metavar="NUMBER", help="that send (default: as many as it takes)"
+        "--processes", type=_count, default=0, metavar="NUMBER", help="client processes (default: as many as needed)"
     )
 
     images = parser.add_argument_group("images")
     images.add_argument(
         "--images", type=Path, metavar="DIR",
-        help="folder of pictures to send, each as often as the next"
-        " (default: a set of its own, 320x240, 1024x768 and 4000x3000)",
+        help="folder of images to send in equal shares (default: generated ones, 320x240, 1024x768 and 4000x3000)",
     )  # fmt: skip
     images.add_argument(
         "--expect", type=Path, metavar="FILE.json",
-        help='the right top labels, {"photo.jpg": "label", ...}: one wrong answer, and there is no figure',
+        help='the expected top labels, {"photo.jpg": "label", ...}: one wrong answer invalidates the measurement',
     )  # fmt: skip
     images.add_argument("--multipart", action="store_true", help="send forms instead of raw bodies")
     images.add_argument(
         "--header", type=_told(parse_header), action="append", default=[], metavar="'NAME: VALUE'",
-        help="of every request; may be given more than once",
+        help="header of every request; may be repeated",
     )  # fmt: skip
 
     promise = parser.add_argument_group("promise")
     promise.add_argument(
-        "--slo", type=_duration, default=1.0, metavar="DURATION", help="time to an answer (default: 1s)"
+        "--slo", type=_duration, default=1.0, metavar="DURATION", help="deadline of an answer (default: 1s)"
     )
     promise.add_argument(
         "--quantile", type=_share, default=0.99, metavar="SHARE",
-        help="share of all offered images to be answered 200 within it (default: 0.99)",
+        help="share of all offered images that must get a 200 within it (default: 0.99)",
     )  # fmt: skip
     promise.add_argument(
         "--timeout", type=_duration, metavar="DURATION",
-        help="after which an answer is given up (default: five times --slo, at least 2s)",
+        help="time after which the client gives up (default: five times --slo, at least 2s)",
     )  # fmt: skip
 
     out = parser.add_argument_group("output")
-    out.add_argument("--json", type=Path, metavar="FILE", help="write every figure there")
-    out.add_argument(
-        "--report", type=Path, metavar="FILE.html", help="write a page with plots there (extra: tureen[report])"
-    )
+    out.add_argument("--json", type=Path, metavar="FILE", help="write every figure to a file")
+    out.add_argument("--report", type=Path, metavar="FILE.html", help="write a page with plots (extra: tureen[report])")
 
 
 def parse(argv: Sequence[str]) -> Options:

@@ -1,4 +1,4 @@
-"""The command line of `tureen tune`. Quick to import: the help must not load what measuring needs."""
+"""The command line of `tureen tune`. It imports fast: the help loads nothing that measuring needs."""
 
 from __future__ import annotations
 
@@ -14,36 +14,35 @@ from server.settings import Settings, SettingsError, add_arguments, load_setting
 from server.settings.units import DURATION
 
 ABOUT = """\
-Measure how this machine serves a model best: how many worker processes, of how many threads each, with which
-batches. All workers of a layout run at the same time, and decode a photo for each image, as they do when they
-serve. What was measured is written to a file that `tureen serve` finds by itself, as long as the model, the machine
-and the versions are the same.
+Measure the best layout for a model on this machine: how many worker processes with how many threads, and which batch
+size. All workers of a layout run at the same time and decode a photo per image, as they do when they serve. The result
+is saved as a profile. `tureen serve` uses it as long as the model, the machine and the versions are the same.
 
-Without such a file `tureen serve` measures a little whenever it starts; this looks longer and at more.
+Without a profile, `tureen serve` measures briefly at each start.
 """
 
 EXAMPLES = """\
 examples:
-  tureen tune food.onnx                                a minute; serve then takes what was best
+  tureen tune food.onnx                                a minute; serve then uses the best layout
   tureen tune food.onnx --quick                        ten seconds
-  tureen tune food.onnx --slo 100ms --max-batch 8      for a promise and a bound of your own
-  tureen tune food.onnx --workers 2                    your number of workers, the best number of threads
-  tureen tune food.onnx --plot layouts.svg             and a picture of it
+  tureen tune food.onnx --slo 100ms --max-batch 8      for your deadline and your largest batch
+  tureen tune food.onnx --workers 2                    two workers, the best number of threads
+  tureen tune food.onnx --plot layouts.svg             with a plot
 
-exit code: 0 measured and saved, 1 not (the model cannot be served, or the file cannot be written), 2 a wrong word.
-The machine should have nothing else to do meanwhile. docs/tune.md says how to read the table.
+exit code: 0 measured and saved, 1 not (the model cannot be served, or the file cannot be written), 2 usage error.
+Run it on an otherwise idle machine. docs/tune.md explains the table.
 """
 
 T = TypeVar("T")
 
-_SHARED = ("workers", "threads", "profile_dir", "max_batch", "slo")  # settings that mean here what they mean to serve
+_SHARED = ("workers", "threads", "profile_dir", "max_batch", "slo")  # settings shared with serve
 _BUDGET_S, _QUICK_S, _LEAST_S, _MOST_S = 60.0, 10.0, 1.0, 3600.0
 _PLOTS = (".svg", ".png")
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What was asked for. `settings`: those that `tureen serve` would have, as far as they matter here."""
+    """The parsed command line. `settings`: those that `tureen serve` would have."""
 
     settings: Settings
     quick: bool
@@ -52,27 +51,25 @@ class Options:
 
     @property
     def asked(self) -> Asked:
-        """What is not left open of the layouts."""
+        """What the operator has fixed of the layout."""
         return Asked(self.settings.worker.workers, self.settings.worker.threads)
 
 
 def add_all_arguments(parser: argparse.ArgumentParser) -> None:
-    """All arguments. They only collect text: what it means, and whether it is right, `parse` says."""
+    """Add all arguments. They only collect text: `parse` reads and checks it."""
     parser.add_argument(
         "model", nargs="?", metavar="MODEL", default=argparse.SUPPRESS,
-        help="an .onnx file or a model folder; default: the demo model; TUREEN_MODEL",
+        help="an .onnx file or a model folder (default: the demo model)",
     )  # fmt: skip
     parser.add_argument(
         "--quick",
         action="store_true",
-        help=f"a first look: --budget {_QUICK_S:g}s, only layouts that use all CPUs, each once",
+        help=f"a first look: --budget {_QUICK_S:g}s, only layouts that use all CPUs, measured once",
     )
     parser.add_argument(
-        "--budget", metavar="DURATION", help=f"time for all of it, the loading of models apart; default: {_BUDGET_S:g}s"
+        "--budget", metavar="DURATION", help=f"total time, without loading models (default: {_BUDGET_S:g}s)"
     )
-    parser.add_argument(
-        "--plot", metavar="FILE", help="draw it, as .svg or .png (with matplotlib: pip install 'tureen[report]')"
-    )
+    parser.add_argument("--plot", metavar="FILE", help="plot it as .svg or .png (needs pip install 'tureen[report]')")
     add_arguments(parser, _SHARED)
 
 

@@ -16,7 +16,7 @@ _STYLE = {"svg.fonttype": "none", "axes.spines.top": False, "axes.spines.right":
 
 
 def draw(file: Path, title: str, rows: Sequence[Row], chosen: Row) -> None:
-    """Images a second and the time of a batch, over the batch size, a line a layout. Raises `OSError`."""
+    """Images per second and time per batch, over the batch size, a line per layout. Raises `OSError`."""
     with matplotlib.rc_context(_STYLE):  # type: ignore[arg-type]  # its keys are a Literal of hundreds
         figure = Figure(figsize=_SIZE, layout="constrained")
         figure.suptitle(title)
@@ -25,7 +25,7 @@ def draw(file: Path, title: str, rows: Sequence[Row], chosen: Row) -> None:
             _line(rate, latency, layout, [row for row in rows if row.layout == layout], layout == chosen.layout)
         rate.plot([chosen.batch], [chosen.rate], "o", markersize=12, fillstyle="none", color="black", label="chosen")
         _finish(rate, "images a second")
-        _finish(latency, "ms a batch")
+        _finish(latency, "ms per batch")
         figure.savefig(file)
 
 
@@ -39,7 +39,7 @@ def _finish(axes: Axes, what: str) -> None:
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_formatter("{x:g}")
     axes.set_ylim(bottom=0)
-    axes.set_xlabel("images in a batch")
+    axes.set_xlabel("images per batch")
     axes.set_ylabel(what)
     if axes.get_legend_handles_labels()[0]:
         axes.legend(frameon=False)

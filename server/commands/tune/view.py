@@ -13,7 +13,7 @@ from rich.table import Table
 from server.commands.tune.measure import Findings
 from server.fleet.layout.choose import Row, is_within
 
-COLUMNS = ("layout", "batch", "img/s", "a batch", "lone image", "CPU an image", "memory", "")
+COLUMNS = ("layout", "batch", "images/s", "per batch", "lone image", "CPU per image", "memory", "")
 
 
 class Bar:
@@ -63,10 +63,12 @@ def cells(row: Row, chosen: Row, slo_s: float) -> tuple[str, ...]:
 
 def verdict(rows: Sequence[Row], chosen: Row, slo_s: float) -> str:
     """The choice in a sentence."""
-    words = f"{chosen.layout}, batches of {chosen.batch}: {chosen.rate:.4g} img/s, a lone image in {_ms(chosen.lone_s)}"
+    words = (
+        f"{chosen.layout}, batches of {chosen.batch}: {chosen.rate:.4g} images/s, a lone image in {_ms(chosen.lone_s)}"
+    )
     others = [row for row in rows if row.layout != chosen.layout and is_within(row, slo_s)]
     if not is_within(chosen, slo_s):
-        return f"{words}. No layout keeps the promise of {slo_s:g} s; this one comes closest."
+        return f"{words}. No layout meets the deadline of {slo_s:g} s; this one comes closest."
     if not others:
         return f"{words}."
     second = max(others, key=lambda row: row.rate)

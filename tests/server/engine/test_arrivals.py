@@ -4,15 +4,19 @@ import pytest
 
 from batcher import QueueFull
 from server.engine.arrivals import Arrivals
-from tests.fakes import GatedRunner, all_blocked, lingering_batcher, new_batcher, now, pass_until, virtual_time
+from tests.fakes import GatedExecutor, all_blocked, lingering_batcher, new_batcher, now, pass_until, virtual_time
 
 
 class Room:
     """A batcher alone, as an engine offers it to its arrivals."""
 
     def __init__(self, batcher):
-        self.check_room, self.announce = batcher.check_open, batcher.announce
-        self.longest_linger_s = batcher.profile.fixed_s
+        self._batcher = batcher
+        self.announce = batcher.announce
+        self.longest_linger_s = batcher.cost_model.fixed_s
+
+    def check_room(self, size):
+        self._batcher.check_open(size=size)
 
 
 def lingering_arrivals():
@@ -26,17 +30,17 @@ async def test_batch_waits_for_an_upload_that_is_nearly_here():
     """And runs when it is here, or broken off."""
     batcher, arrivals = lingering_arrivals()
     async with batcher:
-        runner = GatedRunner(batcher, room=16)
+        executor = GatedExecutor(batcher, credits=16)
         with arrivals.reserve(1000) as reservation:
             reservation.expect(7.5)
-            ticket = batcher.enqueue_nowait("a")
+            handle = batcher.enqueue_nowait("a")
             await pass_until(3.0)
-            before = list(runner.batches)
+            before = list(executor.batches)
         await all_blocked()
 
-        assert ([], [["a"]], 3.0) == (before, runner.batches, now())
-        runner.answer("a")
-        await ticket.wait()
+        assert ([], [["a"]], 3.0) == (before, executor.batches, now())
+        executor.answer("a")
+        await handle.wait()
 
 
 @virtual_time
@@ -45,15 +49,15 @@ async def test_batch_does_not_wait_for_a_slow_upload(rest_s):
     """It would come after the longest wait, or nobody knows when."""
     batcher, arrivals = lingering_arrivals()
     async with batcher:
-        runner = GatedRunner(batcher, room=16)
+        executor = GatedExecutor(batcher, credits=16)
         with arrivals.reserve(1000) as reservation:
             reservation.expect(rest_s)
-            ticket = batcher.enqueue_nowait("a")
+            handle = batcher.enqueue_nowait("a")
             await all_blocked()
 
-            assert ([["a"]], 0.0) == (runner.batches, now())
-            runner.answer("a")
-            await ticket.wait()
+            assert ([["a"]], 0.0) == (executor.batches, now())
+            executor.answer("a")
+            await handle.wait()
 
 
 @virtual_time
@@ -62,12 +66,12 @@ async def test_room_is_given_back_whatever_has_come_in_meanwhile():
     batcher = new_batcher(max_queue=1)
     arrivals = Arrivals(Room(batcher))
     async with batcher:
-        GatedRunner(batcher)
+        GatedExecutor(batcher)
         with arrivals.reserve(1000) as reservation:
             reservation.release()
-            ticket = batcher.enqueue_nowait("a")
+            handle = batcher.enqueue_nowait("a")
             with pytest.raises(QueueFull):
                 arrivals.reserve(1000)
 
         assert 0 == arrivals.bytes
-        ticket.cancel()
+        handle.cancel()

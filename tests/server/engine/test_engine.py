@@ -11,7 +11,7 @@ import onnxruntime as ort
 import psutil
 import pytest
 
-from batcher import BatcherClosed, DeadlineExceeded, NoRunner, QueueFull, WouldBeLate
+from batcher import BatcherClosed, DeadlineExceeded, NoExecutor, QueueFull, WouldBeLate
 from preprocess.header import Header, read_header
 from preprocess.limits import Limits
 from server.contract.answer import ImageAnswer, Timing, render
@@ -294,7 +294,7 @@ def test_before_the_first_worker_is_ready_tasks_are_refused(model):
 
     async def work():
         async with Engine(settings(model), wait_ready=False) as engine:
-            with pytest.raises(NoRunner):
+            with pytest.raises(NoExecutor):
                 await engine.submit(image(1))
             await engine.wait_ready()
             await engine.submit(image(1))

@@ -95,17 +95,17 @@ def replaced_while_another_serves(model, while_spoilt):
         async with Batcher() as batcher:
             plan = Plan(Decision(Layout(2, 1), 0, ""))
             async with Pool(batcher, Load(str(model), 1, 1_000_000), plan, 1 << 30) as pool:
-                for _ in iter(lambda: batcher.stats().seats, 2):
+                for _ in iter(lambda: batcher.stats().executors, 2):
                     await asyncio.sleep(0)
                 spoil(model)
                 pid = next(event["pid"] for event in logged if event["event"] == "worker_ready")
                 os.kill(pid, signal.SIGKILL)
                 for _ in iter(lambda: while_spoilt(pool, logged), True):
                     await asyncio.sleep(0)
-                assert 1 == batcher.stats().seats
+                assert 1 == batcher.stats().executors
                 model.unlink()
                 model.symlink_to("good.onnx")
-                for _ in iter(lambda: batcher.stats().seats, 2):
+                for _ in iter(lambda: batcher.stats().executors, 2):
                     await asyncio.sleep(0)
                 return pool.size
 
@@ -135,7 +135,7 @@ def test_a_model_that_is_fast_gets_more_workers_by_what_the_first_measured(model
             plan = Plan(Decision(Layout(2, 1), 0, "two for a GPU", in_turn=True, spare=1))
             async with Pool(batcher, Load(str(model), 8, 1_000_000), plan, 1 << 30) as pool:
                 decision = await pool.decision
-                for _ in iter(lambda: batcher.stats().seats, 4):
+                for _ in iter(lambda: batcher.stats().executors, 4):
                     await asyncio.sleep(0)
                 return decision, pool.size
 

@@ -99,7 +99,7 @@ def test_ready_worker_is_sent_images_and_its_answers_come_back():
             assert (b'"a":1', 1.0, 0.1, 0.25, 1) == (
                 reply.members, reply.begun, reply.decode_s, reply.infer_s, reply.batch,
             )  # fmt: skip
-            assert 0.43 == pytest.approx(batcher.profile.seconds(1), abs=0.005)  # 0.5 from ready, moved by one sample
+            assert 0.43 == pytest.approx(batcher.cost_model.run_s(1), abs=0.005)  # 0.5 from ready, moved by one sample
 
     run(test)
 
@@ -153,9 +153,9 @@ def test_cancelled_image_is_dropped_at_the_worker():
     async def test():
         async with connected() as (batcher, worker, far):
             await ready(far, worker)
-            ticket = batcher.enqueue_nowait(IMAGE)
+            handle = batcher.enqueue_nowait(IMAGE)
             item, _ = await far.next()
-            ticket.cancel()
+            handle.cancel()
             assert Drop(item.seq) == (await far.next())[0]
             far.send(Done(item.seq, "m", "1", 0.0, 0.0, 0.0, 1))
 
@@ -204,12 +204,12 @@ def test_worker_that_talks_nonsense_is_cut_off_and_loses_nothing(nonsense):
     async def test():
         async with connected() as (batcher, worker, far):
             await ready(far, worker)
-            ticket = batcher.enqueue_nowait(IMAGE)
+            handle = batcher.enqueue_nowait(IMAGE)
             await far.next()
             far.writer.write(nonsense)
             await worker.lost.wait()
-            assert (1, 0, 1) == (batcher.stats().waiting, batcher.stats().seats, batcher.stats().retried)
-            ticket.cancel()
+            assert (1, 0, 1) == (batcher.stats().waiting, batcher.stats().executors, batcher.stats().retried)
+            handle.cancel()
 
     run(test)
 
@@ -223,7 +223,7 @@ def test_image_that_outlives_every_worker_is_given_up():
             waiting = asyncio.ensure_future(batcher.submit(IMAGE))
             await far.next()
             far.writer.close()
-            with pytest.raises(Exception, match="1 runners were lost with it"):
+            with pytest.raises(Exception, match="1 executors were lost with it"):
                 await waiting
 
     run(test)
@@ -250,12 +250,12 @@ def test_worker_in_its_audition_is_told_what_to_try_and_gets_no_images():
             assert TRIAL == (await far.next())[0]
             far.send(Tried(0.5, 0.25, 3))
             assert Tried(0.5, 0.25, 3) == await trying
-            assert 0 == batcher.stats().seats
+            assert 0 == batcher.stats().executors
             worker.begin(2)
             assert Begin(2) == (await far.next())[0]
             far.send(READY)
             await worker.ready
-            assert 1 == batcher.stats().seats
+            assert 1 == batcher.stats().executors
 
     run(test)
 

@@ -29,7 +29,7 @@ def test_connections_may_take_an_eighth_of_the_memory(memory, given, expected):
 
 @pytest.mark.parametrize(
     ("memory", "workers", "given", "expected"),
-    [(64 * GB, 4, None, 4 * GB), (2 * GB, 2, None, 800_000_000), (64 * GB, 4, 5, 5)],
+    [(64 * GB, 4, None, 4 * GB), (2 * GB, 2, None, 832_000_000), (64 * GB, 4, 5, 5)],
     ids=["a quarter", "one image fits", "given"],
 )
 def test_workers_may_grow_by_a_quarter_of_the_memory(memory, workers, given, expected):

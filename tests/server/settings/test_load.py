@@ -19,7 +19,7 @@ def test_nothing_given_gives_the_defaults():
         "port": 8080,
         "upload": {
             "max_image_bytes": 20_000_000,
-            "max_pixels": 50_000_000,
+            "max_pixels": 52_000_000,
             "upload_timeout": 30.0,
             "min_upload_rate": 1000,
             "max_queue_bytes": None,

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from benchmarks.simulation.virtual import VirtualLoop
+from batcher.testing import VirtualLoop
 from server.web.http.connection import Connection
 from server.web.http.connections import Connections
 from server.web.http.rules import HEAD_S, LINGER_S, STALL_S, Event, Rejection

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from benchmarks.simulation.virtual import VirtualLoop
+from batcher.testing import VirtualLoop
 from server.web.http.timer import Timer
 
 
