@@ -8,13 +8,13 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from batcher import Refused
-from server.web.body import BodyLimits
 from server.web.errors import ClientGone, RequestError, code_of, problem_response
 from server.web.metrics import Metrics
 from server.web.presence import STATE, Presence
 from server.web.request import Request
 from server.web.response import RawHeaders
 from server.web.runtime import Runtime
+from server.web.uploads import Uploads
 
 Handler = Callable[[Request], Awaitable[Response]]
 """What answers a request. It raises what `server.web.errors` has a row for."""
@@ -30,7 +30,7 @@ class Exchange:
         handler: Handler,
         runtime: Runtime,
         metrics: Metrics,
-        limits: BodyLimits,
+        uploads: Uploads,
         on_refusal: Callable[[], None],
         access_log: bool,
     ) -> None:
@@ -38,7 +38,7 @@ class Exchange:
         self._handler = handler
         self._runtime = runtime
         self._metrics = metrics
-        self._limits = limits
+        self._uploads = uploads
         self._on_refusal = on_refusal
         self._access_log = access_log
         self._loop = asyncio.get_running_loop()  # asking for it costs more than one thinks
@@ -47,7 +47,7 @@ class Exchange:
         if scope["type"] != "http":
             await _refuse(scope, receive, send)
             return
-        request = Request(scope, receive, self._limits, self._runtime.now(), self._loop)
+        request = Request(scope, receive, self._uploads, self._runtime.now(), self._loop)
         outcome, response = await self._outcome(request)
         if response:
             await self._deliver(request, response, send)
