@@ -64,6 +64,7 @@ _ROWS = (
     Problem(422, "too_many_pixels", "The image has more pixels than this server accepts"),
     Problem(422, "quarantined", "This image brought down its workers lately and is not tried again for a while"),
     Problem(422, "tensor_rejected", "The tensor does not fit the model's input"),
+    Problem(422, "deadline_unmeetable", "Such an image takes longer than this deadline; shortest_ms is the least"),
     Problem(431, "headers_too_large", "The request's headers are too many or too long"),
     Problem(500, "internal_error", "The server failed; this is its fault"),
     Problem(500, "model_error", "The model failed on this image"),
@@ -82,6 +83,7 @@ PROBLEMS = {row.code: row for row in _ROWS}
 CODES: dict[type[Exception], str] = {
     batcher.QueueFull: "queue_full",
     batcher.WouldBeLate: "would_be_late",
+    batcher.Unmeetable: "deadline_unmeetable",
     batcher.NoExecutor: "not_ready",
     batcher.BatcherClosed: "shutting_down",
     batcher.DeadlineExceeded: "deadline_exceeded",
@@ -128,6 +130,8 @@ def problem_response(error: Exception, request_id: str) -> RawResponse:
         wait_s = _wait_s(error)
         document["retry_after_ms"] = math.ceil(wait_s * 1000)
         headers.append((b"retry-after", b"%d" % max(1, math.ceil(wait_s))))
+    if isinstance(error, batcher.Unmeetable):
+        document["shortest_ms"] = math.ceil(error.shortest_s * 1000)
     headers.append((b"content-type", b"application/problem+json"))
     return RawResponse(problem.status, headers, msgspec.json.encode(document))
 
