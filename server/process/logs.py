@@ -2,8 +2,8 @@
 
 Our events have named values; those of hypercorn and asyncio take the same way. No text of a client gets in but a
 request id, which has been checked; and whatever gets in, control characters are escaped, so that nothing can forge a
-line. A flood of one event is thinned out, and its next line says how many were left out. Only the access log is whole:
-its lines are lost only where standard error takes no more, and then they are counted.
+line. A flood of one event is thinned out, and its next line says how many were left out. The access log takes a way of
+its own (server/process/access_log.py).
 """
 
 import logging
@@ -16,7 +16,6 @@ from structlog.types import EventDict, Processor, WrappedLogger
 
 from server.process import console
 
-ACCESS_EVENT = "request"  # one line per request, where the operator asked for them: never thinned out
 _STDERR = 2
 _BURST = 20  # lines of one event
 _PERIOD_S = 2.0  # in this time
@@ -88,15 +87,13 @@ class _Handler(logging.Handler):
 
 
 class FloodGate:
-    """Lets so many lines of one event through in a while, and counts the rest. The access log passes."""
+    """Lets so many lines of one event through in a while, and counts the rest."""
 
     def __init__(self) -> None:
         self._seen: dict[str, tuple[float, int]] = {}  # event -> (start of its period, lines in it)
 
     def __call__(self, logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
         name = str(event.get("event"))[:100]
-        if name == ACCESS_EVENT:
-            return event
         now = time.monotonic()
         since, count = self._seen.get(name, (now, 0))
         if now - since >= _PERIOD_S:

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Scope
 
+from server.process.access_log import AccessLog
 from server.web.early_reject import EarlyReject
 from server.web.exchange import Exchange
 from server.web.health import Health
@@ -28,7 +29,7 @@ class Application(NamedTuple):
     refusals: Refusals
 
 
-def build_app(runtime: Runtime, metrics: Metrics, uploads: Uploads, access_log: bool) -> Application:
+def build_app(runtime: Runtime, metrics: Metrics, uploads: Uploads, access_log: AccessLog) -> Application:
     """One application for one runtime."""
     resources = Resources(Images(runtime, metrics, uploads.limits.max_bytes), Health(runtime, metrics))
     refusals = Refusals(metrics, access_log)

@@ -8,6 +8,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from batcher import Refused
+from server.process.access_log import AccessLog
 from server.web.errors import ClientGone, RequestError, code_of, problem_response
 from server.web.metrics import Metrics
 from server.web.presence import STATE, Presence
@@ -32,7 +33,7 @@ class Exchange:
         metrics: Metrics,
         uploads: Uploads,
         on_refusal: Callable[[], None],
-        access_log: bool,
+        access_log: AccessLog,
     ) -> None:
         """`on_refusal` is called when the batcher has refused an upload."""
         self._handler = handler
@@ -52,9 +53,7 @@ class Exchange:
         if response:
             await self._deliver(request, response, send)
         resource = self._metrics.count(scope["path"], outcome)
-        if self._access_log:
-            seconds = self._runtime.now() - request.received
-            log.info("request", request_id=request.id, resource=resource, outcome=outcome, ms=round(seconds * 1e3, 3))
+        self._access_log.request(request.id, resource, outcome, self._runtime.now() - request.received)
 
     async def _outcome(self, request: Request) -> tuple[str, Response | None]:
         """What comes of a request, and what to say about it: nothing to a client that has left."""

@@ -17,6 +17,7 @@ import uvloop
 from server.engine import Engine, EngineFailed
 from server.engine.groups import leaves
 from server.process import console, logs, signals
+from server.process.access_log import AccessLog
 from server.process.control import Control, read_first_line
 from server.process.memory import usable_memory
 from server.settings import Settings, derived
@@ -62,7 +63,7 @@ async def _run(settings: Settings, listener: int) -> None:
         engine.delay.tell(metrics.loop_lag.observe)
         upload = settings.upload
         uploads = Uploads(BodyLimits(upload.max_image_bytes, upload.upload_timeout, upload.min_upload_rate))
-        app = build_app(runtime, metrics, uploads, settings.server.access_log)
+        app = build_app(runtime, metrics, uploads, AccessLog(settings.server.access_log))
         stop = partial(_until_stop, control, runtime, uploads, settings.server.shutdown_timeout)
         async with asyncio.TaskGroup() as tasks:
             announcing = tasks.create_task(_announce(engine, settings, listener))

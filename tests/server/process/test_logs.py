@@ -111,13 +111,6 @@ def test_terminal_gets_readable_lines():
     assert b"{" not in line
 
 
-def test_the_access_log_is_never_thinned_out():
-    """Its lines are what an overload is understood by afterwards."""
-    lines = logged("for n in range(100): log.info('request', request_id=str(n))")
-
-    assert [str(n) for n in range(100)] == [json.loads(line)["request_id"] for line in lines]
-
-
 def test_traceback_colours_nothing():
     """The message of an exception may hold what a file is named; only the line breaks of a traceback stay."""
     event = escape(None, "error", {"event": "e", "exception": "Traceback\n  boom \x1b[31m"})
