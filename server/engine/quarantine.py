@@ -1,4 +1,4 @@
-"""Content that has brought down its workers is not tried again for a while.
+"""Content that has brought down its workers, or cost far too much, is not tried again for a while.
 
 A worker that is lost takes a whole batch with it, and any image of it may have been the cause: each is a suspect. A
 suspect that is sent again runs alone. If it is answered, it was not the cause; if its worker is lost once more, it was,
@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from batcher import RetriesExhausted
+from preprocess.errors import CostlyImage
 from server.contract.answer import Reply
 from server.contract.errors import ImageRejected, ModelFailed, Quarantined, TensorRejected
 from server.contract.ids import content_hash
@@ -49,8 +50,11 @@ class Quarantine:
         except RetriesExhausted:
             self._note(submission.digest, _GUILTY)
             raise
-        except (ImageRejected, TensorRejected, ModelFailed):
-            self._clear(submission)
+        except (ImageRejected, TensorRejected, ModelFailed) as error:
+            if isinstance(error, ImageRejected) and error.code == CostlyImage.code:
+                self._note(submission.digest, _GUILTY)
+            else:
+                self._clear(submission)
             raise
         self._clear(submission)
         return reply

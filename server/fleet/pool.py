@@ -39,7 +39,7 @@ class Pool:
 
     A worker that dies is replaced, after a pause that doubles while lives are futile. A model that cannot be loaded at
     the start, or five futile lives in a row at the place of every worker, raise `PoolFailed` out of the pool's task
-    group, which cancels whoever entered it; but a worker that the decision calls spare is left out.
+    group, which cancels whoever entered it; but a worker that the decision calls spare is skipped.
     """
 
     def __init__(
@@ -53,7 +53,8 @@ class Pool:
         """`load`: all but the layout, which `plan` gives. `max_growth`: bytes by which a worker may outgrow what it
         was when ready before it is replaced. `on_loss` is told what each worker that died had in hand."""
         self._batcher = batcher
-        self._load = load
+        # GPU workers have no ceiling: CUDA's own mappings would count.
+        self._load = msgspec.structs.replace(load, memory_growth=max_growth if load.provider == "cpu" else 0)
         self._plan = plan
         self._size = plan.workers
         self._spare = 0
@@ -69,6 +70,11 @@ class Pool:
         self._ready: set[int] = set()  # places whose workers serve
         self._futile: dict[int, int] = {}  # lives in a row that came to nothing, by place
         self._due: dict[int, float] = {}  # when successors should be ready, by place
+        self._workers: set[Worker] = set()
+        self.differences = 0
+        """How often an image was answered otherwise in a batch than alone."""
+        self.separated = False
+        """Whether images are run one at a time for that."""
         self.restarts: Counter[str] = Counter()
         self.model: asyncio.Future[ModelMetadata] = asyncio.get_running_loop().create_future()
         self.decision: asyncio.Future[Decision] = asyncio.get_running_loop().create_future()
@@ -158,12 +164,15 @@ class Pool:
             async with self._opening:
                 running = running or await WorkerProcess.start(self._batcher, self._load)
                 worker, started = running.worker, running.started
+                worker.on_dependent = self._on_dependent
+                self._workers.add(worker)
                 ready = await self._until_ready(worker)
             self._welcome(number, ready, time.monotonic() - started)
             notes, seconds = ready.model.notes, round(self._start_s, 3)
             log.info("worker_ready", worker=number, pid=running.pid, seconds=seconds, grant=ready.grant, notes=notes)
             reason = await self._watched(running)
-            self._on_loss(worker.lost_with)
+            if not worker.overspent:  # else it is known which image it was
+                self._on_loss(worker.lost_with)
             return Death(True, len(worker.lost_with), time.monotonic() - started, reason)
         except WorkerLost:
             return Death(False, 0, time.monotonic() - started, "crash")
@@ -175,6 +184,7 @@ class Pool:
             self._ready.discard(number)
             self._due.pop(number, None)
             if running:
+                self._workers.discard(running.worker)
                 await running.end()
                 log.info("worker_ended", worker=number, pid=running.pid, exit=running.exit)
 
@@ -192,8 +202,22 @@ class Pool:
         self._batcher.expect_executor(time.monotonic())  # should all die: until that is noticed, any moment
         if not self.model.done():
             self._feed(ready.batch_seconds)
+            for warning in ready.model.warnings:
+                log.warning("model_doubtful", reason=warning)
             self.model.set_result(ready.model)
             self.decision.set_result(self._decided)
+
+    def _on_dependent(self, reason: str, separate: bool) -> None:
+        """A worker has seen that images of a batch depend on each other. If it left batches for that, so do all."""
+        self.differences += 1
+        log.warning("answer_differs_in_batch", reason=reason)
+        if not separate or self.separated:
+            return
+        self.separated = True
+        self._load = msgspec.structs.replace(self._load, max_batch=1, batch=1)
+        for worker in self._workers:
+            worker.separate()
+        log.warning("one_image_at_a_time", reason=reason, workers=len(self._workers))
 
     def _feed(self, batch_seconds: Mapping[int, float]) -> None:
         """By what the first worker measured: more of them, if that many are needed beside a GPU."""
@@ -208,7 +232,10 @@ class Pool:
         watching = asyncio.ensure_future(watch.run())
         try:
             await running.worker.lost.wait()
-            return "crash" if watch.verdict is Verdict.WELL else watch.verdict.value
+            if watch.verdict is Verdict.WELL:
+                return "cpu" if running.worker.overspent else "crash"
+            reason: str = watch.verdict.value
+            return reason
         finally:
             watching.cancel()
 

@@ -19,7 +19,7 @@ class Death:
     """Images it had."""
     lived_s: float
     reason: str
-    """crash, hang, memory or load."""
+    """crash, hang, memory, cpu or load."""
     detail: str = ""
     """Why it could not load the model."""
 

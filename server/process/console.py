@@ -46,13 +46,6 @@ def writer(descriptor: int) -> Writer:
     return Writer(descriptor, _lost_line if descriptor == _STDERR else None)
 
 
-def printable(text: str) -> str:
-    """The text with its control characters and lone surrogates as escapes: it stays on its line and colours nothing."""
-    if text.isprintable():
-        return text
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)
-
-
 def _lost_line(count: int) -> bytes:
     return b'{"event": "lines_lost", "level": "warning", "lines": %d}\n' % count
 

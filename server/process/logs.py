@@ -15,6 +15,7 @@ import structlog
 from structlog.types import EventDict, Processor, WrappedLogger
 
 from server.process import console
+from server.process.printable import printable
 
 _STDERR = 2
 _BURST = 20  # lines of one event
@@ -120,5 +121,5 @@ def _escaped(name: str, value: object) -> object:
     if not isinstance(value, str):
         return value
     if name == "exception":
-        return "\n".join(map(console.printable, value.split("\n")))
-    return console.printable(value)
+        return "\n".join(map(printable, value.split("\n")))
+    return printable(value)

@@ -75,7 +75,7 @@ class Supervisor:
         return exit_code([child.code for child in self._children]) if in_time and not given_up else EXIT_FAILED
 
     def _on_signal(self, delay_s: float) -> None:
-        """The first signal begins the end; a second one hurries it."""
+        """The first signal starts the drain; a second one cuts it short."""
         if not self._stop.is_set():
             log.info("draining", seconds=delay_s)
             self._delay_s = delay_s

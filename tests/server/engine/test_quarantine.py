@@ -104,3 +104,11 @@ def test_nothing_is_kept_out_for_what_happened_in_company(times):
         quarantine.lost([task(b"popular"), task(b"%d" % n)])
 
     assert 1 == quarantine.losses(content_hash(b"popular"))
+
+
+@pytest.mark.parametrize(("code", "again"), [("image_too_costly", Quarantined), ("image_corrupt", ImageRejected)])
+def test_content_that_cost_too_much_is_not_begun_again(code, again):
+    """It may have cost a worker; what is damaged costs nothing, and is told so each time."""
+    quarantine = Quarantine(Scripted(*(ImageRejected(code) for _ in range(2))))
+
+    assert [ImageRejected, again] == [submitted(quarantine, b"a") for _ in range(2)]

@@ -7,8 +7,6 @@ import sys
 
 import pytest
 
-from server.process.console import printable
-
 
 def ran(code, closed=(), **environ):
     """A Python process with these descriptors closed from its start."""
@@ -54,12 +52,3 @@ def test_the_thread_that_writes_takes_no_signal():
 
     assert (0, True) == (ended.returncode, b"True" in ended.stdout)
     assert ended.returncode != -signal.SIGTERM
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [("soupière", "soupière"), ("a\nb", "a\\nb"), ("\x1b[31mred", "\\x1b[31mred"), ("\udcff", "\\udcff")],
-)
-def test_control_characters_are_shown_as_escapes(text, shown):
-    """The letters of any language stay."""
-    assert shown == printable(text)
