@@ -175,11 +175,11 @@ class Engine:
         load = load_for(settings, self._placement, plan)
         load = msgspec.structs.replace(load, digest=await asyncio.to_thread(_digest, Path(load.model)))
         growth = derived.worker_growth(settings.worker, settings.upload, self._memory, plan.workers)
-        self._pool = await stack.enter_async_context(Pool(self._batcher, load, plan, growth))
+        self._first = quarantine = Quarantine(Batching(self._batcher))
+        self._pool = await stack.enter_async_context(Pool(self._batcher, load, plan, growth, quarantine.lost))
         tasks = await stack.enter_async_context(anyio.create_task_group())
         stack.callback(tasks.cancel_scope.cancel)
         tasks.start_soon(self.delay.watch, self._batcher.allow_for_delay, name="loop delay")
-        self._first = Quarantine(Batching(self._batcher))
 
     def _running(self) -> Pool:
         if self._pool is None:
