@@ -12,6 +12,9 @@ from itertools import groupby
 
 import structlog
 
+from server import demo
+from server.models.errors import ModelError
+from server.models.kept import kept
 from server.process import logs, signals
 from server.settings import Settings
 from server.supervise.child import Child, ChildSpec
@@ -33,7 +36,13 @@ def serve(settings: Settings) -> int:
         log.error("cannot_listen", address=f"{settings.host}:{settings.port}", reason=error.strerror or str(error))
         return EXIT_FAILED
     with listener:
-        return asyncio.run(Supervisor([_web(settings, listener)], settings, listener).run())
+        try:
+            with kept(settings.model or demo.FOLDER) as model:
+                settings = settings.model_copy(update={"model": model})
+                return asyncio.run(Supervisor([_web(settings, listener)], settings, listener).run())
+        except ModelError as error:
+            log.error("cannot_serve", reason=str(error))
+            return EXIT_FAILED
 
 
 def _web(settings: Settings, listener: socket.socket) -> ChildSpec:
