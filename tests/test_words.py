@@ -18,7 +18,7 @@ MOST_IN_README, MOST_IN_SENTENCE = 1_400, 25
 # Words, as `wc -w` counts them. Whoever adds a capability adds a line, of at most 1,200.
 BUDGET = {
     "all documents when they were rewritten": 20_000,
-    "odd images, odd models, hostile clients": 1_200,
+    "odd images, odd models, hostile clients": 1_500,
 }
 
 # What the old prose said, and what it says now.
