@@ -5,9 +5,10 @@ end chooses; each is answered with exactly one `Answered` or `Raised`, unless it
 """
 
 from preprocess.header import Header
+from server.contract.answer import Source
 from server.contract.framing import Codec, Message
 from server.contract.metadata import ModelMetadata, TensorSpec
-from server.contract.task import Want
+from server.contract.task import Reuse, Want
 
 
 class SubmitImage(Message, frozen=True):
@@ -20,6 +21,7 @@ class SubmitImage(Message, frozen=True):
     model: str
     version: str
     header: Header
+    reuse: Reuse = "allowed"
 
 
 class SubmitTensor(Message, frozen=True):
@@ -33,6 +35,7 @@ class SubmitTensor(Message, frozen=True):
     version: str
     dtype: str
     shape: tuple[int, ...]
+    reuse: Reuse = "allowed"
 
 
 class Cancel(Message, frozen=True):
@@ -76,6 +79,7 @@ class Answered(Message, frozen=True):
     model: str
     version: str
     tensors: tuple[TensorSpec, ...] = ()
+    source: Source = "inference"
 
 
 class Raised(Message, frozen=True):

@@ -122,7 +122,9 @@ class _FrontEnd:
 
     async def _answered(self, message: SubmitImage | SubmitTensor, payload: bytes) -> bytes:
         try:
-            answer = await self._engine.submit(_task(message, payload), message.deadline, message.urgency)
+            answer = await self._engine.submit(
+                _task(message, payload), message.deadline, message.urgency, message.reuse
+            )
         except Exception as error:  # noqa: BLE001 - whatever it is, its front end is waiting to hear of it
             return from_engine.frame(Raised(message.number, *to_words(error)))
         return _frame(message.number, answer)
@@ -143,6 +145,6 @@ def _frame(number: int, answer: Answer) -> bytes:
     reply = answer.reply
     message = Answered(
         number, answer.id, answer.hash, reply.begun, reply.decode_s, reply.infer_s, reply.batch,
-        reply.model.name, reply.model.version, tuple(tensor.spec for tensor in reply.tensors),
+        reply.model.name, reply.model.version, tuple(tensor.spec for tensor in reply.tensors), reply.source,
     )  # fmt: skip
     return from_engine.frame(message, reply.members or b"".join(tensor.data for tensor in reply.tensors))

@@ -6,6 +6,7 @@ from math import isinf
 from pathlib import Path
 from typing import Literal, TypedDict
 
+from server.contract.ids import content_hash
 from server.contract.metadata import ModelMetadata
 from server.inference.configurations import first_to_open, plain_way, ways
 from server.inference.onnx.providers import Gpu, Provider
@@ -143,6 +144,7 @@ def metadata(model: Model) -> ModelMetadata:
         name=model.card.name,
         version=model.card.version,
         digest=digest(model.file),
+        recipe=content_hash(repr((model.session.slot_recipe, model.output, model.apart is None)).encode()),
         provider=model.session.provider,
         inputs=(model.session.input.spec,),
         outputs=tuple(tensor.spec for tensor in model.session.outputs),

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from server.settings.units import HOUR, MB, SIZE
 from server.settings.values import (
     Bytes,
+    Cache,
     Count,
     Folder,
     HttpServer,
@@ -115,6 +116,33 @@ class QueueSettings(Topic):
         default=32, ge=1, le=1024, description="most images per batch (the server measures the best size up to it)"
     )
     max_queue: Annotated[Count, ADVANCED] = Field(default=1024, ge=1, description="images that may wait for a worker")
+
+
+class CacheSettings(Topic):
+    """Answers that are kept for the next upload of the same bytes."""
+
+    heading = "cache"
+
+    cache: Annotated[Cache, Shown()] = Field(default="memory", description="where answers are kept")
+    cache_ttl: Annotated[Seconds, ADVANCED] = Field(
+        default=float(HOUR), gt=0, le=30 * 24 * HOUR, description="time for which an answer is kept"
+    )
+    cache_bytes: Annotated[Bytes, ADVANCED] = Field(
+        default=64 * MB, ge=1, description="memory for answers that are kept, with --cache memory"
+    )
+    cache_timeout: Annotated[Seconds, ADVANCED] = Field(
+        default=0.05, gt=0, le=1, description="time after which a cache in Redis that does not answer is not waited for"
+    )
+
+    @property
+    def memory_bytes(self) -> int:
+        """`cache_bytes`, or 0 where answers are not kept in memory."""
+        return self.cache_bytes if self.cache == "memory" else 0
+
+    @property
+    def redis_url(self) -> str:
+        """The URL of Redis, or "" where answers are not kept there."""
+        return "" if self.cache in ("memory", "off") else self.cache
 
 
 class WorkerSettings(Topic):

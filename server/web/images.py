@@ -47,12 +47,12 @@ class Images:
                 deadline = request.received + terms.timeout_s
             task = ImageTask(image, read_header(image, runtime.engine.limits))
             reservation.release()  # CORRECTNESS: no await before submit has queued the bytes
-            answer = await runtime.engine.submit(task, deadline, terms.urgency)
+            answer = await runtime.engine.submit(task, deadline, terms.urgency, terms.reuse)
         return self._respond(answer, Times(request.received, uploaded, runtime.now()))
 
     def _respond(self, answer: Answer, times: Times) -> RawResponse:
         reply = answer.reply
-        queue_s, total_s = reply.begun - times.uploaded, times.answered - times.received
+        queue_s, total_s = max(0.0, reply.begun - times.uploaded), times.answered - times.received
         self._metrics.observe(answer, queue_s, total_s)
         timing = Timing(
             upload=_ms(times.uploaded - times.received),

@@ -17,6 +17,8 @@ _RESOURCES = {"/v1/images": "images", "/healthz": "health", "/readyz": "health",
 _REASONS = ("crash", "hang", "memory")
 _STAGES = ("waiting", "running")
 _DROPS = ("preempted", "unmeetable")
+_LOOKUPS = ("hit", "coalesced", "miss")
+_FAULTS = ("timeout", "unreachable", "open", "mismatch", "garbage", "full")
 _LATENCY_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0)
 _BATCH = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 _LAG_S = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
@@ -60,10 +62,12 @@ class Metrics:
     def observe(self, answer: Answer, queue_s: float, total_s: float) -> None:
         """One image was answered."""
         of = self._answers.of(answer.model)
+        of.total.observe(total_s)
+        if answer.reply.source != "inference":  # one inference is observed once
+            return
         of.queue.observe(queue_s)
         of.decode.observe(answer.reply.decode_s)
         of.infer.observe(answer.reply.infer_s)
-        of.total.observe(total_s)
         of.batch.observe(answer.reply.batch)
 
     def render(self) -> bytes:
@@ -102,6 +106,15 @@ class _StateCollector(Collector):
         yield _by("expired_images", "Deadlines that passed, by stage", "stage", stats.expired, _STAGES)
         yield _by("cancelled_images", "Images whose client left, by stage", "stage", stats.cancelled, _STAGES)
         yield _by("dropped_images", "Images accepted and refused after all", "reason", stats.dropped, _DROPS)
+        yield _by(
+            "reused_answers", "Answers by where they came from: cache, flight, or an inference of their own", "outcome",
+            status.reuse.lookups, _LOOKUPS,
+        )  # fmt: skip
+        yield _by(
+            "cache_errors", "Failures of the result cache, each a miss", "reason", status.reuse.cache_errors, _FAULTS
+        )
+        yield _gauge("cache_entries", "Answers kept in memory", status.reuse.cache_entries)
+        yield _gauge("cache_bytes", "Memory taken by answers that are kept", status.reuse.cache_bytes)
         yield _gauge("slowdown", "Factor by which work takes longer than was measured at start", stats.slowdown)
         yield _gauge("decode_cost_factor", "Factor by which decoding takes longer than expected", stats.prep_factor)
         yield _errors(stats.prediction_errors)

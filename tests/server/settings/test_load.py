@@ -33,6 +33,7 @@ def test_nothing_given_gives_the_defaults():
             "max_connections": None,
         },
         "queue": {"max_batch": 32, "max_queue": 1024},
+        "cache": {"cache": "memory", "cache_ttl": 3600.0, "cache_bytes": 64_000_000, "cache_timeout": 0.05},
         "worker": {
             "workers": None,
             "threads": None,
