@@ -145,6 +145,11 @@ class Batcher(Generic[T, R]):
         """As `arriving`, without a context: so many items more, or fewer, are on their way."""
         self._dispatcher.announce(count)
 
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of the items that are not answered yet, by the sizes they were queued with."""
+        return self._dispatcher.in_flight.held_bytes
+
     # -- executors ---------------------------------------------------------------------------------
 
     def attach(self, executor: Executor[T, R], *, parallel_preprocessing: int = 0) -> Slot[T, R]:

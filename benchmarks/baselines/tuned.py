@@ -20,7 +20,8 @@ from preprocess.errors import ImageError
 from preprocess.limits import Limits
 from preprocess.recipe import Recipe
 from preprocess.tensor import prepare
-from server.models.card import find_model, recipe_from_input
+from server.models.card import find_model
+from server.models.signature import recipe_from_input
 from server.process.cpus import usable_cpus
 
 _TOP = 5
@@ -30,7 +31,7 @@ def create_app() -> FastAPI:
     found = find_model(launch.model_path())
     session = bare_session(found.model_file)
     given, outputs = session.get_inputs()[0], [session.get_outputs()[0].name]
-    recipe: Recipe = found.card.recipe or recipe_from_input(given.shape, given.type)
+    recipe: Recipe = recipe_from_input(given.shape, given.type, found.card.input)
     slot = np.zeros((1, *recipe.shape), recipe.dtype)
     limits = Limits()
     one_thread = ThreadPoolExecutor(1)

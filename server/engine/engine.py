@@ -4,10 +4,12 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import anyio
+import msgspec
 from anyio.abc import TaskGroup
 
 from batcher import Batcher, NoExecutor, Policy, QueueFull, Refused
@@ -22,7 +24,7 @@ from server.contract.ids import uuid7
 from server.contract.metadata import ModelMetadata
 from server.contract.task import Reuse, Task
 from server.contract.wire import Load
-from server.engine.arrivals import Arrivals, Reservation
+from server.engine.arrivals import Arrivals, GiveUp, Reservation
 from server.engine.cache.memory import MemoryCache
 from server.engine.cache.remembering import Remembering
 from server.engine.cache.shared import SharedCache
@@ -35,6 +37,9 @@ from server.engine.submission import Stage, Submission
 from server.fleet.layout.choose import Asked
 from server.fleet.layout.placement import Decision, Placement, Plan, Wish, decoders, lay_out, settle
 from server.fleet.pool import Pool, PoolFailed
+from server.models.card import find_model
+from server.models.digest import digest
+from server.models.errors import ModelError
 from server.process import logs
 from server.process.memory import usable_memory
 from server.settings import Settings, derived
@@ -112,9 +117,9 @@ class Engine:
         reply = await self._first.submit(submission)
         return Answer(uuid7(), submission.digest, reply)
 
-    def reserve(self, size: int) -> Reservation:
+    def reserve(self, size: int, give_up: GiveUp | None = None) -> Reservation:
         """As `Intake.reserve`."""
-        return self._arrivals.reserve(size)
+        return self._arrivals.reserve(size, give_up)
 
     def refusal(self, header: Header, size: int, deadline: float, urgency: int, coming: int) -> Refused | None:
         """As `Intake.refusal`."""
@@ -127,10 +132,12 @@ class Engine:
 
     def status(self) -> Status:
         """As `Intake.status`."""
-        pool, reuse = self._running(), self._remembering.stats()
+        pool = self._running()
+        stats, restarts = self._batcher.stats(), dict(pool.restarts)
         return Status(
-            self._batcher.stats(), pool.size, dict(pool.restarts), self._arrivals.bytes, self._model(), reuse=reuse
-        )
+            stats, pool.size, restarts, self._arrivals.bytes, self._model(), pool.differences, pool.separated,
+            self._remembering.stats(),
+        )  # fmt: skip
 
     async def wait_ready(self) -> ModelMetadata:
         """As `Intake.wait_ready`."""
@@ -157,13 +164,18 @@ class Engine:
         """As `Room.longest_linger_s`."""
         return self._batcher.cost_model.fixed_s
 
+    @property
+    def free_bytes(self) -> int:
+        """As `Room.free_bytes`."""
+        return self.max_bytes - self._batcher.held_bytes
+
     def check_room(self, size: int) -> None:
         """As `Room.check_room`."""
         try:
             self._batcher.check_open(size=size)
         except (NoExecutor, QueueFull):
             # What is kept is answered without a worker, and without a place in the queue; bytes are held either way.
-            if not self._remembering.any or self._batcher.stats().held_bytes + size > self.max_bytes:
+            if not self._remembering.any or size > self.free_bytes:
                 raise
 
     def announce(self, count: int) -> None:
@@ -180,6 +192,7 @@ class Engine:
         policy = Policy(settings.queue.max_batch, settings.slo, settings.queue.max_queue, self.max_bytes)
         self._batcher = await stack.enter_async_context(Batcher(policy=policy, clock=self._clock))
         load = load_for(settings, self._placement, plan)
+        load = msgspec.structs.replace(load, digest=await asyncio.to_thread(_digest, Path(load.model)))
         growth = derived.worker_growth(settings.worker, settings.upload, self._memory, plan.workers)
         self._pool = await stack.enter_async_context(Pool(self._batcher, load, plan, growth))
         tasks = await stack.enter_async_context(anyio.create_task_group())
@@ -240,6 +253,14 @@ def _wish(settings: Settings) -> Wish:
     return Wish(
         asked, settings.model or demo.FOLDER, settings.worker.profile_folder, settings.slo, settings.queue.max_batch
     )
+
+
+def _digest(model: Path) -> str:
+    """Of the model as it is now, which all workers are to serve; empty if it cannot be read: they will say why."""
+    try:
+        return digest(find_model(model).model_file)
+    except (ModelError, OSError):
+        return ""
 
 
 def _reason(group: BaseExceptionGroup[BaseException], error: BaseException | None) -> BaseException:

@@ -21,7 +21,7 @@ from server.fleet.layout.benchmark import audition
 from server.fleet.layout.placement import Decision, Plan, decoders, fed
 from server.fleet.process import WorkerProcess
 from server.fleet.watch import Verdict, watch
-from server.fleet.worker import CannotLoad, WorkerLost
+from server.fleet.worker import CannotLoad, Worker, WorkerLost
 from server.process.cpus import usable_cpus
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 5.0
@@ -45,7 +45,7 @@ class Death:
     """Images it had."""
     lived_s: float
     reason: str
-    """crash, hang or memory."""
+    """crash, hang, memory or cpu."""
 
     @property
     def futile(self) -> bool:
@@ -57,16 +57,18 @@ class Death:
 class Pool:
     """Keeps workers alive while it is entered; leaving it ends them. How many, the plan says, or its auditions.
 
-    A worker that dies is replaced, after a pause that doubles while lives are futile. A model that cannot be
-    loaded, or five futile lives in a row, raise `PoolFailed` out of the pool's task group, which cancels whoever
-    entered it; but a worker that the decision calls spare is left out.
+    A worker that dies is replaced, after a pause that doubles while lives are futile. A model that cannot be loaded at
+    the start, or five futile lives in a row, raise `PoolFailed` out of the pool's task group, which cancels whoever
+    entered it; but a worker that the decision calls spare is skipped. A successor that cannot load the model, or dies
+    before it is ready, is tried again for as long as another worker serves.
     """
 
     def __init__(self, batcher: Batcher[Task, Reply], load: Load, plan: Plan, max_growth: int) -> None:
         """`load`: all but the layout, which `plan` gives. `max_growth`: bytes by which a worker may outgrow what it
         was when ready before it is replaced."""
         self._batcher = batcher
-        self._load = load
+        # GPU workers have no ceiling: CUDA's own mappings would count.
+        self._load = msgspec.structs.replace(load, memory_growth=max_growth if load.provider == "cpu" else 0)
         self._plan = plan
         self._size = plan.workers
         self._spare = 0
@@ -78,6 +80,11 @@ class Pool:
         self._keepers: list[asyncio.Task[None]] = []
         self._decided: Decision
         self._start_s = 0.0
+        self._workers: set[Worker] = set()
+        self.differences = 0
+        """How often an image was answered otherwise in a batch than alone."""
+        self.separated = False
+        """Whether images are run one at a time for that."""
         self.restarts: Counter[str] = Counter()
         self.model: asyncio.Future[ModelMetadata] = asyncio.get_running_loop().create_future()
         self.decision: asyncio.Future[Decision] = asyncio.get_running_loop().create_future()
@@ -110,24 +117,44 @@ class Pool:
 
     async def _keep(self, number: int, first: WorkerProcess | None) -> None:
         """Keep one worker alive for good; `first` runs already."""
-        futile = 0
+        futile, served = 0, False
         while True:
             try:
                 death = await self._live(number, first)
             except CannotLoad as error:
-                return self._leave_out(number, error)
+                if not served:
+                    return self._leave_out(number, error)
+                futile += 1
+                await self._try_again(number, error, futile)
+                continue
             first = None
+            served |= death.was_ready
             futile = futile + 1 if death.futile else 0
             log.warning(
                 "worker_died", worker=number, reason=death.reason, ready_before=death.was_ready, held=death.held
             )
-            if futile >= _GIVE_UP_AFTER:
+            if futile >= _GIVE_UP_AFTER and (death.was_ready or not self._serving):
                 raise PoolFailed(f"{futile} workers in a row died {_when(death)}")
             self.restarts[death.reason] += 1
-            pause = min(_FIRST_PAUSE_S * 2**futile, _LONGEST_PAUSE_S)
+            pause = _pause_s(futile)
             expected = time.monotonic() + pause + self._start_s
             self._batcher.expect_executor(expected if death.was_ready else None)
             await asyncio.sleep(pause)
+
+    async def _try_again(self, number: int, error: CannotLoad, futile: int) -> None:
+        """Wait before the next try to replace a worker that cannot load the model any more, as long as others serve.
+        Raises `PoolFailed` if none does after a few tries."""
+        if futile >= _GIVE_UP_AFTER and not self._serving:
+            raise PoolFailed(str(error)) from error
+        self._batcher.expect_executor(None)
+        pause = _pause_s(futile)
+        log.warning("worker_cannot_load", worker=number, reason=str(error), again_s=pause)
+        await asyncio.sleep(pause)
+
+    @property
+    def _serving(self) -> bool:
+        """Whether any worker is ready."""
+        return self._batcher.stats().executors > 0
 
     def _leave_out(self, number: int, error: CannotLoad) -> None:
         """Do without a worker. Raises `PoolFailed` if that cannot be."""
@@ -149,6 +176,8 @@ class Pool:
             async with self._opening:
                 running = running or await WorkerProcess.start(self._batcher, self._load)
                 worker, started = running.worker, running.started
+                worker.on_dependent = self._on_dependent
+                self._workers.add(worker)
                 async with asyncio.timeout(_LONGEST_START_S):
                     ready = await worker.ready
             self._welcome(ready, time.monotonic() - started)
@@ -164,6 +193,7 @@ class Pool:
             return Death(False, 0, time.monotonic() - started, "hang")
         finally:
             if running:
+                self._workers.discard(running.worker)
                 await running.end()
                 log.info("worker_ended", worker=number, pid=running.pid, exit=running.exit)
 
@@ -172,8 +202,22 @@ class Pool:
         self._batcher.expect_executor(time.monotonic())  # should all die: until that is noticed, any moment
         if not self.model.done():
             self._feed(ready.batch_seconds)
+            for warning in ready.model.warnings:
+                log.warning("model_doubtful", reason=warning)
             self.model.set_result(ready.model)
             self.decision.set_result(self._decided)
+
+    def _on_dependent(self, reason: str, separate: bool) -> None:
+        """A worker has seen that images of a batch depend on each other. If it left batches for that, so do all."""
+        self.differences += 1
+        log.warning("answer_differs_in_batch", reason=reason)
+        if not separate or self.separated:
+            return
+        self.separated = True
+        self._load = msgspec.structs.replace(self._load, max_batch=1, batch=1)
+        for worker in self._workers:
+            worker.separate()
+        log.warning("one_image_at_a_time", reason=reason, workers=len(self._workers))
 
     def _feed(self, batch_seconds: Mapping[int, float]) -> None:
         """By what the first worker measured: more of them, if that many are needed beside a GPU."""
@@ -188,7 +232,10 @@ class Pool:
         try:
             await running.worker.lost.wait()
             verdict = watching.result() if watching.done() else Verdict.WELL
-            return "crash" if verdict is Verdict.WELL else verdict.value
+            if verdict is Verdict.WELL:
+                return "cpu" if running.worker.overspent else "crash"
+            reason: str = verdict.value
+            return reason
         finally:
             watching.cancel()
 
@@ -203,6 +250,11 @@ class Pool:
         for task in (self._bringing_up, *self._keepers):
             task.cancel()
         await self._tasks.__aexit__(kind, error, trace)
+
+
+def _pause_s(futile: int) -> float:
+    """Seconds until the next try after so many futile ones."""
+    return min(_FIRST_PAUSE_S * float(1 << min(futile, 10)), _LONGEST_PAUSE_S)
 
 
 def _when(death: Death) -> str:

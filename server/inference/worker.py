@@ -21,6 +21,7 @@ from server.contract.wire import (
     Load,
     LoadFailed,
     Order,
+    Overspent,
     Prepare,
     Ready,
     Trial,
@@ -28,16 +29,21 @@ from server.contract.wire import (
     frame,
     read_frame,
 )
+from server.inference.cpu_watch import CpuWatch
 from server.inference.engine import Engine
 from server.inference.inbox import Inbox
 from server.inference.link import Outbox, PolledInbox, Source, end_with, read_forever, receiver
+from server.inference.memory_ceiling import set_ceiling
 from server.inference.model import Model, metadata, open_model, with_batch
 from server.inference.onnx.providers import Gpu
 from server.inference.onnx.sizes import slots_beside
 from server.inference.pipeline import Pipeline
+from server.inference.sampling import Sampler
 from server.inference.stages import Filler, Runner
 from server.inference.trials import Audition
-from server.models.card import find_model
+from server.inference.warmup import decode_pace
+from server.models.card import Located, find_model
+from server.models.digest import digest
 from server.models.errors import ModelError
 from server.models.render import answerer
 from server.process import signals
@@ -68,19 +74,35 @@ def _serve(connection: socket.socket, stream: BinaryIO, load: Load) -> int:
     end_with(connection)
     outbox = Outbox(connection)
     try:
-        model = _open(load, stream, outbox)
+        located = find_model(Path(load.model))
+        found = _digest(located, load)
+        model = _open(located, load, stream, outbox)
     except ModelError as error:
         outbox.send(frame(LoadFailed(str(error))))
         return 1
     engine = _engine(model, load, connection, outbox)
-    outbox.send(frame(_ready(model, load.decoders)))
+    set_ceiling(load.memory_growth)
+    outbox.send(frame(_ready(model, found, load.decoders)))
     engine.run_forever()
     return 0
 
 
-def _open(load: Load, stream: BinaryIO, outbox: Outbox) -> Model:
+def _digest(located: Located, load: Load) -> str:
+    """The model's digest. Raises `ModelError` unless it is the one that is to be served."""
+    try:
+        found = digest(located.model_file)
+    except OSError as error:
+        raise ModelError(f"{located.model_file}: {error.strerror}") from error
+    if load.digest not in ("", found):
+        raise ModelError(
+            f"its files have changed: what was started has the digest {load.digest}, and there is {found}. Restart to"
+            " serve what is there"
+        )
+    return found
+
+
+def _open(located: Located, load: Load, stream: BinaryIO, outbox: Outbox) -> Model:
     """The model to serve, after its audition if there is to be one. Raises `ModelError`."""
-    located = find_model(Path(load.model))
     gpu = Gpu(load.device, load.cuda_graphs, load.gpu_memory_limit)
     how = {"decoders": load.decoders, "threads": load.threads}
     model = open_model(located, load.max_batch, load.provider, gpu, precision=load.precision, **how)
@@ -110,20 +132,23 @@ def _give_back_memory() -> None:
 
 
 def _engine(model: Model, load: Load, connection: socket.socket, outbox: Outbox) -> Engine | Pipeline:
-    filler = Filler(model.session, Limits(max_pixels=load.max_pixels), outbox.send)
+    watch = CpuWatch(lambda seq: outbox.send(frame(Overspent(seq))), decode_pace(model.session))
+    watch.start()
+    filler = Filler(model.session, Limits(max_pixels=load.max_pixels), outbox.send, watch)
     runner = Runner(model.session, answerer(model.output), model.card.name, model.card.version)
+    sampler = Sampler(model.session, model.output, model.warmth.profile.seconds(1) or 0.0, outbox.send)
     inbox = Inbox()
-    source = Source(connection, receiver(inbox, outbox))
+    source = Source(connection, receiver(inbox, outbox, sampler.separate))
     if model.session.pipelined:  # pragma: no cover - on GPUs; tests/server/inference/test_pipeline.py
         threading.Thread(target=read_forever, args=(source,), name="reader", daemon=True).start()
-        return Pipeline(filler, runner, model.warmth.batch, inbox, outbox.send, decoders=load.decoders)
-    return Engine(filler, runner, model.warmth.batch, PolledInbox(inbox, source), outbox.send)
+        return Pipeline(filler, runner, sampler, model.warmth.batch, inbox, outbox.send, decoders=load.decoders)
+    return Engine(filler, runner, sampler, model.warmth.batch, PolledInbox(inbox, source), outbox.send)
 
 
-def _ready(model: Model, decoders: int) -> Ready:
+def _ready(model: Model, found: str, decoders: int) -> Ready:
     batch = model.warmth.batch  # twice that is granted: what runs, and what follows at once
     return Ready(
-        model=metadata(model),
+        model=metadata(model, found),
         grant=slots_beside(batch, decoders) if model.session.pipelined else 2 * batch,
         batch_seconds=model.warmth.profile.sizes,
     )

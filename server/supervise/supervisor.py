@@ -14,6 +14,9 @@ from asyncio.subprocess import PIPE, Process
 
 import structlog
 
+from server import demo
+from server.models.errors import ModelError
+from server.models.kept import kept
 from server.process import logs, signals
 from server.process.control import HURRY_LINE, drain_line
 from server.settings import Settings
@@ -36,7 +39,13 @@ def serve(settings: Settings) -> int:
         log.error("cannot_listen", address=f"{settings.host}:{settings.port}", reason=error.strerror or str(error))
         return EXIT_FAILED
     with listener:
-        return asyncio.run(_Supervisor(settings, listener).run())
+        try:
+            with kept(settings.model or demo.FOLDER) as model:
+                settings = settings.model_copy(update={"model": model})
+                return asyncio.run(_Supervisor(settings, listener).run())
+        except ModelError as error:
+            log.error("cannot_serve", reason=str(error))
+            return EXIT_FAILED
 
 
 class _Supervisor:
@@ -66,7 +75,7 @@ class _Supervisor:
                 return await self._stop_web(web)
 
     def _on_signal(self, delay_s: float) -> None:
-        """The first signal begins the end; a second one hurries it."""
+        """The first signal starts the drain; a second one cuts it short."""
         if not self._stop.is_set():
             log.info("draining", seconds=delay_s)
             self._delay_s = delay_s

@@ -14,7 +14,7 @@ from server.engine import Status
 from server.web.http.connections import Connections
 
 _RESOURCES = {"/v1/images": "images", "/healthz": "health", "/readyz": "health", "/metrics": "metrics"}
-_REASONS = ("crash", "hang", "memory")
+_REASONS = ("crash", "hang", "memory", "cpu")
 _STAGES = ("waiting", "running")
 _DROPS = ("preempted", "unmeetable")
 _LOOKUPS = ("hit", "coalesced", "miss")
@@ -90,7 +90,7 @@ class _StateCollector(Collector):
         yield _gauge("queue_images", "Images waiting for a worker", stats.waiting)
         yield _gauge("running_images", "Images with a worker", stats.running)
         yield _gauge("held_bytes", "Encoded bytes of images not yet answered", stats.held_bytes)
-        yield _gauge("arriving_bytes", "Bytes reserved by uploads under way", status.arriving_bytes)
+        yield _gauge("arriving_bytes", "Bytes held by uploads under way", status.arriving_bytes)
         yield _gauge("queue_oldest_seconds", "How long the oldest waiting image has waited", stats.oldest_s)
         yield _info(status.model)
         yield _gauge("workers", "Workers there should be", status.workers)
@@ -100,6 +100,12 @@ class _StateCollector(Collector):
         yield _counter("answered_images", "Images with an answer", stats.answered)
         yield _counter("failed_images", "Images with an error of their own", stats.failed)
         yield _counter("retried_images", "Images sent again after their worker died", stats.retried)
+        yield _counter(
+            "batch_differences",
+            "Images answered otherwise in a batch than alone, of those looked at",
+            status.differences,
+        )
+        yield _gauge("one_at_a_time", "1 if images are run one at a time for that", status.separated)
         yield _gauge("connections", "Open connections", source.connections.open)
         yield _counter("connections_refused", "Connections past the limit", source.connections.rejected)
         yield _counter("slow_heads", "Connections closed for a late request head", source.connections.slow_heads)

@@ -38,9 +38,11 @@ class Reply:
 class Server:
     """`tureen serve` in a session of its own, as a terminal would run it."""
 
-    def __init__(self, process: subprocess.Popen, address: str, log: Path) -> None:
+    def __init__(self, process: subprocess.Popen, block: str, log: Path) -> None:
         self.process = process
-        self.host, port = address.removeprefix("http://").rsplit(":", 1)
+        self.block = block
+        """The start-up block, up to its address."""
+        self.host, port = block.split()[-1].removeprefix("http://").rsplit(":", 1)
         self.port = int(port)
         self._log = log
         self.final_log = ""
@@ -184,7 +186,7 @@ def serving(
             )
         server = None
         try:
-            server = Server(process, _address(process, log), log)
+            server = Server(process, _block(process, log), log)
             server.run(server.all_ready())
             yield server
         finally:
@@ -214,12 +216,14 @@ def _limit(limits: Mapping[int, int]) -> None:
         resource.setrlimit(kind, (value, value))
 
 
-def _address(process: subprocess.Popen, log: Path) -> str:
+def _block(process: subprocess.Popen, log: Path) -> str:
     """Read the start-up block up to its address; the block is printed once the server is ready."""
     assert process.stdout
+    block = ""
     for line in process.stdout:
-        if found := re.search(rb"address +(http://\S+)", line):
-            return found[1].decode()
+        block += line.decode()
+        if re.search(rb"address +http://\S+", line):
+            return block
     raise AssertionError(f"the server did not start: exit {process.wait()}\n{log.read_text()}")
 
 
