@@ -110,6 +110,10 @@ class Tail(msgspec.Struct, frozen=True, omit_defaults=True):
     """The answer was kept from an earlier upload of the same bytes."""
     coalesced: bool = False
     """The same bytes were under way already, and one inference answers all."""
+    stored: bool | Literal["pending"] | UnsetType = UNSET
+    """Whether image and record are kept: safely on the way, on the way, or not. Absent where nothing is kept."""
+    duplicate_of: str | UnsetType = UNSET
+    """The id of the first image with the same content."""
 
 
 class ImageAnswer(ModelAnswer, frozen=True, kw_only=True):
@@ -122,14 +126,27 @@ class ImageAnswer(ModelAnswer, frozen=True, kw_only=True):
     batch: int
     cached: bool = False
     coalesced: bool = False
+    stored: bool | Literal["pending"] | UnsetType = UNSET
+    duplicate_of: str | UnsetType = UNSET
 
+
+class Kept(NamedTuple):
+    """What became of an image after its answer: the members of `Tail` about that."""
+
+    stored: bool | Literal["pending"] | UnsetType = UNSET
+    duplicate_of: str | UnsetType = UNSET
+
+
+NOT_KEPT = Kept()
 
 _encode = msgspec.json.Encoder().encode
 
 
-def render(answer: Answer, timing: Timing) -> bytes:
+def render(answer: Answer, timing: Timing, kept: Kept = NOT_KEPT) -> bytes:
     """The JSON document of an answer; it decodes as `ImageAnswer`."""
     reply = answer.reply
     head = _encode(Head(answer.id, answer.hash, ModelRef(reply.model.name, reply.model.version)))
-    tail = _encode(Tail(timing, reply.batch, reply.source == "cache", reply.source == "flight"))
+    tail = _encode(
+        Tail(timing, reply.batch, reply.source == "cache", reply.source == "flight", kept.stored, kept.duplicate_of)
+    )
     return b"".join((head[:-1], b",", reply.members, b",", tail[1:]))

@@ -44,6 +44,12 @@ class Cancel(Message, frozen=True):
     number: int
 
 
+class Forget(Message, frozen=True):
+    """To an engine: keep no answer any more to this content, hex of its XXH3-128."""
+
+    content: str
+
+
 class Drain(Message, frozen=True):
     """To an engine: answer what this front end has sent, then say `Drained`."""
 
@@ -94,7 +100,7 @@ class Drained(Message, frozen=True):
     """From an engine: everything that this front end sent has ended."""
 
 
-ToEngine = SubmitImage | SubmitTensor | Cancel | Drain
+ToEngine = SubmitImage | SubmitTensor | Cancel | Forget | Drain
 FromEngine = Hello | Snapshot | Serving | Answered | Raised | Drained
 
 to_engine: Codec[ToEngine] = Codec(ToEngine)

@@ -130,6 +130,10 @@ class Engine:
         """As `Intake.remembers`."""
         return self._remembering.remembers(size, payload)
 
+    async def forget(self, content: str) -> None:
+        """As `Intake.forget`. Raises `StoreFailed` if a shared cache does not answer."""
+        await self._remembering.forget(content)
+
     def status(self) -> Status:
         """As `Intake.status`."""
         pool = self._running()

@@ -104,6 +104,9 @@ class Intake(Protocol):
         `payload`: its bytes if they are here; without them, and with other models, it may turn out otherwise.
         """
 
+    async def forget(self, content: str) -> None:
+        """Keep no answer any more to this content, hex of its XXH3-128."""
+
     def status(self) -> Status:
         """The state and the counters."""
 

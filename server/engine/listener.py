@@ -18,6 +18,7 @@ from server.contract.engine_frames import (
     Cancel,
     Drain,
     Drained,
+    Forget,
     Hello,
     Raised,
     Serving,
@@ -110,6 +111,8 @@ class _FrontEnd:
             case Cancel(number):
                 if number in self._under_way:
                     self._under_way[number].cancel()
+            case Forget(content):
+                self._tasks.start_soon(self._engine.forget, content)
             case Drain():
                 self._draining = True
                 self._tell_drained()

@@ -24,6 +24,7 @@ from server.contract.engine_frames import (
     Cancel,
     Drain,
     Drained,
+    Forget,
     FromEngine,
     Hello,
     Raised,
@@ -135,6 +136,10 @@ class RemoteEngine:
     def remembers(self, size: int, payload: bytes | None) -> bool:
         """False: only the engine can tell."""
         return False
+
+    async def forget(self, content: str) -> None:
+        """As `Intake.forget`; it does not wait."""
+        self._send(Forget(content))
 
     def status(self) -> Status:
         """As `Intake.status`: what the engine told last."""

@@ -9,6 +9,7 @@ from server.settings.topics import (
     QueueSettings,
     ServerSettings,
     Shown,
+    StorageSettings,
     Topic,
     UploadSettings,
     WorkerSettings,
@@ -36,6 +37,7 @@ class Settings(Topic):
     server: ServerSettings = Field(default_factory=ServerSettings)
     queue: QueueSettings = Field(default_factory=QueueSettings)
     cache: CacheSettings = Field(default_factory=CacheSettings)
+    storage: StorageSettings = Field(default_factory=StorageSettings)
     worker: WorkerSettings = Field(default_factory=WorkerSettings)
 
     @property

@@ -20,9 +20,13 @@ from server.models.kept import kept
 from server.process import logs, signals
 from server.process.control import HURRY_LINE, drain_line
 from server.settings import Settings
+from server.supervise.child import Child, ChildSpec
+from server.supervise.restarts import RestartPolicy
 
 EXIT_OK, EXIT_FAILED = 0, 1
 _WEB_GAVE_UP = 3  # server.web.process.EXIT_FATAL: it has said why on standard error
+_CLEANUP_GAVE_UP = 3  # server.cleanup.process.EXIT_FATAL: likewise
+_CLEANUP_END_S = 10.0
 _BACKLOG = 2048
 _PAUSE_S = 0.1
 _CRASHES, _WITHIN_S = 5, 30.0  # more deaths of web than this, in this time, end the server
@@ -48,6 +52,17 @@ def serve(settings: Settings) -> int:
             return EXIT_FAILED
 
 
+def cleanup_spec(settings: Settings) -> ChildSpec:
+    """The process that carries images to the store. It ends after web has."""
+    return ChildSpec(
+        name="cleanup",
+        module="server.cleanup.process",
+        settings=settings.model_dump_json().encode(),
+        drain_order=1,
+        policy=RestartPolicy(crashes=20, fatal=frozenset({_CLEANUP_GAVE_UP})),
+    )
+
+
 class _Supervisor:
     def __init__(self, settings: Settings, listener: socket.socket) -> None:
         self._settings = settings
@@ -64,6 +79,25 @@ class _Supervisor:
         if signals.held():  # told to end before anything has begun
             return EXIT_OK
         signals.release()
+        if not self._settings.storage.store:
+            return await self._run_web()
+        cleanup = Child(cleanup_spec(self._settings))
+        keeping = asyncio.create_task(self._keep(cleanup), name="cleanup")
+        try:
+            return await self._run_web()
+        finally:  # after web, which may have spooled until its end
+            cleanup.drain(0.0)
+            if not (await asyncio.wait([keeping], timeout=_CLEANUP_END_S))[0]:
+                cleanup.kill()
+                await keeping
+
+    async def _keep(self, cleanup: Child) -> None:
+        """Serving goes on without clean-up: what is answered waits in the spool."""
+        given_up = await cleanup.keep()
+        if given_up:
+            log.error("cleanup_given_up", reason=given_up.reason or "it has said why")
+
+    async def _run_web(self) -> int:
         while True:
             web = self._web = await self._start_web()
             if await self._ended(web):

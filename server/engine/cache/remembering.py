@@ -70,9 +70,12 @@ class Remembering:
             return True
         return key_of(model, Identity(content_hash(payload), "", "", ("answer",), "")) in self._cache
 
-    def forget(self, content: str, owner: str) -> None:
-        """Drop the answers to this content, hex of its XXH3-128."""
+    async def forget(self, content: str, owner: str = "") -> None:
+        """Drop the answers to this content, hex of its XXH3-128. Raises `StoreFailed`."""
         self._cache.forget(content, owner)
+        model = self._model()
+        if self._shared and model:
+            await self._shared.forget(key_of(model, Identity(content, "", "", ("answer",), owner)))
 
     def stats(self) -> ReuseStats:
         """What was spared, and what is kept."""
