@@ -20,7 +20,7 @@ from server.cleanup.item import Damaged, decode_record
 from server.cleanup.reading import Librarian
 from server.cleanup.spool import CLEANUP_BELL, WEB_BELL
 from server.cleanup.stores import FolderStore, Store, StoreError
-from server.process import logs, signals
+from server.process import console, logs, signals
 from server.process.control import Control, read_first_line
 from server.settings import Settings
 from server.settings.topics import StorageSettings
@@ -36,6 +36,7 @@ log = structlog.stdlib.get_logger("tureen.cleanup")
 
 def main() -> int:
     """Carry until told to drain. Returns 0, or `EXIT_FATAL` if there can be no spool or store."""
+    console.secure_descriptors()
     signals.ignore()
     logs.configure()
     settings = Settings.model_validate_json(read_first_line()).storage

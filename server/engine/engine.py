@@ -82,7 +82,6 @@ class Engine:
         self._pool: Pool | None = None
         self._placement = Placement("cpu", 0, "")
         self._first: Stage
-        self._flights: Flights
         self._remembering: Remembering
         self._arrivals = Arrivals(self)
 
@@ -198,15 +197,22 @@ class Engine:
         load = load_for(settings, self._placement, plan)
         load = msgspec.structs.replace(load, digest=await asyncio.to_thread(_digest, Path(load.model)))
         growth = derived.worker_growth(settings.worker, settings.upload, self._memory, plan.workers)
-        self._pool = await stack.enter_async_context(Pool(self._batcher, load, plan, growth))
+        quarantine = await self._stages(stack)
+        self._pool = await stack.enter_async_context(Pool(self._batcher, load, plan, growth, quarantine.lost))
         tasks = await stack.enter_async_context(anyio.create_task_group())
         stack.callback(tasks.cancel_scope.cancel)
         tasks.start_soon(self.delay.watch, self._batcher.allow_for_delay, name="loop delay")
-        beside = await self._shared_cache(stack, tasks)
-        self._flights = Flights(self._batcher, self._clock, beside)
-        cache = MemoryCache(settings.cache.memory_bytes, settings.cache.cache_ttl, self._clock)
-        self._remembering = Remembering(self._flights, cache, self._model, beside, self._clock)
-        self._first = Quarantine(self._remembering)
+
+    async def _stages(self, stack: AsyncExitStack) -> Quarantine:
+        """Make the stages that a task passes. Gives the first."""
+        tasks = await stack.enter_async_context(anyio.create_task_group())
+        stack.callback(tasks.cancel_scope.cancel)
+        settings, beside = self._settings.cache, await self._shared_cache(stack, tasks)
+        flights = Flights(self._batcher, self._clock, beside)
+        cache = MemoryCache(settings.memory_bytes, settings.cache_ttl, self._clock)
+        self._remembering = Remembering(flights, cache, self._model, beside, self._clock)
+        self._first = quarantine = Quarantine(self._remembering)
+        return quarantine
 
     async def _shared_cache(self, stack: AsyncExitStack, tasks: TaskGroup) -> SharedCache | None:
         """The cache in Redis, if there is to be one."""

@@ -32,6 +32,12 @@ class Waiter:
         self.oneshot.settle(Failed(error))
 
 
+class Enqueue(Protocol):
+    """Queues the job of a flight, by a deadline and at an urgency. Raises what the batcher refuses it with."""
+
+    def __call__(self, flight: "Flight", deadline: float, urgency: int, /) -> Handle[Task, Reply]: ...
+
+
 class Flight:
     """One job, and its waiters in the order in which they came. The job's terms are the best of theirs.
 
@@ -40,9 +46,15 @@ class Flight:
     """
 
     def __init__(
-        self, task: Task, enqueue: Callable[[Task, float, int], Handle[Task, Reply]], clock: Callable[[], float]
+        self,
+        task: Task,
+        losses: int,
+        enqueue: Callable[["Flight", float, int], Handle[Task, Reply]],
+        clock: Callable[[], float],
     ) -> None:
+        """`losses`: workers that were lost with the same content before."""
         self.task = task
+        self.losses = losses
         self.waiters: list[Waiter] = []
         self._enqueue = enqueue
         self._clock = clock
@@ -93,7 +105,7 @@ class Flight:
 
     def _launch(self, waiters: list[Waiter]) -> None:
         first = min(waiters, key=_deadline)
-        handle = self._enqueue(self.task, first.deadline, min(waiter.urgency for waiter in waiters))
+        handle = self._enqueue(self, first.deadline, min(waiter.urgency for waiter in waiters))
         handle.notify(lambda: self._on_outcome(handle))
         self._handle, self.waiters = handle, waiters
         if len(waiters) > 1:
@@ -226,7 +238,7 @@ class Flights:
         return flight if flight and flight.task.payload == payload else None
 
     def _started(self, submission: Submission, waiter: Waiter) -> Flight:
-        flight = Flight(submission.task, self._enqueue, self._clock)
+        flight = Flight(submission.task, submission.losses, self._enqueue, self._clock)
         flight.start(waiter)
         identity, size = submission.identity, len(submission.task.payload)
         # The hash is computed here, while the workers are busy with what was queued before.
@@ -238,9 +250,10 @@ class Flights:
             self._beside.ask(flight, submission)
         return flight
 
-    def _enqueue(self, task: Task, deadline: float, urgency: int) -> Handle[Task, Reply]:
+    def _enqueue(self, flight: Flight, deadline: float, urgency: int) -> Handle[Task, Reply]:
+        task, size = flight.task, len(flight.task.payload)
         return self._batcher.enqueue_nowait(
-            task, prep_s=task.prepare_s, size=len(task.payload), deadline=deadline, urgency=urgency
+            task, prep_s=task.prepare_s, size=size, deadline=deadline, urgency=urgency, losses=flight.losses
         )
 
     def _remove(self, identity: Identity, size: int) -> None:

@@ -35,6 +35,8 @@ class Submission:
         self.urgency = urgency
         self.reuse = reuse
         self.owner = owner
+        self.losses = 0
+        """Workers that were lost with the same content before: if any, it runs alone."""
 
     @cached_property
     def digest(self) -> str:

@@ -46,13 +46,14 @@ from server.models.card import Located, find_model
 from server.models.digest import digest
 from server.models.errors import ModelError
 from server.models.render import answerer
-from server.process import signals
+from server.process import console, signals
 
 _NICENESS = 10  # below web, which must stay prompt: it decides, refuses and answers health checks
 
 
 def main(argv: list[str]) -> int:
     """Serve the socket given by its descriptor until it ends."""
+    console.secure_descriptors()
     signals.ignore()
     os.nice(_NICENESS)
     with socket.socket(fileno=int(argv[0])) as connection, connection.makefile("rb") as file:

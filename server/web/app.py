@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Scope
 
-from server.web.body import BodyLimits
+from server.process.access_log import AccessLog
 from server.web.early_reject import EarlyReject
 from server.web.exchange import Exchange
 from server.web.health import Health
@@ -21,6 +21,7 @@ from server.web.refusals import Refusals
 from server.web.request import Request
 from server.web.runtime import Runtime
 from server.web.side_share import SideShare
+from server.web.uploads import Uploads
 
 
 class Application(NamedTuple):
@@ -34,18 +35,18 @@ class Application(NamedTuple):
 def build_app(
     runtime: Runtime,
     metrics: Metrics,
-    body: BodyLimits,
-    access_log: bool,
+    uploads: Uploads,
+    access_log: AccessLog,
     keeping: Keeping | None = None,
     open_records: bool = False,
 ) -> Application:
     """One application for one runtime. `keeping`: None where nothing is kept. `open_records`: to whoever asks."""
     records = Records(runtime, keeping) if keeping and open_records else None
-    images = Images(runtime, metrics, body.max_bytes, keeping)
+    images = Images(runtime, metrics, uploads.limits.max_bytes, keeping)
     resources = Resources(images, Health(runtime, metrics), records)
     refusals = Refusals(metrics, access_log)
-    early_reject = EarlyReject(runtime, refusals, body.max_bytes)
-    exchange = Exchange(resources, runtime, metrics, body, early_reject.arm, access_log)
+    early_reject = EarlyReject(runtime, refusals, uploads.limits.max_bytes)
+    exchange = Exchange(resources, runtime, metrics, uploads, early_reject.arm, access_log)
     return Application(exchange, early_reject, refusals)
 
 

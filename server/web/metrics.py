@@ -15,7 +15,7 @@ from server.web.http.connections import Connections
 from server.web.keeping import Figures
 
 _RESOURCES = {"/v1/images": "images", "/healthz": "health", "/readyz": "health", "/metrics": "metrics"}
-_REASONS = ("crash", "hang", "memory", "cpu")
+_REASONS = ("crash", "hang", "memory", "cpu", "load")
 _STAGES = ("waiting", "running")
 _DROPS = ("preempted", "unmeetable")
 _LOOKUPS = ("hit", "coalesced", "miss")
