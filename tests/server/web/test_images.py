@@ -25,6 +25,7 @@ class Scripted:
     limits = Limits()
     slo_s = SLO_S
     longest_linger_s = 0.0
+    max_bytes = free_bytes = 1_000_000
 
     def __init__(self):
         self.engine = self
@@ -45,7 +46,7 @@ class Scripted:
     def observe(self, answer, queue_s, total_s):
         self.observed = queue_s, total_s
 
-    async def submit(self, task, deadline, urgency):
+    async def submit(self, task, deadline, urgency, reuse="allowed"):
         self.deadline = deadline
         self.clock = ANSWERED
         return Answer("id", "hash", Reply(MODEL, b'"tip":"soup"', BEGUN, 0.1, 0.05, 4))
