@@ -21,7 +21,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("server.settings",),
     ("server.contract",),
     ("server.models",),
-    ("server.fleet", "server.inference"),
+    ("server.fleet", "server.inference", "server.cleanup"),
     ("server.engine",),
     ("server.web",),
     ("server.supervise", "server.commands"),

@@ -4,7 +4,16 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from server.settings.topics import QueueSettings, ServerSettings, Shown, Topic, UploadSettings, WorkerSettings
+from server.settings.topics import (
+    CacheSettings,
+    QueueSettings,
+    ServerSettings,
+    Shown,
+    StorageSettings,
+    Topic,
+    UploadSettings,
+    WorkerSettings,
+)
 from server.settings.units import MINUTE
 from server.settings.values import Count, Host, Model, Provider, Seconds
 
@@ -27,6 +36,8 @@ class Settings(Topic):
     upload: UploadSettings = Field(default_factory=UploadSettings)
     server: ServerSettings = Field(default_factory=ServerSettings)
     queue: QueueSettings = Field(default_factory=QueueSettings)
+    cache: CacheSettings = Field(default_factory=CacheSettings)
+    storage: StorageSettings = Field(default_factory=StorageSettings)
     worker: WorkerSettings = Field(default_factory=WorkerSettings)
 
     @property

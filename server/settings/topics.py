@@ -5,6 +5,7 @@ here and a section in docs/settings.md; a test compares the two. To add a topic,
 """
 
 import os
+import re
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from server.settings.units import HOUR, MB, SIZE
 from server.settings.values import (
     Bytes,
+    Cache,
     Count,
     Folder,
     HttpServer,
@@ -22,9 +24,14 @@ from server.settings.values import (
     OnOff,
     OptionalBytes,
     OptionalCount,
+    OptionalSeconds,
     Pixels,
     Precision,
+    Records,
     Seconds,
+    StorePolicy,
+    StoreUrl,
+    Text,
 )
 
 
@@ -115,6 +122,73 @@ class QueueSettings(Topic):
         default=32, ge=1, le=1024, description="most images per batch (the server measures the best size up to it)"
     )
     max_queue: Annotated[Count, ADVANCED] = Field(default=1024, ge=1, description="images that may wait for a worker")
+
+
+class CacheSettings(Topic):
+    """Answers that are kept for the next upload of the same bytes."""
+
+    heading = "cache"
+
+    cache: Annotated[Cache, Shown()] = Field(default="memory", description="where answers are kept")
+    cache_ttl: Annotated[Seconds, ADVANCED] = Field(
+        default=float(HOUR), gt=0, le=30 * 24 * HOUR, description="time for which an answer is kept"
+    )
+    cache_bytes: Annotated[Bytes, ADVANCED] = Field(
+        default=64 * MB, ge=1, description="memory for answers that are kept, with --cache memory"
+    )
+    cache_timeout: Annotated[Seconds, ADVANCED] = Field(
+        default=0.05, gt=0, le=1, description="time after which a cache in Redis that does not answer is not waited for"
+    )
+
+    @property
+    def memory_bytes(self) -> int:
+        """`cache_bytes`, or 0 where answers are not kept in memory."""
+        return self.cache_bytes if self.cache == "memory" else 0
+
+    @property
+    def redis_url(self) -> str:
+        """The URL of Redis, or "" where answers are not kept there."""
+        return "" if self.cache in ("memory", "off") else self.cache
+
+
+class StorageSettings(Topic):
+    """Where images and their answers are kept after the answer."""
+
+    heading = "storage"
+
+    store: Annotated[StoreUrl, Shown(default="nowhere")] = Field(
+        default="", description="where images and their records are kept"
+    )
+    store_policy: Annotated[StorePolicy, Shown()] = Field(
+        default="async", description="whether an answer waits until its image is safely in the spool"
+    )
+    records: Annotated[Records, Shown()] = Field(
+        default="off", description="whether records and originals can be read and deleted over HTTP"
+    )
+    retention: Annotated[OptionalSeconds, Shown("for ever")] = Field(
+        default=None, gt=0, description="time for which images are kept"
+    )
+    spool_dir: Annotated[Folder, Shown(".spool in a local store, else in ~/.cache/tureen", advanced=True)] = Field(
+        default=None, description="folder of images on their way to the store"
+    )
+    spool_bytes: Annotated[Bytes, ADVANCED] = Field(default=1000 * MB, ge=1, description="bytes the spool may hold")
+    spool_items: Annotated[Count, ADVANCED] = Field(default=100_000, ge=1, description="images the spool may hold")
+    s3_endpoint: Annotated[Text, Shown("that of AWS", advanced=True)] = Field(
+        default="", description="URL of a server that is compatible with S3"
+    )
+    s3_encryption: Annotated[Text, Shown("the bucket's own", advanced=True)] = Field(
+        default="", description="server-side encryption to ask for: AES256 or aws:kms"
+    )
+
+    @property
+    def spool_folder(self) -> Path:
+        """`spool_dir`, or its default."""
+        if self.spool_dir:
+            return self.spool_dir
+        if not self.store.startswith("s3://"):
+            return Path(self.store) / ".spool"
+        name = re.sub(r"[^A-Za-z0-9._-]+", "-", self.store.removeprefix("s3://"))[:80]
+        return Path(os.path.expanduser("~/.cache/tureen")) / f"spool-{name}"
 
 
 class WorkerSettings(Topic):

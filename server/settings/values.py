@@ -8,12 +8,17 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BeforeValidator
 
-from server.settings.units import COUNT, DURATION, PIXELS, SIZE, SWITCH, Kind
+from server.settings.units import COUNT, DURATION, PERIOD, PIXELS, SIZE, SWITCH, Kind
 
 HOST = Kind("HOST", "an IP address or a host name", "127.0.0.1, 0.0.0.0 or ::")
 MODEL = Kind("PATH", "an .onnx file or a model folder, which must exist")
 PROVIDER = Kind("NAME", "auto, cpu, cuda or the index of a GPU as in cuda:1")
 FOLDER = Kind("PATH", "a folder, which may not exist yet")
+CACHE = Kind("WHERE", "memory, off, or the URL of a Redis server", "redis://127.0.0.1:6379/0")
+STORE = Kind("WHERE", "a folder, or s3://BUCKET/PREFIX", "/var/lib/tureen/images or s3://photos/tureen")
+STORE_POLICY = Kind("WHEN", "async or required")
+RECORDS = Kind("HOW", "off or open")
+TEXT = Kind("TEXT", "a text")
 HTTP_SERVER = Kind("NAME", "hypercorn, or uvicorn if its extra is installed (pip install 'tureen[uvicorn]')")
 PRECISION = Kind("NAME", "model, or fp16 if its extra is installed (pip install 'tureen[fp16]')")
 
@@ -64,6 +69,32 @@ def _read_http_server(given: object) -> object:
     return given
 
 
+def _read_cache(given: object) -> object:
+    if given in ("memory", "off"):
+        return given
+    if not isinstance(given, str) or not re.fullmatch(r"(redis|rediss|unix)://\S+", given):
+        raise ValueError("that is none of them")
+    if not (find_spec("redis") and find_spec("purgatory")):
+        raise ValueError("its extra is not installed (pip install 'tureen[redis]')")
+    return given
+
+
+def _read_store(given: object) -> str:
+    if given == "":
+        return ""
+    if isinstance(given, str) and "://" in given:
+        if not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9!_.*'()/-]*)?", given):
+            raise ValueError("that is neither")
+        if not find_spec("boto3"):
+            raise ValueError("its extra is not installed (pip install 'tureen[s3]')")
+        return given
+    return _read_folder(given) or ""
+
+
+def _read_optional_seconds(given: object) -> float | None:
+    return None if given is None else PERIOD.read(given)
+
+
 def _read_precision(given: object) -> object:
     if given == "fp16" and not find_spec("onnx"):
         raise ValueError("it is not installed")
@@ -91,4 +122,10 @@ HttpServerName: TypeAlias = Literal["hypercorn", "uvicorn"]
 HttpServer: TypeAlias = Annotated[HttpServerName | None, BeforeValidator(_read_http_server), HTTP_SERVER]
 OptionalCount: TypeAlias = Annotated[int | None, BeforeValidator(_read_optional_count), COUNT]
 OptionalBytes: TypeAlias = Annotated[int | None, BeforeValidator(_read_optional_size), SIZE]
+Cache: TypeAlias = Annotated[str, BeforeValidator(_read_cache), CACHE]
+StoreUrl: TypeAlias = Annotated[str, BeforeValidator(_read_store), STORE]
+StorePolicy: TypeAlias = Annotated[Literal["async", "required"], STORE_POLICY]
+Records: TypeAlias = Annotated[Literal["off", "open"], RECORDS]
+Text: TypeAlias = Annotated[str, TEXT]
+OptionalSeconds: TypeAlias = Annotated[float | None, BeforeValidator(_read_optional_seconds), PERIOD]
 Precision: TypeAlias = Annotated[Literal["model", "fp16"], BeforeValidator(_read_precision), PRECISION]

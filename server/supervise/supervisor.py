@@ -6,6 +6,7 @@ The socket outlives any web process, so the port never refuses while one is repl
 import asyncio
 import signal
 import socket
+import sys
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import groupby
@@ -22,6 +23,7 @@ from server.supervise.restarts import GiveUp, RestartPolicy
 
 EXIT_OK, EXIT_FAILED = 0, 1
 _WEB_GAVE_UP = 3  # server.web.process.EXIT_FATAL: it has said why on standard error
+_CLEANUP_GAVE_UP = 3  # server.cleanup.process.EXIT_FATAL: likewise
 _BACKLOG = 2048
 
 log = structlog.stdlib.get_logger("tureen.supervisor")
@@ -39,10 +41,15 @@ def serve(settings: Settings) -> int:
         try:
             with kept(settings.model or demo.FOLDER) as model:
                 settings = settings.model_copy(update={"model": model})
-                return asyncio.run(Supervisor([_web(settings, listener)], settings, listener).run())
+                return asyncio.run(Supervisor(_children(settings, listener), settings, listener).run())
         except ModelError as error:
             log.error("cannot_serve", reason=str(error))
             return EXIT_FAILED
+
+
+def _children(settings: Settings, listener: socket.socket) -> list[ChildSpec]:
+    web = _web(settings, listener)
+    return [web, _cleanup(settings)] if settings.storage.store else [web]
 
 
 def _web(settings: Settings, listener: socket.socket) -> ChildSpec:
@@ -53,6 +60,18 @@ def _web(settings: Settings, listener: socket.socket) -> ChildSpec:
         arguments=(str(listener.fileno()),),
         descriptors=(listener.fileno(),),
         policy=RestartPolicy(fatal=frozenset({_WEB_GAVE_UP})),
+    )
+
+
+def _cleanup(settings: Settings) -> ChildSpec:
+    """It ends after web, which may spool until its end. However often it dies, serving goes on, and it is started
+    again: what is answered waits in the spool."""
+    return ChildSpec(
+        name="cleanup",
+        module="server.cleanup.process",
+        settings=settings.model_dump_json().encode(),
+        drain_order=1,
+        policy=RestartPolicy(pause_s=1.0, crashes=sys.maxsize, within_s=1.0, fatal=frozenset({_CLEANUP_GAVE_UP})),
     )
 
 

@@ -14,7 +14,9 @@ from server.web.early_reject import EarlyReject
 from server.web.exchange import Exchange
 from server.web.health import Health
 from server.web.images import Images
+from server.web.keeping import Keeping
 from server.web.metrics import Metrics
+from server.web.records import Records
 from server.web.refusals import Refusals
 from server.web.request import Request
 from server.web.runtime import Runtime
@@ -30,9 +32,18 @@ class Application(NamedTuple):
     refusals: Refusals
 
 
-def build_app(runtime: Runtime, metrics: Metrics, uploads: Uploads, access_log: AccessLog) -> Application:
-    """One application for one runtime."""
-    resources = Resources(Images(runtime, metrics, uploads.limits.max_bytes), Health(runtime, metrics))
+def build_app(
+    runtime: Runtime,
+    metrics: Metrics,
+    uploads: Uploads,
+    access_log: AccessLog,
+    keeping: Keeping | None = None,
+    open_records: bool = False,
+) -> Application:
+    """One application for one runtime. `keeping`: None where nothing is kept. `open_records`: to whoever asks."""
+    records = Records(runtime, keeping) if keeping and open_records else None
+    images = Images(runtime, metrics, uploads.limits.max_bytes, keeping)
+    resources = Resources(images, Health(runtime, metrics), records)
     refusals = Refusals(metrics, access_log)
     early_reject = EarlyReject(runtime, refusals, uploads.limits.max_bytes)
     exchange = Exchange(resources, runtime, metrics, uploads, early_reject.arm, access_log)
@@ -47,7 +58,7 @@ Endpoint = Callable[[StarletteRequest], Awaitable[Response]]
 class Resources:
     """Finds the handler of a request and gives its response, whole or as a stream."""
 
-    def __init__(self, images: Images, health: Health) -> None:
+    def __init__(self, images: Images, health: Health, records: Records | None = None) -> None:
         self._images = images
         self._health_share, self._side_share = SideShare(), SideShare()
         self._routes = [
@@ -57,6 +68,12 @@ class Resources:
             Route("/metrics", health.metrics),
             Route("/", health.about),
         ]
+        if records:
+            self._routes[:1] = [
+                Route("/v1/images", records.same, methods=["GET", "POST"]),
+                Route("/v1/images/{id}", records.one, methods=["GET", "DELETE"]),
+                Route("/v1/images/{id}/original", records.original),
+            ]
 
     async def __call__(self, request: Request) -> Response:
         scope = request.scope

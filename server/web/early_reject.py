@@ -46,6 +46,9 @@ class EarlyReject:
         if upload is None or header is None:
             return None
         size = len(data) + upload.rest - upload.start
+        payload = None if upload.rest else data[upload.start :]
+        if upload.terms.reuse == "allowed" and self._runtime.engine.remembers(size, payload):
+            return None
         error = self._runtime.would_refuse(header, size, upload.terms, self._let_in)
         if error is None:
             self._let_in_one()

@@ -12,6 +12,8 @@ from starlette.exceptions import HTTPException
 
 import batcher
 import preprocess.errors as image_errors
+from server.cleanup.reading import Unavailable
+from server.cleanup.spool import SpoolRefused
 from server.contract.errors import EngineLost, ImageRejected, ModelFailed, Quarantined, TensorRejected, UnknownModel
 from server.web.response import RawResponse
 
@@ -75,6 +77,7 @@ _ROWS = (
     Problem(503, "queue_full", "The queue is full"),
     Problem(503, "would_be_late", "The answer would come after its deadline"),
     Problem(503, "not_ready", "No worker is ready"),
+    Problem(503, "storage_unavailable", "What must be stored, or is to be read, cannot be just now"),
     Problem(503, "shutting_down", "This server is shutting down"),
     Problem(504, "deadline_exceeded", "The deadline passed before the answer was ready"),
 )
@@ -102,6 +105,8 @@ CODES: dict[type[Exception], str] = {
     TensorRejected: "tensor_rejected",
     UnknownModel: "unknown_model",
     EngineLost: "internal_error",
+    SpoolRefused: "storage_unavailable",
+    Unavailable: "storage_unavailable",
 }
 
 _JITTER = 0.5  # up to half as long again, so that those refused together do not come back together

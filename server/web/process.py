@@ -9,11 +9,13 @@ import asyncio
 import gc
 import os
 import sys
+from contextlib import AsyncExitStack
 from functools import partial
 
 import structlog
 import uvloop
 
+from server.cleanup.spool import Spool, SpoolFailed
 from server.engine import Engine, EngineFailed
 from server.engine.groups import leaves
 from server.process import console, logs, signals
@@ -21,11 +23,13 @@ from server.process.access_log import AccessLog
 from server.process.control import Control, read_first_line
 from server.process.memory import usable_memory
 from server.settings import Settings, derived
+from server.settings.topics import StorageSettings
 from server.web.app import build_app
 from server.web.banner import banner
 from server.web.front import serve
 from server.web.http.connections import Connections
 from server.web.http.versions import WrongVersion
+from server.web.keeping import Keeping
 from server.web.metrics import Metrics
 from server.web.runtime import Runtime
 from server.web.uploads import BodyLimits, Uploads
@@ -48,7 +52,7 @@ def main(argv: list[str]) -> int:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             runner.run(_run(settings, listener))
-        except* (EngineFailed, WrongVersion) as group:
+        except* (EngineFailed, WrongVersion, SpoolFailed) as group:
             log.error("cannot_serve", reason=str(leaves(group)[0]))
             code = EXIT_FATAL
     return code
@@ -57,18 +61,31 @@ def main(argv: list[str]) -> int:
 async def _run(settings: Settings, listener: int) -> None:
     control = await Control.on_standard_input()
     connections = Connections(derived.connections(settings.server, usable_memory()))
-    async with Engine(settings, wait_ready=False) as engine:
+    async with AsyncExitStack() as stack:
+        keeping = await _keeping(stack, settings.storage)  # before the engine: it ends after it
+        engine = await stack.enter_async_context(Engine(settings, wait_ready=False))
         runtime = Runtime(engine, connections)
-        metrics = Metrics(runtime)
+        metrics = Metrics(runtime, keeping.figures if keeping else None)
         engine.delay.tell(metrics.loop_lag.observe)
         upload = settings.upload
         uploads = Uploads(BodyLimits(upload.max_image_bytes, upload.upload_timeout, upload.min_upload_rate))
-        app = build_app(runtime, metrics, uploads, AccessLog(settings.server.access_log))
+        open_records = settings.storage.records == "open"
+        app = build_app(runtime, metrics, uploads, AccessLog(settings.server.access_log), keeping, open_records)
         stop = partial(_until_stop, control, runtime, uploads, settings.server.shutdown_timeout)
         async with asyncio.TaskGroup() as tasks:
             announcing = tasks.create_task(_announce(engine, settings, listener))
             await serve(app, settings, listener, connections, stop)
             announcing.cancel()
+
+
+async def _keeping(stack: AsyncExitStack, storage: StorageSettings) -> Keeping | None:
+    """Where answered images are put, if anywhere. Raises `SpoolFailed`."""
+    if not storage.store:
+        return None
+    spool = Spool(
+        storage.spool_folder, storage.spool_bytes, storage.spool_items, durable=storage.store_policy == "required"
+    )
+    return Keeping(await stack.enter_async_context(spool.running()), storage)
 
 
 async def _until_stop(control: Control, runtime: Runtime, uploads: Uploads, timeout_s: float) -> None:

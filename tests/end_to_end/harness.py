@@ -137,6 +137,8 @@ class Client:
 
     async def send(self, method: str, path: str, body: bytes = b"", **headers: str) -> None:
         fields = {"host": "test", "content-length": str(len(body))}
+        if path == "/v1/images":
+            fields["cache-control"] = "no-store"  # few pictures are sent often, and each is meant
         fields |= {name.replace("_", "-"): value for name, value in headers.items()}
         head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
         self.writer.write(f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode() + body)

@@ -33,6 +33,18 @@ def test_nothing_given_gives_the_defaults():
             "max_connections": None,
         },
         "queue": {"max_batch": 32, "max_queue": 1024},
+        "cache": {"cache": "memory", "cache_ttl": 3600.0, "cache_bytes": 64_000_000, "cache_timeout": 0.05},
+        "storage": {
+            "store": "",
+            "store_policy": "async",
+            "records": "off",
+            "retention": None,
+            "spool_dir": None,
+            "spool_bytes": 1_000_000_000,
+            "spool_items": 100_000,
+            "s3_endpoint": "",
+            "s3_encryption": "",
+        },
         "worker": {
             "workers": None,
             "threads": None,
@@ -107,7 +119,14 @@ def test_the_model_is_an_argument(words, tmp_path, monkeypatch):
 def test_every_setting_has_its_flag_its_variable_and_its_key(setting, toml, tmp_path):
     """One value, given in three ways, means the same."""
     texts = {"host": "::1", "model": str(tmp_path), "max_queue_bytes": "1GB", "access_log": "on", "provider": "cuda:1"}
-    texts |= {"http_server": "hypercorn", "cuda_graphs": "off", "precision": "fp16"}
+    texts |= {
+        "http_server": "hypercorn",
+        "cuda_graphs": "off",
+        "precision": "fp16",
+        "cache": "off",
+        "cache_timeout": "200ms",
+    }
+    texts |= {"store": str(tmp_path), "store_policy": "required", "records": "open"}
     text = texts.get(setting.name, "7")
     ways = [
         load_settings([setting.flag, text], {}),

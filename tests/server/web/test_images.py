@@ -46,7 +46,7 @@ class Scripted:
     def observe(self, answer, queue_s, total_s):
         self.observed = queue_s, total_s
 
-    async def submit(self, task, deadline, urgency):
+    async def submit(self, task, deadline, urgency, reuse="allowed"):
         self.deadline = deadline
         self.clock = ANSWERED
         return Answer("id", "hash", Reply(MODEL, b'"tip":"soup"', BEGUN, 0.1, 0.05, 4))
