@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from server.commands import inspect as inspection
 from server.commands.bench import options as bench
 from server.commands.tune import options as tune
+from server.process import console
 from server.settings import SettingsError, add_arguments, load_settings
 
 USAGE_ERROR = 2  # what argparse exits with, too
@@ -78,7 +79,7 @@ def _serve(argv: Sequence[str]) -> int:
     try:
         settings = load_settings(argv)
     except SettingsError as error:
-        print(error, file=sys.stderr)
+        console.complain(str(error))
         return USAGE_ERROR
     from server.supervise import supervisor
 

@@ -4,10 +4,12 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import anyio
+import msgspec
 
 from batcher import Batcher, Policy, Refused
 from batcher.policy import DEFAULT_URGENCY
@@ -31,6 +33,9 @@ from server.engine.submission import Stage, Submission
 from server.fleet.layout.choose import Asked
 from server.fleet.layout.placement import Decision, Placement, Plan, Wish, decoders, lay_out, settle
 from server.fleet.pool import Pool, PoolFailed
+from server.models.card import find_model
+from server.models.digest import digest
+from server.models.errors import ModelError
 from server.process import logs
 from server.process.memory import usable_memory
 from server.settings import Settings, derived
@@ -168,12 +173,13 @@ class Engine:
         policy = Policy(settings.queue.max_batch, settings.slo, settings.queue.max_queue, self.max_bytes)
         self._batcher = await stack.enter_async_context(Batcher(policy=policy, clock=self._clock))
         load = load_for(settings, self._placement, plan)
+        load = msgspec.structs.replace(load, digest=await asyncio.to_thread(_digest, Path(load.model)))
         growth = derived.worker_growth(settings.worker, settings.upload, self._memory, plan.workers)
-        self._pool = await stack.enter_async_context(Pool(self._batcher, load, plan, growth))
+        self._first = quarantine = Quarantine(Batching(self._batcher))
+        self._pool = await stack.enter_async_context(Pool(self._batcher, load, plan, growth, quarantine.lost))
         tasks = await stack.enter_async_context(anyio.create_task_group())
         stack.callback(tasks.cancel_scope.cancel)
         tasks.start_soon(self.delay.watch, self._batcher.allow_for_delay, name="loop delay")
-        self._first = Quarantine(Batching(self._batcher))
 
     def _running(self) -> Pool:
         if self._pool is None:
@@ -210,6 +216,14 @@ def _wish(settings: Settings) -> Wish:
     return Wish(
         asked, settings.model or demo.FOLDER, settings.worker.profile_folder, settings.slo, settings.queue.max_batch
     )
+
+
+def _digest(model: Path) -> str:
+    """Of the model as it is now, which all workers are to serve; empty if it cannot be read: they will say why."""
+    try:
+        return digest(find_model(model).model_file)
+    except (ModelError, OSError):
+        return ""
 
 
 def _reason(group: BaseExceptionGroup[BaseException], error: BaseException | None) -> BaseException:

@@ -13,12 +13,14 @@ class Submission:
     `deadline` is in seconds of CLOCK_MONOTONIC; `urgency` is 0 (first) to 7.
     """
 
-    __slots__ = ("_digest", "deadline", "task", "urgency")
+    __slots__ = ("_digest", "deadline", "losses", "task", "urgency")
 
     def __init__(self, task: Task, deadline: float, urgency: int) -> None:
         self.task = task
         self.deadline = deadline
         self.urgency = urgency
+        self.losses = 0
+        """Workers that were lost with the same content before: if any, it runs alone."""
         self._digest = ""
 
     @property

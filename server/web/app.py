@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Scope
 
-from server.web.body import BodyLimits
+from server.process.access_log import AccessLog
 from server.web.early_reject import EarlyReject
 from server.web.exchange import Exchange
 from server.web.health import Health
@@ -18,6 +18,8 @@ from server.web.metrics import Metrics
 from server.web.refusals import Refusals
 from server.web.request import Request
 from server.web.runtime import Runtime
+from server.web.side_share import SideShare
+from server.web.uploads import Uploads
 
 
 class Application(NamedTuple):
@@ -28,14 +30,16 @@ class Application(NamedTuple):
     refusals: Refusals
 
 
-def build_app(runtime: Runtime, metrics: Metrics, body: BodyLimits, access_log: bool) -> Application:
+def build_app(runtime: Runtime, metrics: Metrics, uploads: Uploads, access_log: AccessLog) -> Application:
     """One application for one runtime."""
-    resources = Resources(Images(runtime, metrics, body.max_bytes), Health(runtime, metrics))
+    resources = Resources(Images(runtime, metrics, uploads.limits.max_bytes), Health(runtime, metrics))
     refusals = Refusals(metrics, access_log)
-    early_reject = EarlyReject(runtime, refusals, body.max_bytes)
-    exchange = Exchange(resources, runtime, metrics, body, early_reject.arm, access_log)
+    early_reject = EarlyReject(runtime, refusals, uploads.limits.max_bytes)
+    exchange = Exchange(resources, runtime, metrics, uploads, early_reject.arm, access_log)
     return Application(exchange, early_reject, refusals)
 
+
+_HEALTH = ("/healthz", "/readyz")  # a flood of anything else shall not delay what a load balancer asks
 
 Endpoint = Callable[[StarletteRequest], Awaitable[Response]]
 
@@ -45,6 +49,7 @@ class Resources:
 
     def __init__(self, images: Images, health: Health) -> None:
         self._images = images
+        self._health_share, self._side_share = SideShare(), SideShare()
         self._routes = [
             Route("/v1/images", _by_post_only, methods=["POST"]),
             Route("/healthz", health.alive),
@@ -57,7 +62,9 @@ class Resources:
         scope = request.scope
         if scope["path"] == "/v1/images" and scope["method"] == "POST":  # the one whose every microsecond counts
             return await self._images.post(request)
-        return await self._endpoint(scope)(StarletteRequest(scope))
+        share = self._health_share if scope["path"] in _HEALTH else self._side_share
+        async with share.turn():
+            return await self._endpoint(scope)(StarletteRequest(scope))
 
     def _endpoint(self, scope: Scope) -> Endpoint:
         """The handler of a path and method. Raises `HTTPException` with 404 or 405."""

@@ -8,13 +8,14 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from batcher import Refused
-from server.web.body import BodyLimits
+from server.process.access_log import AccessLog
 from server.web.errors import ClientGone, RequestError, code_of, problem_response
 from server.web.metrics import Metrics
 from server.web.presence import STATE, Presence
 from server.web.request import Request
 from server.web.response import RawHeaders
 from server.web.runtime import Runtime
+from server.web.uploads import Uploads
 
 Handler = Callable[[Request], Awaitable[Response]]
 """What answers a request. It raises what `server.web.errors` has a row for."""
@@ -30,15 +31,15 @@ class Exchange:
         handler: Handler,
         runtime: Runtime,
         metrics: Metrics,
-        limits: BodyLimits,
+        uploads: Uploads,
         on_refusal: Callable[[], None],
-        access_log: bool,
+        access_log: AccessLog,
     ) -> None:
         """`on_refusal` is called when the batcher has refused an upload."""
         self._handler = handler
         self._runtime = runtime
         self._metrics = metrics
-        self._limits = limits
+        self._uploads = uploads
         self._on_refusal = on_refusal
         self._access_log = access_log
         self._loop = asyncio.get_running_loop()  # asking for it costs more than one thinks
@@ -47,14 +48,12 @@ class Exchange:
         if scope["type"] != "http":
             await _refuse(scope, receive, send)
             return
-        request = Request(scope, receive, self._limits, self._runtime.now(), self._loop)
+        request = Request(scope, receive, self._uploads, self._runtime.now(), self._loop)
         outcome, response = await self._outcome(request)
         if response:
             await self._deliver(request, response, send)
         resource = self._metrics.count(scope["path"], outcome)
-        if self._access_log:
-            seconds = self._runtime.now() - request.received
-            log.info("request", request_id=request.id, resource=resource, outcome=outcome, ms=round(seconds * 1e3, 3))
+        self._access_log.request(request.id, resource, outcome, self._runtime.now() - request.received)
 
     async def _outcome(self, request: Request) -> tuple[str, Response | None]:
         """What comes of a request, and what to say about it: nothing to a client that has left."""

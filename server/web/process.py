@@ -16,26 +16,29 @@ import uvloop
 
 from server.engine import Engine, EngineFailed
 from server.engine.groups import leaves
-from server.process import logs, signals
+from server.process import console, logs, signals
+from server.process.access_log import AccessLog
 from server.process.control import Control, read_first_line
 from server.process.memory import usable_memory
 from server.settings import Settings, derived
 from server.web.app import build_app
 from server.web.banner import banner
-from server.web.body import BodyLimits
 from server.web.front import serve
 from server.web.http.connections import Connections
 from server.web.http.versions import WrongVersion
 from server.web.metrics import Metrics
 from server.web.runtime import Runtime
+from server.web.uploads import BodyLimits, Uploads
 
 EXIT_FATAL = 3  # starting again would fail again
+_FOR_UPLOADS = 0.5  # of the time in which everything must have ended
 
 log = structlog.stdlib.get_logger("tureen.web")
 
 
 def main(argv: list[str]) -> int:
     """Serve until told to drain. Returns 0, or `EXIT_FATAL` if serving is impossible."""
+    console.secure_descriptors()
     signals.ignore()
     logs.configure()
     listener = int(argv[0])
@@ -59,18 +62,25 @@ async def _run(settings: Settings, listener: int) -> None:
         metrics = Metrics(runtime)
         engine.delay.tell(metrics.loop_lag.observe)
         upload = settings.upload
-        body = BodyLimits(upload.max_image_bytes, upload.upload_timeout, upload.min_upload_rate)
-        app = build_app(runtime, metrics, body, settings.server.access_log)
+        uploads = Uploads(BodyLimits(upload.max_image_bytes, upload.upload_timeout, upload.min_upload_rate))
+        app = build_app(runtime, metrics, uploads, AccessLog(settings.server.access_log))
+        stop = partial(_until_stop, control, runtime, uploads, settings.server.shutdown_timeout)
         async with asyncio.TaskGroup() as tasks:
             announcing = tasks.create_task(_announce(engine, settings, listener))
-            await serve(app, settings, listener, connections, partial(control.wait_stop, runtime.drain))
+            await serve(app, settings, listener, connections, stop)
             announcing.cancel()
+
+
+async def _until_stop(control: Control, runtime: Runtime, uploads: Uploads, timeout_s: float) -> None:
+    """Wait until it is time to stop listening. Uploads have half of what is left then, answers the rest."""
+    await control.wait_stop(runtime.drain)
+    uploads.end_within(max(0.0, timeout_s - runtime.draining_s) * _FOR_UPLOADS)
 
 
 async def _announce(engine: Engine, settings: Settings, listener: int) -> None:
     model = await engine.wait_ready()
     _spare_the_collector()
-    print(banner(model, settings, listener, engine.placement.why, engine.layout), flush=True)
+    console.say(banner(model, settings, listener, engine.placement.why, engine.layout))
 
 
 def _spare_the_collector() -> None:

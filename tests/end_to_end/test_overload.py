@@ -1,6 +1,7 @@
 """Deadlines, urgency and bounds on a server that is busy."""
 
 import asyncio
+import json
 from collections import Counter
 
 import pytest
@@ -36,6 +37,18 @@ def test_full_queue_refuses_at_once_with_retry_after(slow_model):
     assert {"queue_full"} == {reply.json()["code"] for reply in refused}
     assert all(int(reply.headers["retry-after"]) >= 1 for reply in refused)
     assert all(reply.json()["retry_after_ms"] >= 0 for reply in refused)
+
+
+def test_access_log_has_a_line_for_every_request_of_an_overload(slow_model):
+    """The refused ones too, also those that are refused before they are parsed."""
+    flags = ("--access-log", "--max-queue", "4", "--slo", "30s")
+    with serving("--workers", "1", "--model", str(slow_model), *flags) as server:
+        replies = [reply for _ in range(2) for reply in server.run(flood(server, 100))]
+
+    lines = [json.loads(line) for line in server.final_log.splitlines()]
+    logged = [line for line in lines if line["event"] == "request" and line["resource"] == "images"]
+    assert Counter(reply.headers["x-request-id"] for reply in replies) == Counter(line["request_id"] for line in logged)
+    assert Counter(reply.status != 200 for reply in replies) == Counter(line["outcome"] != "ok" for line in logged)
 
 
 def test_more_than_can_be_in_time_is_refused_or_expires_and_the_rest_is_answered(slow_model):
