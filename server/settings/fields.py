@@ -4,7 +4,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from server.settings.topics import QueueSettings, ServerSettings, Shown, Topic, UploadSettings, WorkerSettings
+from server.settings.topics import (
+    AuthSettings,
+    QueueSettings,
+    ServerSettings,
+    Shown,
+    Topic,
+    UploadSettings,
+    WorkerSettings,
+)
 from server.settings.units import MINUTE
 from server.settings.values import Count, Host, Model, Provider, Seconds
 
@@ -26,6 +34,7 @@ class Settings(Topic):
 
     upload: UploadSettings = Field(default_factory=UploadSettings)
     server: ServerSettings = Field(default_factory=ServerSettings)
+    auth: AuthSettings = Field(default_factory=AuthSettings)
     queue: QueueSettings = Field(default_factory=QueueSettings)
     worker: WorkerSettings = Field(default_factory=WorkerSettings)
 

@@ -16,15 +16,20 @@ from server.settings.units import HOUR, MB, SIZE
 from server.settings.values import (
     Bytes,
     Count,
+    ExistingFile,
     Folder,
     HttpServer,
     HttpServerName,
+    JwtAlgorithm,
     OnOff,
     OptionalBytes,
     OptionalCount,
+    OptionalNumber,
+    OptionalText,
     Pixels,
     Precision,
     Seconds,
+    Text,
 )
 
 
@@ -104,6 +109,51 @@ class ServerSettings(Topic):
     def http_server_name(self) -> HttpServerName:
         """`http_server`, or the fastest that is installed."""
         return self.http_server or ("uvicorn" if find_spec("uvicorn") and find_spec("httptools") else "hypercorn")
+
+
+class AuthSettings(Topic):
+    """Who may ask, and how much."""
+
+    heading = "access"
+
+    keys: Annotated[ExistingFile, Shown("none: everybody may ask")] = Field(
+        default=None, description="file of API keys, made by tureen keys"
+    )
+    require_auth: Annotated[OnOff, Shown()] = Field(
+        default=False, description="refuse to start without keys or tokens to check"
+    )
+    jwt_issuer: Annotated[OptionalText, Shown("none: no tokens", advanced=True)] = Field(
+        default=None, description="issuer of the tokens (JWT) that are accepted"
+    )
+    jwt_audience: Annotated[OptionalText, Shown("none", rule="which tokens need", advanced=True)] = Field(
+        default=None, description="audience that a token must name"
+    )
+    jwt_algorithm: Annotated[JwtAlgorithm, ADVANCED] = Field(
+        default="RS256", description="the one algorithm that tokens are signed with"
+    )
+    jwks_url: Annotated[OptionalText, Shown("what the issuer's discovery document says", advanced=True)] = Field(
+        default=None, description="URL of the issuer's public keys"
+    )
+    jwt_key: Annotated[ExistingFile, Shown("none: the issuer is asked", advanced=True)] = Field(
+        default=None, description="file with the issuer's public key (PEM)"
+    )
+    jwt_scope_claim: Annotated[Text, ADVANCED] = Field(
+        default="scope", description="claim in which a token's scopes stand"
+    )
+    client_rate: Annotated[OptionalNumber, Shown("no limit", advanced=True)] = Field(
+        default=None, gt=0, description="images per second of one client, for clients without a limit of their own"
+    )
+    client_burst: Annotated[OptionalCount, Shown("one second of client_rate", advanced=True)] = Field(
+        default=None, ge=1, description="images that a client may send at once"
+    )
+    client_images: Annotated[OptionalCount, Shown("no limit", advanced=True)] = Field(
+        default=None, ge=1, description="images of one client under way at a time"
+    )
+
+    @property
+    def is_set(self) -> bool:
+        """Whether there is anything to check a client by."""
+        return bool(self.keys or self.jwt_issuer)
 
 
 class QueueSettings(Topic):

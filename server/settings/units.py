@@ -8,7 +8,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-__all__ = ["COUNT", "DURATION", "HOUR", "MB", "MINUTE", "PIXELS", "SIZE", "SWITCH", "Kind", "Number", "Switch"]
+__all__ = [
+    "COUNT",
+    "DURATION",
+    "HOUR",
+    "MB",
+    "MINUTE",
+    "NUMBER",
+    "PIXELS",
+    "SIZE",
+    "SWITCH",
+    "Kind",
+    "Number",
+    "Switch",
+]
 
 MB = 1_000_000
 MINUTE = 60
@@ -102,6 +115,7 @@ class Switch(Kind):
 
 SWITCH = Switch("on|off", "on or off")
 COUNT = Number("NUMBER", "a whole number")
+NUMBER = Number("NUMBER", "a number", whole=False)
 DURATION = Number(
     "DURATION",
     "a duration",

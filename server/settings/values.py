@@ -8,13 +8,16 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BeforeValidator
 
-from server.settings.units import COUNT, DURATION, PIXELS, SIZE, SWITCH, Kind
+from server.settings.units import COUNT, DURATION, NUMBER, PIXELS, SIZE, SWITCH, Kind
 
 HOST = Kind("HOST", "an IP address or a host name", "127.0.0.1, 0.0.0.0 or ::")
 MODEL = Kind("PATH", "an .onnx file or a model folder, which must exist")
 PROVIDER = Kind("NAME", "auto, cpu, cuda or the index of a GPU as in cuda:1")
 FOLDER = Kind("PATH", "a folder, which may not exist yet")
 HTTP_SERVER = Kind("NAME", "hypercorn, or uvicorn if its extra is installed (pip install 'tureen[uvicorn]')")
+FILE = Kind("FILE", "a file, which must exist")
+TEXT = Kind("TEXT", "a text without spaces")
+JWT_ALGORITHM = Kind("NAME", "RS256, PS256, ES256 or EdDSA")
 PRECISION = Kind("NAME", "model, or fp16 if its extra is installed (pip install 'tureen[fp16]')")
 
 
@@ -50,6 +53,25 @@ def _read_folder(given: object) -> str | None:
     if os.path.exists(path) and not os.path.isdir(path):
         raise ValueError("that is a file")
     return str(path)  # as above
+
+
+def _read_file(given: object) -> str | None:
+    if given is None:
+        return None
+    path = _read_path(given)
+    if not os.path.isfile(path):
+        raise ValueError(f"there is no file {path}")
+    return str(path)  # as above
+
+
+def _read_text(given: object) -> object:
+    if given is not None and (not isinstance(given, str) or not re.fullmatch(r"[!-~]{1,1000}", given)):
+        raise ValueError("that is none")
+    return given
+
+
+def _read_optional_number(given: object) -> float | None:
+    return None if given is None else float(NUMBER.read(given))
 
 
 def _read_provider(given: object) -> object:
@@ -91,4 +113,9 @@ HttpServerName: TypeAlias = Literal["hypercorn", "uvicorn"]
 HttpServer: TypeAlias = Annotated[HttpServerName | None, BeforeValidator(_read_http_server), HTTP_SERVER]
 OptionalCount: TypeAlias = Annotated[int | None, BeforeValidator(_read_optional_count), COUNT]
 OptionalBytes: TypeAlias = Annotated[int | None, BeforeValidator(_read_optional_size), SIZE]
+OptionalNumber: TypeAlias = Annotated[float | None, BeforeValidator(_read_optional_number), NUMBER]
+ExistingFile: TypeAlias = Annotated[Path | None, BeforeValidator(_read_file), FILE]
+Text: TypeAlias = Annotated[str, BeforeValidator(_read_text), TEXT]
+OptionalText: TypeAlias = Annotated[str | None, BeforeValidator(_read_text), TEXT]
+JwtAlgorithm: TypeAlias = Annotated[Literal["RS256", "PS256", "ES256", "EdDSA"], JWT_ALGORITHM]
 Precision: TypeAlias = Annotated[Literal["model", "fp16"], BeforeValidator(_read_precision), PRECISION]

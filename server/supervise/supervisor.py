@@ -6,6 +6,7 @@ is killed; so nothing is left behind either way.
 """
 
 import asyncio
+import ipaddress
 import signal
 import socket
 import sys
@@ -30,6 +31,8 @@ log = structlog.stdlib.get_logger("tureen.supervisor")
 def serve(settings: Settings) -> int:
     """Serve until SIGTERM, SIGINT or a failure; returns the exit code: 0 only after an orderly end."""
     logs.configure()
+    if not settings.auth.is_set and not _is_loopback(settings.host):
+        log.warning("open_to_everybody", host=settings.host, advice="tureen keys add makes keys; --keys checks them")
     try:
         listener = _listen(settings.host, settings.port)
     except OSError as error:
@@ -135,6 +138,13 @@ def _listen(host: str, port: int) -> socket.socket:
     listener.bind(address)
     listener.listen(_BACKLOG)
     return listener
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _how(code: int) -> str:

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Scope
 from server.web.body import BodyLimits
 from server.web.early_reject import EarlyReject
 from server.web.exchange import Exchange
+from server.web.gate import Gate
 from server.web.health import Health
 from server.web.images import Images
 from server.web.metrics import Metrics
@@ -28,12 +29,12 @@ class Application(NamedTuple):
     refusals: Refusals
 
 
-def build_app(runtime: Runtime, metrics: Metrics, body: BodyLimits, access_log: bool) -> Application:
+def build_app(runtime: Runtime, gate: Gate, metrics: Metrics, body: BodyLimits, access_log: bool) -> Application:
     """One application for one runtime."""
     resources = Resources(Images(runtime, metrics, body.max_bytes), Health(runtime, metrics))
     refusals = Refusals(metrics, access_log)
-    early_reject = EarlyReject(runtime, refusals, body.max_bytes)
-    exchange = Exchange(resources, runtime, metrics, body, early_reject.arm, access_log)
+    early_reject = EarlyReject(runtime, gate, refusals, body.max_bytes)
+    exchange = Exchange(resources, gate, runtime, metrics, body, early_reject.arm, access_log)
     return Application(exchange, early_reject, refusals)
 
 

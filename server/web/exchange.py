@@ -10,14 +10,17 @@ from starlette.types import Message, Receive, Scope, Send
 from batcher import Refused
 from server.web.body import BodyLimits
 from server.web.errors import ClientGone, RequestError, code_of, problem_response
+from server.web.gate import Gate
 from server.web.metrics import Metrics
 from server.web.presence import STATE, Presence
-from server.web.request import Request
+from server.web.request import Request, client_host
 from server.web.response import RawHeaders
 from server.web.runtime import Runtime
 
 Handler = Callable[[Request], Awaitable[Response]]
 """What answers a request. It raises what `server.web.errors` has a row for."""
+
+_CHEAP = frozenset({"unauthenticated", "forbidden", "rate_limited", "too_many_in_flight"})
 
 log = structlog.stdlib.get_logger("tureen.web")
 
@@ -28,14 +31,16 @@ class Exchange:
     def __init__(
         self,
         handler: Handler,
+        gate: Gate,
         runtime: Runtime,
         metrics: Metrics,
         limits: BodyLimits,
         on_refusal: Callable[[], None],
         access_log: bool,
     ) -> None:
-        """`on_refusal` is called when the batcher has refused an upload."""
+        """`on_refusal` is called when the gate or the batcher has refused a request."""
         self._handler = handler
+        self._gate = gate
         self._runtime = runtime
         self._metrics = metrics
         self._limits = limits
@@ -67,7 +72,7 @@ class Exchange:
             return "client_gone", None
         except Exception as error:
             code = code_of(error)
-            if isinstance(error, Refused):
+            if isinstance(error, Refused) or code in _CHEAP:
                 self._on_refusal()
             if code in ("internal_error", "model_error"):
                 log.error("request_failed", request_id=request.id, code=code, exc_info=error)
@@ -81,9 +86,22 @@ class Exchange:
         with request.interruptible:
             presence.watch(lambda: request.interruptible.interrupt(ClientGone()))
             try:
-                return await self._handler(request)
+                return await self._admitted(request)
             finally:
                 presence.unwatch()
+
+    async def _admitted(self, request: Request) -> Response:
+        """The handler's response to a request that the gate lets in. Raises what either raises."""
+        scope = request.scope
+        given = [value for name, value in scope["headers"] if name == b"authorization"]
+        admitted = await self._gate.enter(scope["path"], given, client_host(scope), request.received)
+        request.principal = admitted.principal
+        try:
+            response = await self._handler(request)
+        finally:
+            self._gate.leave(admitted)
+        response.raw_headers += admitted.headers
+        return response
 
     async def _deliver(self, request: Request, response: Response, send: Send) -> None:
         await send(self._start(request, response))

@@ -47,7 +47,7 @@ class Images:
                 deadline = request.received + terms.timeout_s
             task = ImageTask(image, read_header(image, runtime.engine.limits))
             reservation.release()  # CORRECTNESS: no await before submit has queued the bytes
-            answer = await runtime.engine.submit(task, deadline, terms.urgency)
+            answer = await runtime.engine.submit(task, deadline, terms.urgency_for(request.principal))
         return self._respond(answer, Times(request.received, uploaded, runtime.now()))
 
     def _respond(self, answer: Answer, times: Times) -> RawResponse:

@@ -14,6 +14,8 @@ from functools import partial
 import structlog
 import uvloop
 
+from server.access.errors import AccessError
+from server.access.setup import set_up
 from server.engine import Engine, EngineFailed
 from server.engine.groups import leaves
 from server.process import logs, signals
@@ -24,6 +26,7 @@ from server.web.app import build_app
 from server.web.banner import banner
 from server.web.body import BodyLimits
 from server.web.front import serve
+from server.web.gate import Gate
 from server.web.http.connections import Connections
 from server.web.http.versions import WrongVersion
 from server.web.metrics import Metrics
@@ -45,7 +48,7 @@ def main(argv: list[str]) -> int:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             runner.run(_run(settings, listener))
-        except* (EngineFailed, WrongVersion) as group:
+        except* (AccessError, EngineFailed, WrongVersion) as group:
             log.error("cannot_serve", reason=str(leaves(group)[0]))
             code = EXIT_FATAL
     return code
@@ -53,6 +56,7 @@ def main(argv: list[str]) -> int:
 
 async def _run(settings: Settings, listener: int) -> None:
     control = await Control.on_standard_input()
+    access = set_up(settings.auth)
     connections = Connections(derived.connections(settings.server, usable_memory()))
     async with Engine(settings, wait_ready=False) as engine:
         runtime = Runtime(engine, connections)
@@ -60,11 +64,14 @@ async def _run(settings: Settings, listener: int) -> None:
         engine.delay.tell(metrics.loop_lag.observe)
         upload = settings.upload
         body = BodyLimits(upload.max_image_bytes, upload.upload_timeout, upload.min_upload_rate)
-        app = build_app(runtime, metrics, body, settings.server.access_log)
+        gate = Gate(access.authenticator, access.limits, metrics.count_auth_refusal)
+        app = build_app(runtime, gate, metrics, body, settings.server.access_log)
         async with asyncio.TaskGroup() as tasks:
             announcing = tasks.create_task(_announce(engine, settings, listener))
+            keeping = tasks.create_task(access.run())
             await serve(app, settings, listener, connections, partial(control.wait_stop, runtime.drain))
             announcing.cancel()
+            keeping.cancel()
 
 
 async def _announce(engine: Engine, settings: Settings, listener: int) -> None:

@@ -5,7 +5,6 @@ from http import HTTPStatus
 
 import structlog
 
-from batcher import Refused
 from server.web.errors import RequestError, code_of, problem_response
 from server.web.http.date import http_date
 from server.web.metrics import Metrics
@@ -26,7 +25,7 @@ class Refusals:
         self._metrics = metrics
         self._access_log = access_log
 
-    def of_upload(self, error: Refused, name: str) -> bytes:
+    def of_upload(self, error: Exception, name: str) -> bytes:
         """The response to an upload that is refused unparsed; its connection goes on. `name`: the request's id."""
         return self._response(error, "/v1/images", name)
 

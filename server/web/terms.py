@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from batcher.policy import DEFAULT_URGENCY, LEAST_URGENT, MOST_URGENT
+from server.access.principal import Principal
 from server.web.errors import RequestError
 
 _LONGEST_MS = 600_000
@@ -14,6 +15,10 @@ class Terms(NamedTuple):
 
     timeout_s: float | None
     urgency: int
+
+    def urgency_for(self, principal: Principal) -> int:
+        """The urgency that this client gets: above the default is for those with the scope."""
+        return self.urgency if principal.may("urgent") else max(self.urgency, DEFAULT_URGENCY)
 
 
 def read_terms(headers: Mapping[bytes, bytes]) -> Terms:

@@ -38,7 +38,9 @@ class Reply:
 class Server:
     """`tureen serve` in a session of its own, as a terminal would run it."""
 
-    def __init__(self, process: subprocess.Popen, address: str, log: Path) -> None:
+    def __init__(self, process: subprocess.Popen, address: str, log: Path, admin: str = "") -> None:
+        """`admin`: a key that may read metrics, where keys are checked."""
+        self.credentials = {"authorization": f"Bearer {admin}"} if admin else {}
         self.process = process
         self.host, port = address.removeprefix("http://").rsplit(":", 1)
         self.port = int(port)
@@ -101,7 +103,7 @@ class Server:
     async def metrics(self) -> dict[str, float]:
         """Every sample of /metrics, by its name with labels."""
         client = await self.connect()
-        text = (await client.request("GET", "/metrics")).body.decode()
+        text = (await client.request("GET", "/metrics", **self.credentials)).body.decode()
         await client.close()
         lines = (line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
         return {name: float(value) for name, value in lines}
@@ -162,8 +164,11 @@ def serving(
     environ: Mapping[str, str] | None = None,
     limits: Mapping[int, int] | None = None,
     measured: bool = False,
+    admin: str = "",
 ) -> Iterator[Server]:
     """A server on a free port, ready; whatever is left of it at the end is killed. `limits`: of `setrlimit`.
+
+    `admin`: a key for its metrics.
 
     `measured`: it chooses its layout itself, which takes a moment; else its workers have one thread each.
     """
@@ -182,7 +187,7 @@ def serving(
             )
         server = None
         try:
-            server = Server(process, _address(process, log), log)
+            server = Server(process, _address(process, log), log, admin)
             server.run(server.all_ready())
             yield server
         finally:

@@ -6,6 +6,7 @@ goes out with what follows it, in one write; nothing is written after a final re
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from server.web.http.rules import LIMITS_S, STALL_S, Action, Do, Event, Parse, Phase, Respond, Rules, Write
 from server.web.http.service import Service
@@ -25,7 +26,7 @@ class Connection:
     ) -> None:
         """`left` is called when the client of a request under way has left."""
         self.presence = Presence()
-        self.rules = Rules(service.reject_early)
+        self.rules = Rules(partial(service.reject_early, _host(transport)))
         self._service = service
         self._transport = transport
         self._left = left
@@ -190,6 +191,11 @@ class Connection:
             self._watch_writing()
         else:
             self.on(Event.STALLED)
+
+
+def _host(transport: asyncio.Transport) -> str:
+    peer = transport.get_extra_info("peername")
+    return peer[0] if isinstance(peer, tuple) else ""
 
 
 def _nothing() -> None: ...

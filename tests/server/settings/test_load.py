@@ -32,6 +32,19 @@ def test_nothing_given_gives_the_defaults():
             "http_server": None,
             "max_connections": None,
         },
+        "auth": {
+            "keys": None,
+            "require_auth": False,
+            "jwt_issuer": None,
+            "jwt_audience": None,
+            "jwt_algorithm": "RS256",
+            "jwks_url": None,
+            "jwt_key": None,
+            "jwt_scope_claim": "scope",
+            "client_rate": None,
+            "client_burst": None,
+            "client_images": None,
+        },
         "queue": {"max_batch": 32, "max_queue": 1024},
         "worker": {
             "workers": None,
@@ -108,6 +121,7 @@ def test_every_setting_has_its_flag_its_variable_and_its_key(setting, toml, tmp_
     """One value, given in three ways, means the same."""
     texts = {"host": "::1", "model": str(tmp_path), "max_queue_bytes": "1GB", "access_log": "on", "provider": "cuda:1"}
     texts |= {"http_server": "hypercorn", "cuda_graphs": "off", "precision": "fp16"}
+    texts |= {"keys": __file__, "jwt_key": __file__, "require_auth": "on", "jwt_algorithm": "ES256"}
     text = texts.get(setting.name, "7")
     ways = [
         load_settings([setting.flag, text], {}),
