@@ -54,10 +54,10 @@ cover: $(VENV)/.dev servers ## tests with branch coverage, child processes inclu
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
-bench: $(VENV)/.dev ## Tureen beside the roof and two hand-written servers, into docs/performance.md; ARGS=--quick is a first look
+bench: $(VENV)/.dev ## compare Tureen with no server and with FastAPI, into docs/performance.md; ARGS=--quick is a first look
 	$(BIN)/python -m benchmarks.compare $(ARGS)
 
-roofs: $(VENV)/.dev ## what this machine could do with no server, and what the server makes of it
+roofs: $(VENV)/.dev ## the machine's ceiling without a server, and the share that the server keeps
 	$(BIN)/python -m benchmarks.roofs $(ARGS)
 
 simulate: $(VENV)/.dev ## the scheduler against an oracle, in virtual time; writes docs/img/simulation.svg

@@ -16,6 +16,7 @@ from batcher.errors import (
     QueueFull,
     Refused,
     RetriesExhausted,
+    Unmeetable,
     WouldBeLate,
 )
 from batcher.executor import Executor, Slot
@@ -36,6 +37,7 @@ __all__ = [
     "Refused",
     "QueueFull",
     "WouldBeLate",
+    "Unmeetable",
     "NoExecutor",
     "BatcherClosed",
     "BatchFailed",

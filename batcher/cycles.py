@@ -11,7 +11,7 @@ def raise_unheld(error: BaseException) -> NoReturn:
     expression, not a variable: `raise_unheld(self._take())`.
     """
     try:
-        raise error from None
+        raise error
     finally:
         del error
 

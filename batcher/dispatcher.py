@@ -30,7 +30,7 @@ class Dispatcher(Generic[T, R]):
 
     What waits: `queue`, and `isolation` for jobs that are retried alone. What is accepted and not yet settled:
     `in_flight`. Who executes: `slots`, each with what its executor holds. What is predicted: `predictor`, and
-    `admission` for who may come in.
+    `admission` for which jobs may come in.
     """
 
     def __init__(self, policy: Policy, clock: Callable[[], float], service_times: ServiceTimes) -> None:

@@ -30,6 +30,17 @@ class WouldBeLate(Refused):
     reason = "would_be_late"
 
 
+class Unmeetable(Refused):
+    """Even an idle executor could not answer the item by its deadline: waiting does not help, so `retry_after_s` is
+    infinite. `shortest_s` is the shortest time, in seconds, in which such an item can be answered."""
+
+    reason = "unmeetable"
+
+    def __init__(self, message: str, shortest_s: float) -> None:
+        super().__init__(message, float("inf"))
+        self.shortest_s = shortest_s
+
+
 class NoExecutor(Refused):
     """No executor is ready."""
 

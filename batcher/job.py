@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Generic, Protocol, TypeVar, cast
 
+from batcher.cycles import raise_unheld
 from batcher.scheduling.completion import Completion
 
 T = TypeVar("T")
@@ -87,7 +88,7 @@ class Oneshot(Generic[R]):
         """
         value = await self._future
         if self._error is not None:
-            raise self._take_error()
+            raise_unheld(self._take_error())
         return cast(R, value)
 
     def _take_error(self) -> Exception:

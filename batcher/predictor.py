@@ -146,10 +146,10 @@ class Predictor(Generic[T, R]):
         """Until there is a slot at all."""
         return 0.0 if self._slots or self._executor_at is None else max(0.0, self._executor_at - now)
 
-    def drain_s(self, now: float) -> float:
-        """Until all jobs that wait now are served."""
+    def place_s(self, now: float) -> float:
+        """Until one of the jobs that wait now has been served: the mean of them."""
         waiting, prep_s = self._queue.before(_LAST)
-        return self.wait_s(now) + self.model.work_s(prep_s, waiting) / max(1, len(self._slots))
+        return self.wait_s(now) + self.model.work_s(prep_s, waiting) / max(1, len(self._slots)) / max(1, waiting)
 
     def idle_slots(self) -> int:
         """How many slots have nothing to do."""

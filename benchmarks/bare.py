@@ -37,7 +37,7 @@ class Bare:
         self._session = bare_session(found.model_file)
         given = self._session.get_inputs()[0]
         self._input, self._outputs = given.name, [self._session.get_outputs()[0].name]
-        self._recipe: Recipe = found.card.recipe or recipe_from_input(given.shape, given.type)
+        self._recipe: Recipe = recipe_from_input(given.shape, given.type, found.card.input)
         self.batches = (given.shape[0],) if isinstance(given.shape[0], int) else _BATCHES
         self._slots = np.zeros((max(self.batches), *self._recipe.shape), self._recipe.dtype)
         self._limits = Limits()

@@ -1,4 +1,4 @@
-"""Tureen, the roof and two hand-written servers, on the same work in the same run. `make bench`.
+"""Tureen, the ceiling and two FastAPI servers, on the same work in the same run. `make bench`.
 
 Within a round all meet the same machine, one after the other in random order; figures are medians over rounds.
 What is measured goes into one JSON file; `benchmarks.render` makes docs/performance.md of it.
@@ -133,7 +133,7 @@ def _say(text: str, end: str = "\n") -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.compare",
-        description="Measure Tureen beside the roof and two hand-written servers.",
+        description="Compare Tureen with no server and with two FastAPI servers.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from preprocess.limits import Limits
 from preprocess.recipe import Recipe
 from preprocess.tensor import prepare
+from server.inference.onnx.feed import Feed
 from server.inference.onnx.io_binding import BoundRun, Device, Graphs
 from server.inference.onnx.normaliser import head_for, needs_head, pixels_of
 from server.inference.onnx.providers import Gpu, Provider, open_session
@@ -122,7 +123,8 @@ def _bound(name: str, of: Subject, slots: Recipe, gpu: Gpu | None = None, *, hal
     head = open_session(head_for(of.recipe), of.provider, gpu) if slots != of.recipe else None
     model = in_half_precision(of.file) if half else of.file
     opened = open_session(model, of.provider, gpu)
-    sessions = Graphs(lambda: opened, head, of.recipe, of.outputs, gpu.graphs)
+    feed = Feed(opened.get_inputs()[0].name, (), bare=False)
+    sessions = Graphs(lambda: opened, head, of.recipe, feed, of.outputs, gpu.graphs)
     run = BoundRun(sessions, _filled(of, slots), Device(of.provider, of.index if of.provider == "cuda" else 0))
     order = range(of.batch)
     run.run(order, of.batch)

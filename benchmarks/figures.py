@@ -153,7 +153,7 @@ def budgets(whole: Mapping[str, Any], name: str = OWN) -> list[Budget]:
         rows.append(_least("goodput at 2x, resnet50", heavy, name, good_of_capacity("x2"), 0.95, "{:.3f}"))
         rows.append(_least("goodput at 10x, resnet50", heavy, name, good_of_capacity("x10"), 0.90, "{:.3f}"))
     for work in works.values():
-        title = f"answered in time, of those admitted at 2x, {work['title']}"
+        title = f"in time of the admitted at 2x, {work['title']}"
         rows.append(_least(title, work, name, kept("x2"), 0.99, "{:.2%}"))
     return rows + (_at_rest(whole["rest"]) if name == OWN else [])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -85,18 +86,17 @@ def _disturbance(whole: Mapping[str, Any]) -> float:
 
 def _budgets(whole: Mapping[str, Any]) -> str:
     second = {one.name: one for one in figures.budgets(whole, "uvicorn")}
-    rows = [["figure", "budget", "measured", "", "on uvicorn", ""]]
+    rows = [["figure", "budget", "hypercorn", "uvicorn"]]
     for one in figures.budgets(whole):
         other = second.get(one.name)
-        judged = [other.measured, _judged(other)] if other else ["", ""]
-        rows.append([one.name, one.limit, one.measured, _judged(one), *judged])
+        rows.append([one.name, one.limit, _judged(one), _judged(other) if other else ""])
     return _table(rows)
 
 
 def _judged(one: Budget) -> str:
     if one.kept is None:
         return "**no figure**"
-    return ("met" if one.kept else "**missed**") + ", disturbed" * one.disturbed
+    return (one.measured if one.kept else f"{one.measured} **missed**") + " (disturbed)" * one.disturbed
 
 
 def _throughput(works: Mapping[str, Any]) -> list[list[str]]:
@@ -131,12 +131,8 @@ def _known(work: Mapping[str, Any], measure: Measure, name: str) -> Figure | Non
 
 def _flaws(works: Mapping[str, Any]) -> str:
     """What has no figure, in how many rounds, and why."""
-    rounds: dict[str, int] = {}
-    for work in works.values():
-        for one in work["rounds"]:
-            for flaw in _flaws_of_round(one):
-                rounds[f"{work['title']}, {flaw}"] = rounds.get(f"{work['title']}, {flaw}", 0) + 1
-    lines = [f"- {flaw} ({count} of the rounds)" for flaw, count in rounds.items()]
+    flaws = Counter(flaw for work in works.values() for one in work["rounds"] for flaw in _flaws_of_round(one))
+    lines = [f"- {flaw} (rounds: {count})" for flaw, count in flaws.items()]
     return "No figure:\n\n" + "\n".join(lines) + "\n" if lines else ""
 
 

@@ -6,6 +6,7 @@ small: pixels are behind `preprocess.decode` and `preprocess.tensor`.
 
 from preprocess.errors import (
     CorruptImage,
+    CostlyImage,
     EmptyImage,
     ImageError,
     NotAnImage,
@@ -25,6 +26,7 @@ __all__ = [
     "TooManyPixels",
     "TruncatedImage",
     "CorruptImage",
+    "CostlyImage",
     "Format",
     "Header",
     "read_header",

@@ -9,6 +9,8 @@ To add a format: a row in `_CODECS`, beside the one in `preprocess.header`.
 from __future__ import annotations
 
 import io
+import math
+import time
 import warnings
 from collections.abc import Callable
 from typing import NamedTuple
@@ -18,14 +20,14 @@ from numpy.typing import NDArray
 from PIL import AvifImagePlugin, Image, ImageChops
 from PIL.AvifImagePlugin import AvifImageFile
 from PIL.GifImagePlugin import GifImageFile
-from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from preprocess import bitmap
 from preprocess.colour import to_srgb
-from preprocess.errors import CorruptImage, ImageError, TruncatedImage
+from preprocess.cost import decode_seconds
+from preprocess.errors import CorruptImage, CostlyImage, ImageError, TruncatedImage
 from preprocess.exif import orientation
 from preprocess.formats import bmp, gif, heif, jpeg, png, webp
 from preprocess.formats.outline import Extract
@@ -42,6 +44,9 @@ AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 # Pillow warns of flaws in metadata, in words that the file chooses: no use to us, and they would fill a log.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
+Allow = Callable[[float], float]
+"""Told the CPU seconds that decoding should take, right before it begins; says how many it may take."""
+
 Size = tuple[int, int]  # width, height in pixels
 Extent = tuple[float, float]  # the same, where scaling has left a fraction
 
@@ -57,33 +62,46 @@ _KEY_SCALES = {2: 255 / 3, 4: 255 / 15, 16: 1 / 256}
 class _Codec(NamedTuple):
     check: Callable[[bytes, Limits], None]  # the whole file, before any pixel
     extract: Callable[[bytes, Limits], Extract]
-    open: Callable[[bytes], Image.Image]
+    open: Callable[[io.BytesIO], Image.Image]
 
 
-def _opener(kind: Callable[[io.BytesIO], ImageFile]) -> Callable[[bytes], Image.Image]:
-    return lambda data: kind(io.BytesIO(data))
+class _Metered(io.BytesIO):
+    """A file for a decoder that reads piece by piece (JPEG, PNG, GIF): it gets no more once its time is over."""
+
+    def __init__(self, data: bytes, allowed_s: float) -> None:
+        super().__init__(data)
+        self._until = time.thread_time() + allowed_s
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if time.thread_time() > self._until:
+            raise CostlyImage
+        return super().read(size)
 
 
-def _open_heic(data: bytes) -> Image.Image:
+def _open_bmp(file: io.BytesIO) -> Image.Image:
+    return bitmap.load(file.getvalue())
+
+
+def _open_heic(file: io.BytesIO) -> Image.Image:
     """Loaded when it is needed first: most servers never see one, and it is the largest of all."""
     from pillow_heif import HeifImageFile, options
 
     options.DECODE_THREADS = 1
     # What else the file holds may be another picture: it is not looked at.
     options.THUMBNAILS = options.DEPTH_IMAGES = options.AUX_IMAGES = False
-    image: Image.Image = HeifImageFile(io.BytesIO(data))  # type: ignore[no-untyped-call]  # its signature is `*args, **kwargs`
+    image: Image.Image = HeifImageFile(file)  # type: ignore[no-untyped-call]  # its signature is `*args, **kwargs`
     return image
 
 
 # The classes themselves rather than `Image.open(formats=...)`, which takes some JPEGs for other formats
 # (MPO) and fails on what it finds in them then.
 _CODECS: dict[Format, _Codec] = {
-    "jpeg": _Codec(jpeg.check, jpeg.extract, _opener(JpegImageFile)),
-    "png": _Codec(png.check, png.extract, _opener(PngImageFile)),
-    "webp": _Codec(webp.check, webp.extract, _opener(WebPImageFile)),
-    "gif": _Codec(gif.check, gif.extract, _opener(GifImageFile)),
-    "bmp": _Codec(bmp.check, bmp.extract, bitmap.load),
-    "avif": _Codec(heif.check, heif.extract, _opener(AvifImageFile)),
+    "jpeg": _Codec(jpeg.check, jpeg.extract, JpegImageFile),
+    "png": _Codec(png.check, png.extract, PngImageFile),
+    "webp": _Codec(webp.check, webp.extract, WebPImageFile),
+    "gif": _Codec(gif.check, gif.extract, GifImageFile),
+    "bmp": _Codec(bmp.check, bmp.extract, _open_bmp),
+    "avif": _Codec(heif.check, heif.extract, AvifImageFile),
     "heic": _Codec(heif.check, heif.extract, _open_heic),
 }
 
@@ -118,35 +136,43 @@ class Picture(NamedTuple):
         return image if self.turn is None else image.transpose(self.turn)
 
 
-def decode(data: bytes | bytearray | memoryview, target: Size | None, limits: Limits) -> Picture:
+def decode(
+    data: bytes | bytearray | memoryview, target: Size | None, limits: Limits, allow: Allow | None = None
+) -> Picture:
     """Decode `data`; transparency is shown over white, of an animation the first picture.
 
     `target` lets a larger picture be decoded at a fraction of its size, neither upright side below that of
-    `target` (unless it was before); None decodes in full.
+    `target` (unless it was before); None decodes in full. A decoder that reads piece by piece stops after the CPU
+    seconds that `allow` gives; no other can be stopped.
 
     Raises ImageError: a leaf, see `preprocess.errors`.
     """
     header = read_header(data, limits)
     raw = bytes(data)  # no copy where it is bytes already
     _CODECS[header.format].check(raw, limits)
+    allowed = allow(decode_seconds(header, len(raw))) if allow else math.inf
     try:
-        return _picture(raw, header, target, limits)
-    except (ImageError, MemoryError):
+        return _picture(raw, header, target, limits, allowed)
+    except ImageError:
         raise
+    except MemoryError as error:
+        raise CostlyImage from error
     except Exception as error:  # a bad file gives OSError, SyntaxError, ValueError, ...
         raise _translate(error) from error
 
 
 def _translate(error: Exception) -> ImageError:
-    """Decoders tell a file that ends early by their message only."""
+    """Decoders tell a file that ends early, and some tell a lack of memory, by their message only."""
     message = str(error).lower()
+    if "out of memory" in message:
+        return CostlyImage()
     return TruncatedImage() if "truncated" in message or "end of file" in message else CorruptImage()
 
 
-def _picture(raw: bytes, header: Header, target: Size | None, limits: Limits) -> Picture:
+def _picture(raw: bytes, header: Header, target: Size | None, limits: Limits, allowed_s: float) -> Picture:
     codec = _CODECS[header.format]
     extract = codec.extract(raw, limits)
-    image = codec.open(extract.data)
+    image = codec.open(_Metered(extract.data, allowed_s))
     _require_agreement(image.size, header)
     extent: Extent = image.size
     turn = _turn(extract, image)

@@ -60,6 +60,13 @@ class TruncatedImage(ImageError):
     sentence = "The image ends early: part of the file is missing."
 
 
+class CostlyImage(ImageError):
+    """Decoding the picture takes more memory or CPU time than its header promised."""
+
+    code = "image_too_costly"
+    sentence = "The image takes more work to decode than any image of its size should."
+
+
 class CorruptImage(ImageError):
     """The file contradicts its own format, or can't be decoded."""
 

@@ -12,12 +12,14 @@ from typing import Any, Literal, get_args
 Fit = Literal["stretch", "cover", "contain"]
 Resample = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 Layout = Literal["NCHW", "NHWC"]
-Dtype = Literal["float32", "float16", "uint8"]
+Dtype = Literal["float32", "float16", "float64", "uint8", "int32", "int64"]
 Colour = Literal["RGB", "BGR", "grey"]
 
 # The usual figures of ImageNet in RGB, for values scaled to 0..1.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+
+FLOATS: tuple[Dtype, ...] = ("float32", "float16", "float64")
 
 MAX_SIDE = 16_384  # pixels
 
@@ -35,7 +37,7 @@ class Recipe:
     """How a picture becomes a model's input: resized, then `(value * scale - mean) / std` in each channel.
 
     `mean` and `std` hold one value a channel, in the order of `colour`, or one for all; their unit is that
-    of the value after `scale`. Values start as 0..255. `uint8` takes them as they are.
+    of the value after `scale`. Values start as 0..255. Whole numbers take them as they are.
 
     `fit`: `stretch` ignores the picture's proportions, `cover` cuts what stands out (centred), `contain`
     shows all of it (centred) and fills the rest with `pad`, an RGB colour of 0..255, whatever `colour` is.
@@ -73,7 +75,7 @@ class Recipe:
         self._require("std", min(self.std) > 0, "> 0")
         self._require("scale", math.isfinite(self.scale) and self.scale > 0, "finite and > 0")
         plain = all(factors == (1, 0) for factors in self.factors)
-        self._require("dtype", plain or self.dtype != "uint8", "a float where scale, mean or std is given")
+        self._require("dtype", plain or self.dtype in FLOATS, "a float where scale, mean or std is given")
 
     def _require(self, name: str, holds: bool, rule: str) -> None:
         if not holds:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from preprocess.decode import Extent, Picture, Size, decode
+from preprocess.decode import Allow, Extent, Picture, Size, decode
 from preprocess.limits import Limits
 from preprocess.recipe import Colour, Dtype, Recipe, Resample
 
@@ -29,14 +29,20 @@ _FILTERS: dict[Resample, Image.Resampling] = {
 _BANDS: dict[Colour, str] = {"RGB": "RGB", "BGR": "BGR", "grey": "L"}  # in the order of the tensor's channels
 
 
-def prepare(data: bytes | bytearray | memoryview, recipe: Recipe, slot: NDArray[Any], limits: Limits) -> None:
-    """Decode the image in `data` and write it into `slot` as `recipe` says; see `write`.
+def prepare(
+    data: bytes | bytearray | memoryview,
+    recipe: Recipe,
+    slot: NDArray[Any],
+    limits: Limits,
+    allow: Allow | None = None,
+) -> None:
+    """Decode the image in `data` and write it into `slot` as `recipe` says; see `decode` and `write`.
 
     Raises ImageError; `slot` is then left as it was.
     """
     # "nearest" takes single pixels of the original: averaging on the way would answer another question.
     target = None if recipe.resample == "nearest" else (recipe.width, recipe.height)
-    write(decode(data, target, limits), recipe, slot)
+    write(decode(data, target, limits, allow), recipe, slot)
 
 
 def write(picture: Picture, recipe: Recipe, slot: NDArray[Any]) -> None:
@@ -108,10 +114,11 @@ def _plane(image: Image.Image, band: str) -> Plane:
     return samples.reshape(image.height, image.width)
 
 
-def _write_float32(channel: Channel, plane: Plane, factor: float, summand: float) -> None:
+def _write_float(channel: Channel, plane: Plane, factor: float, summand: float) -> None:
+    """float32 and float64, each computed as what it is."""
     np.copyto(channel, plane)  # then in place: faster than multiplying and converting in one call
-    np.multiply(channel, np.float32(factor), out=channel)
-    np.add(channel, np.float32(summand), out=channel)
+    np.multiply(channel, channel.dtype.type(factor), out=channel)
+    np.add(channel, channel.dtype.type(summand), out=channel)
 
 
 def _write_float16(channel: Channel, plane: Plane, factor: float, summand: float) -> None:
@@ -120,12 +127,15 @@ def _write_float16(channel: Channel, plane: Plane, factor: float, summand: float
     np.take(table, plane, out=channel, mode="clip")
 
 
-def _write_uint8(channel: Channel, plane: Plane, factor: float, summand: float) -> None:
+def _write_whole(channel: Channel, plane: Plane, factor: float, summand: float) -> None:
     np.copyto(channel, plane)  # the recipe allows no other factor than 1, no other summand than 0
 
 
 _WRITERS: dict[Dtype, Callable[[Channel, Plane, float, float], None]] = {
-    "float32": _write_float32,
+    "float32": _write_float,
+    "float64": _write_float,
     "float16": _write_float16,
-    "uint8": _write_uint8,
+    "uint8": _write_whole,
+    "int32": _write_whole,
+    "int64": _write_whole,
 }

@@ -8,7 +8,11 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from server.models.input_spec import Input
+
 _OPSET = 17
+AS_IT_IS = Input(scale=1.0, mean=(0.0,), std=(1.0,))
+"""A card for a model that takes 0 to 255."""
 
 
 def save(path: Path, nodes, initializers, inputs, outputs) -> Path:
@@ -21,6 +25,7 @@ def save(path: Path, nodes, initializers, inputs, outputs) -> Path:
         [numpy_helper.from_array(array, name) for name, array in initializers.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=9)
+    path.parent.mkdir(parents=True, exist_ok=True)
     onnx.save(model, str(path))
     return path
 
@@ -338,7 +343,7 @@ def says_words(path: Path) -> Path:
     return save(path, nodes, {}, [("image", TensorProto.FLOAT, ["N", 3, 8, 8])], outputs)
 
 
-def gives_nothing(path: Path) -> Path:
+def gives_nothing(path: Path, length: int | str = "none") -> Path:
     """Its output has a row for each image, and nothing in it."""
     nodes = [
         helper.make_node("Flatten", ["image"], ["flat"]),
@@ -346,7 +351,7 @@ def gives_nothing(path: Path) -> Path:
     ]
     weights = {"zero": np.array([0], np.int64), "one": np.array([1], np.int64)}
     image = ("image", TensorProto.FLOAT, ["N", 3, 8, 8])
-    return save(path, nodes, weights, [image], [("nothing", TensorProto.FLOAT, ["N", "none"])])
+    return save(path, nodes, weights, [image], [("nothing", TensorProto.FLOAT, ["N", length])])
 
 
 def never_finite(path: Path) -> Path:

@@ -17,7 +17,7 @@ class Reference:
         located = find_model(model)
         self._session = ort.InferenceSession(str(located.model_file), providers=["CPUExecutionProvider"])
         given = self._session.get_inputs()[0]
-        self._recipe = located.card.recipe or recipe_from_input(given.shape, given.type)
+        self._recipe = recipe_from_input(given.shape, given.type, located.card.input)
         self._labels = located.card.output.labels
         self._name = given.name
         self._batch = given.shape[0] if isinstance(given.shape[0], int) else 1

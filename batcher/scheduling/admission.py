@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple, Protocol
 
+_LONGEST_RETURN_S = 30.0  # a client that is told more gives up
 _UNKNOWN_WAIT_S = 1.0  # where nothing was measured, or no time was given at which an executor will be ready
 
 
@@ -23,14 +24,16 @@ class Reason(Enum):
     NO_EXECUTOR = "no_executor"
     QUEUE_FULL = "queue_full"
     WOULD_BE_LATE = "would_be_late"
+    UNMEETABLE = "unmeetable"
 
 
 class Refusal(NamedTuple):
-    """`retry_after_s`: the predicted wait after which the job would be accepted."""
+    """`wait_s`: the predicted wait after which the job would be accepted; of an unmeetable one, the shortest time in
+    which it can be answered."""
 
     reason: Reason
     message: str
-    retry_after_s: float
+    wait_s: float
 
 
 @dataclass(slots=True)
@@ -51,8 +54,8 @@ class Forecast:
     """By which such predictions have been too early."""
     induced_lateness_s: float = 0.0
     """By which it would make a job late that is as urgent and was accepted before."""
-    drain_s: float = 0.0
-    """Until the waiting jobs are served; 0 if nothing was measured, or the queue is not full."""
+    place_s: float = 0.0
+    """Until a place in the queue falls free; 0 if nothing was measured, or the queue is not full."""
     delay_s: float = 0.0
     """By which the event loop may deliver the answer later."""
     idle: bool = False
@@ -86,5 +89,32 @@ def late(late_s: float) -> Refusal:
     return Refusal(Reason.WOULD_BE_LATE, f"the answer would be {late_s:.3f} s late", late_s)
 
 
+def or_unmeetable(refusal: Refusal, given_s: float, best_case_s: float) -> Refusal:
+    """The refusal of a late job whose deadline is `given_s` from now, told apart if even an idle executor is too slow:
+    it takes `best_case_s` if all goes as well as it ever did. What is late already was slow to come."""
+    if refusal.reason is Reason.WOULD_BE_LATE and 0 < given_s < best_case_s:
+        return Refusal(Reason.UNMEETABLE, f"such an item takes {best_case_s:.3f} s at best", best_case_s)
+    return refusal
+
+
 def _full(message: str, forecast: Forecast) -> Refusal:
-    return Refusal(Reason.QUEUE_FULL, message, forecast.drain_s or _UNKNOWN_WAIT_S)
+    return Refusal(Reason.QUEUE_FULL, message, forecast.place_s or _UNKNOWN_WAIT_S)
+
+
+class Returns(NamedTuple):
+    """When refused jobs were told to come back.
+
+    Each is told the first time at which it would fit *behind* those told before it. Otherwise all jobs of a burst
+    would be told the same moment, and all but one of them be refused again. Example: three jobs are refused that
+    would fit in 0.5 s, and each takes 0.2 s: they are told 0.5, 0.7 and 0.9 s.
+    """
+
+    booked_until: float = float("-inf")
+
+    def book(self, now: float, fits_s: float, takes_s: float) -> "tuple[float, Returns]":
+        """The wait of a job that would fit in `fits_s` and takes `takes_s`, and the state after it is told.
+
+        Nobody is told more than `_LONGEST_RETURN_S` beyond `fits_s`: those booked may never come.
+        """
+        at = min(max(now + fits_s, self.booked_until), now + fits_s + _LONGEST_RETURN_S)
+        return at - now, Returns(at + takes_s)

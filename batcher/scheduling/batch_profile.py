@@ -58,12 +58,14 @@ class BatchProfile:
             return 0.0
         return self.drift * shape_at(tuple(self.shape), tuple(self.shape.values()), 0)
 
-    def set_inline_prep(self, seconds: float) -> None:
-        """Set the preprocessing time per image that runs before the batch on the same thread. The larger it is, the
-        less there is to gain from larger batches."""
-        if abs(seconds - self._inline_prep_s) > _NEWS * self._inline_prep_s:
-            self._inline_prep_s = seconds
-            self._best.clear()
+    def set_inline_prep(self, seconds: float) -> bool:
+        """Set the preprocessing time per image that runs before the batch on the same thread; whether that is news.
+        The larger it is, the less there is to gain from larger batches."""
+        if abs(seconds - self._inline_prep_s) <= _NEWS * self._inline_prep_s:
+            return False
+        self._inline_prep_s = seconds
+        self._best.clear()
+        return True
 
     def best_size(self, limit: int) -> int | None:
         """The smallest size up to `limit` within 5 % of the best seconds per image, everything included; None while

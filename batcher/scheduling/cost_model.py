@@ -1,12 +1,11 @@
 """What work costs, as a frozen snapshot of what was learned: cheap to ask, safe to share, easy to make in a test."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from batcher.scheduling.batch_profile import BatchProfile, shape_at
 
 
-@dataclass(frozen=True, slots=True)
-class CostModel:
+class CostModel(NamedTuple):
     """Seconds of executor time. A batch of n jobs takes `prep_s * prep_factor + run_s(n)` where preprocessing runs
     inline, before the batch, and the longer of the two where it overlaps with the batches; times `slowdown`."""
 

@@ -5,7 +5,6 @@ Two corrections are learned on top of the `BatchProfile`: by what factor preproc
 """
 
 from collections import deque
-from dataclasses import replace
 from statistics import median
 from typing import NamedTuple
 
@@ -74,8 +73,7 @@ class ServiceTimes:
         if model is None:
             if self._profiled is None:
                 self._profiled = from_profile(self.profile, self._max_batch)
-            model = self._model = replace(
-                self._profiled,
+            model = self._model = self._profiled._replace(
                 measured=self._profiled.measured or bool(self._samples),
                 per_job_s=self._per_job_s,
                 batch_run_s=self._profiled.batch_run_s if self._profiled.sizes else self._per_job_s,
@@ -112,8 +110,7 @@ class ServiceTimes:
         self._prep_actual = _PREP_MEMORY * self._prep_actual + min(actual_s, most_s)
         self._prep_factor = self._prep_actual / self._prep_expected
         self._prep_count = _PREP_MEMORY * self._prep_count + 1.0
-        if not self._overlap:
-            self.profile.set_inline_prep(self._prep_actual / self._prep_count)
+        if not self._overlap and self.profile.set_inline_prep(self._prep_actual / self._prep_count):
             self._profiled = None
         self._model = None
 
@@ -128,9 +125,9 @@ class ServiceTimes:
             return
         self._samples.append(sample)
         self._steady += 1
-        self._model = None
         if not self.profile.shape:
             self._per_job_s = self._measured_per_job()
+            self._model = None
             return
         ratios = self._ratios()
         if not ratios:

@@ -30,7 +30,7 @@ def create_app() -> FastAPI:
     found = find_model(launch.model_path())
     session = bare_session(found.model_file)
     given, outputs = session.get_inputs()[0], [session.get_outputs()[0].name]
-    recipe: Recipe = found.card.recipe or recipe_from_input(given.shape, given.type)
+    recipe: Recipe = recipe_from_input(given.shape, given.type, found.card.input)
     slot = np.zeros((1, *recipe.shape), recipe.dtype)
     limits = Limits()
     one_thread = ThreadPoolExecutor(1)

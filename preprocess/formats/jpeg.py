@@ -26,6 +26,7 @@ _END = 0xD9
 _SCAN = 0xDA
 _JFIF, _EXIF, _PROFILE, _ADOBE, _COMMENT = 0xE0, 0xE1, 0xE2, 0xEE, 0xFE
 _NOTES = frozenset({*range(0xE0, 0xF0), _COMMENT})  # APPn and COM: what others left
+_PASSES = 16  # over a picture of `limits.max_pixels`; more over a smaller one, up to `limits.max_scans`
 _STEP = 1_024  # bytes looked at in one go where a marker is missing
 
 _read_length = struct.Struct(">H").unpack_from
@@ -69,14 +70,16 @@ def check(data: bytes, limits: Limits) -> None:
 
 def scans(data: bytes, limits: Limits) -> int:
     """How many passes over the picture the file asks for, counted up to its end. Raises as `check`."""
-    count, at = 0, _frame(data, limits)[1] - 2
+    frame, scan = _frame(data, limits)
+    most = min(limits.max_scans, max(1, _PASSES * limits.max_pixels // (frame.width * frame.height)))
+    count, at = 0, scan - 2
     try:
         for _ in range(limits.max_parts):
             marker = data[at + 1]
             if marker == _END:
                 return count
             count += marker == _SCAN
-            if count > limits.max_scans:
+            if count > most:
                 raise CorruptImage
             at = at + 2 if marker in _ALONE else _after(data, at + 2)
             found = _next_marker(data, at)

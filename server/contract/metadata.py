@@ -56,3 +56,5 @@ class ModelMetadata(msgspec.Struct, frozen=True, kw_only=True):
     """What an answer makes of the outputs, for people."""
     notes: tuple[str, ...] = ()
     """How it is computed where that is not plain, for people."""
+    warnings: tuple[str, ...] = ()
+    """What the operator should look into, such as a card that is likely to be wrong."""

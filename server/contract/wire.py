@@ -19,7 +19,8 @@ class Load(Message, frozen=True):
     `device`: the GPU's index. `cuda_graphs`: record them there. `gpu_memory_limit`: bytes the model may take of its
     memory; 0 is all. `decoders`: how many images it decodes at a time beside a GPU. `threads`: how many run the model
     on a CPU. `batch`: images in a batch that pays; 0 is what warming up finds. `audition`: say `Loaded` and be tried
-    out, until told to `Begin`. `precision`: as the model's file is, or converted to float16.
+    out, until told to `Begin`. `precision`: as the model's file is, or converted to float16. `memory_growth`: bytes by
+    which it may outgrow what it has when it is ready; 0 is no limit.
     """
 
     model: str
@@ -34,6 +35,7 @@ class Load(Message, frozen=True):
     cuda_graphs: bool = False
     gpu_memory_limit: int = 0
     precision: Literal["model", "fp16"] = "model"
+    memory_growth: int = 0
 
 
 class Prepare(Message, frozen=True):
@@ -81,6 +83,10 @@ class TensorItem(Message, frozen=True):
     deadline: float
     dtype: str
     shape: tuple[int, ...]
+
+
+class Separate(Message, frozen=True):
+    """To a worker: run images one at a time from now on."""
 
 
 class Drop(Message, frozen=True):
@@ -153,6 +159,13 @@ class Rejected(Message, frozen=True):
     code: str
 
 
+class Overspent(Message, frozen=True):
+    """From a worker, last: decoding the image took far more CPU than it should, and ends the worker. What else it has
+    is not to blame."""
+
+    seq: int
+
+
 class Misfit(Message, frozen=True):
     """From a worker: the tensor does not fit the model's input; `reason` is for the client."""
 
@@ -173,6 +186,14 @@ class Skipped(Message, frozen=True):
     seq: int
 
 
+class Dependent(Message, frozen=True):
+    """From a worker: an image was answered otherwise in a batch than alone (`reason`, for the log). `separate`: so it
+    runs images one at a time from now on."""
+
+    reason: str
+    separate: bool
+
+
 class Ran(Message, frozen=True):
     """From a worker: a batch of `size` took the model `seconds`."""
 
@@ -185,8 +206,8 @@ class Ran(Message, frozen=True):
 Order = Prepare | Trial | Begin
 """What a worker is told in its audition."""
 AnyMessage = (
-    Load | Order | ImageItem | TensorItem | Drop | Loaded | Prepared | Tried | TrialFailed | Ready | LoadFailed | Done
-    | Rejected | Misfit | Broken | Skipped | Ran
+    Load | Order | ImageItem | TensorItem | Separate | Drop | Loaded | Prepared | Tried | TrialFailed | Ready
+    | LoadFailed | Done | Rejected | Overspent | Misfit | Broken | Skipped | Dependent | Ran
 )  # fmt: skip
 Frame = tuple[AnyMessage, bytes]
 

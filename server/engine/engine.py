@@ -117,7 +117,8 @@ class Engine:
         """As `Intake.status`."""
         pool = self._running()
         model = pool.model.result() if pool.model.done() else None
-        return Status(self._batcher.stats(), pool.size, dict(pool.restarts), self._arrivals.bytes, model)
+        stats, restarts = self._batcher.stats(), dict(pool.restarts)
+        return Status(stats, pool.size, restarts, self._arrivals.bytes, model, pool.differences, pool.separated)
 
     async def wait_ready(self) -> ModelMetadata:
         """As `Intake.wait_ready`."""

@@ -29,6 +29,10 @@ class Status:
     """Bytes reserved by uploads under way."""
     model: ModelMetadata | None = None
     """The model that answers; None until the first worker is ready."""
+    differences: int = 0
+    """How often an image was answered otherwise in a batch than alone, of those that were looked at."""
+    separated: bool = False
+    """Whether images are run one at a time for that."""
 
     @property
     def ready(self) -> bool:

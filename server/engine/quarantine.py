@@ -1,12 +1,13 @@
-"""Content that has brought down its workers is not tried again for a while."""
+"""Content that has brought down its workers, or cost far too much, is not tried again for a while."""
 
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 
 from batcher import RetriesExhausted
+from preprocess.errors import CostlyImage
 from server.contract.answer import Reply
-from server.contract.errors import Quarantined
+from server.contract.errors import ImageRejected, Quarantined
 from server.engine.submission import Stage, Submission
 
 _FOR_S = 600.0
@@ -29,6 +30,10 @@ class Quarantine:
             return await self._following.submit(submission)
         except RetriesExhausted:
             self.add(submission.digest)
+            raise
+        except ImageRejected as error:
+            if error.code == CostlyImage.code:
+                self.add(submission.digest)
             raise
 
     def add(self, digest: str) -> None:

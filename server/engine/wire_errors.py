@@ -9,6 +9,7 @@ _KINDS: dict[str, type[Exception]] = {
     for kind in (
         batcher.QueueFull,
         batcher.WouldBeLate,
+        batcher.Unmeetable,
         batcher.NoExecutor,
         batcher.BatcherClosed,
         batcher.DeadlineExceeded,
@@ -26,8 +27,10 @@ _KINDS: dict[str, type[Exception]] = {
 def to_words(error: Exception) -> tuple[str, tuple[str | float, ...]]:
     """The kind, and the arguments that make it again. Of an error that no kind fits only its type's name is told."""
     match error:
+        case batcher.Unmeetable(shortest_s=shortest_s):
+            words: tuple[str | float, ...] = (str(error), shortest_s)
         case batcher.Refused():
-            words: tuple[str | float, ...] = (str(error), error.retry_after_s)
+            words = (str(error), error.retry_after_s)
         case batcher.DeadlineExceeded(stage=stage):
             words = (stage,)
         case errors.ImageRejected(code=code):

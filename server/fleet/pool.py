@@ -21,7 +21,7 @@ from server.fleet.layout.benchmark import audition
 from server.fleet.layout.placement import Decision, Plan, decoders, fed
 from server.fleet.process import WorkerProcess
 from server.fleet.watch import Verdict, watch
-from server.fleet.worker import CannotLoad, WorkerLost
+from server.fleet.worker import CannotLoad, Worker, WorkerLost
 from server.process.cpus import usable_cpus
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 5.0
@@ -45,7 +45,7 @@ class Death:
     """Images it had."""
     lived_s: float
     reason: str
-    """crash, hang or memory."""
+    """crash, hang, memory or cpu."""
 
     @property
     def futile(self) -> bool:
@@ -59,14 +59,15 @@ class Pool:
 
     A worker that dies is replaced, after a pause that doubles while lives are futile. A model that cannot be
     loaded, or five futile lives in a row, raise `PoolFailed` out of the pool's task group, which cancels whoever
-    entered it; but a worker that the decision calls spare is left out.
+    entered it; but a worker that the decision calls spare is skipped.
     """
 
     def __init__(self, batcher: Batcher[Task, Reply], load: Load, plan: Plan, max_growth: int) -> None:
         """`load`: all but the layout, which `plan` gives. `max_growth`: bytes by which a worker may outgrow what it
         was when ready before it is replaced."""
         self._batcher = batcher
-        self._load = load
+        # GPU workers have no ceiling: CUDA's own mappings would count.
+        self._load = msgspec.structs.replace(load, memory_growth=max_growth if load.provider == "cpu" else 0)
         self._plan = plan
         self._size = plan.workers
         self._spare = 0
@@ -78,6 +79,11 @@ class Pool:
         self._keepers: list[asyncio.Task[None]] = []
         self._decided: Decision
         self._start_s = 0.0
+        self._workers: set[Worker] = set()
+        self.differences = 0
+        """How often an image was answered otherwise in a batch than alone."""
+        self.separated = False
+        """Whether images are run one at a time for that."""
         self.restarts: Counter[str] = Counter()
         self.model: asyncio.Future[ModelMetadata] = asyncio.get_running_loop().create_future()
         self.decision: asyncio.Future[Decision] = asyncio.get_running_loop().create_future()
@@ -149,6 +155,8 @@ class Pool:
             async with self._opening:
                 running = running or await WorkerProcess.start(self._batcher, self._load)
                 worker, started = running.worker, running.started
+                worker.on_dependent = self._on_dependent
+                self._workers.add(worker)
                 async with asyncio.timeout(_LONGEST_START_S):
                     ready = await worker.ready
             self._welcome(ready, time.monotonic() - started)
@@ -164,6 +172,7 @@ class Pool:
             return Death(False, 0, time.monotonic() - started, "hang")
         finally:
             if running:
+                self._workers.discard(running.worker)
                 await running.end()
                 log.info("worker_ended", worker=number, pid=running.pid, exit=running.exit)
 
@@ -172,8 +181,22 @@ class Pool:
         self._batcher.expect_executor(time.monotonic())  # should all die: until that is noticed, any moment
         if not self.model.done():
             self._feed(ready.batch_seconds)
+            for warning in ready.model.warnings:
+                log.warning("model_doubtful", reason=warning)
             self.model.set_result(ready.model)
             self.decision.set_result(self._decided)
+
+    def _on_dependent(self, reason: str, separate: bool) -> None:
+        """A worker has seen that images of a batch depend on each other. If it left batches for that, so do all."""
+        self.differences += 1
+        log.warning("answer_differs_in_batch", reason=reason)
+        if not separate or self.separated:
+            return
+        self.separated = True
+        self._load = msgspec.structs.replace(self._load, max_batch=1, batch=1)
+        for worker in self._workers:
+            worker.separate()
+        log.warning("one_image_at_a_time", reason=reason, workers=len(self._workers))
 
     def _feed(self, batch_seconds: Mapping[int, float]) -> None:
         """By what the first worker measured: more of them, if that many are needed beside a GPU."""
@@ -188,7 +211,10 @@ class Pool:
         try:
             await running.worker.lost.wait()
             verdict = watching.result() if watching.done() else Verdict.WELL
-            return "crash" if verdict is Verdict.WELL else verdict.value
+            if verdict is Verdict.WELL:
+                return "cpu" if running.worker.overspent else "crash"
+            reason: str = verdict.value
+            return reason
         finally:
             watching.cancel()
 

@@ -3,10 +3,11 @@
 import asyncio
 import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, cast
 
 from batcher import Again, Batcher, Failed, Job, Result, Slot
+from preprocess.errors import CostlyImage
 from server.contract.answer import Reply
 from server.contract.errors import ImageRejected, ModelFailed, TensorRejected
 from server.contract.metadata import ModelMetadata
@@ -16,6 +17,7 @@ from server.contract.wire import (
     AnyMessage,
     Begin,
     Broken,
+    Dependent,
     Done,
     Drop,
     FrameReader,
@@ -24,11 +26,13 @@ from server.contract.wire import (
     Loaded,
     LoadFailed,
     Misfit,
+    Overspent,
     Prepare,
     Prepared,
     Ran,
     Ready,
     Rejected,
+    Separate,
     Skipped,
     TensorItem,
     Trial,
@@ -78,11 +82,16 @@ class Worker(asyncio.Protocol):
         """When it last sent anything, or was first given something after it had nothing."""
         self.held_at_end = 0
         """Images it had when its connection ended."""
+        self.overspent = False
+        """It ended because one image took far more CPU than it should."""
         loop = asyncio.get_running_loop()
         self.ready: asyncio.Future[Ready] = loop.create_future()
         self.loaded: asyncio.Future[Loaded] = loop.create_future()
         self._asked: asyncio.Future[Prepared | Tried] = loop.create_future()
         self.lost = asyncio.Event()
+        self.on_dependent: Callable[[str, bool], None] = lambda reason, separate: None
+        """Called when an image was answered otherwise in a batch than alone: why, and whether the worker has left
+        batches for it."""
 
     @property
     def held(self) -> int:
@@ -110,6 +119,12 @@ class Worker(asyncio.Protocol):
     def begin(self, threads: int) -> None:
         """Have it serve: it gets `ready`."""
         self._transport.write(frame(Begin(threads)))
+
+    def separate(self) -> None:
+        """Have it run images one at a time from now on."""
+        self._transport.write(frame(Separate()))
+        if self._slot and not self._retiring:
+            self._slot.grant(2 if self._load.provider == "cpu" else 1 + max(1, self._load.decoders))
 
     def retire(self) -> None:
         """Give it nothing more, and hang up when it has answered what it has."""
@@ -173,6 +188,8 @@ class Worker(asyncio.Protocol):
                 self._batcher.observe_batch(size, seconds)
             case Rejected(seq, code):
                 self._finish(seq, Failed(ImageRejected(code)))
+            case Overspent(seq):
+                self._give_up(seq)
             case Misfit(seq, reason):
                 self._finish(seq, Failed(TensorRejected(reason)))
             case Broken(seq, reason):
@@ -181,6 +198,8 @@ class Worker(asyncio.Protocol):
                 self._finish(seq, Again("skipped"))
             case Ready() if not self.ready.done():
                 self._sit_down(message)
+            case Dependent(reason, separate):
+                self.on_dependent(reason, separate)
             case Loaded():
                 _resolve(self.loaded, message)
             case Prepared() | Tried():
@@ -207,6 +226,14 @@ class Worker(asyncio.Protocol):
         del self._seqs[job]
         self._slot.finish(job, outcome, decode_s)
         self._hang_up_if_retired()
+
+    def _give_up(self, seq: int) -> None:
+        """The worker ends because of one image: only that one is answered, the others are begun again elsewhere."""
+        self.overspent = True
+        self.retire()
+        self._finish(seq, Failed(ImageRejected(CostlyImage.code)))
+        for other in list(self._jobs):
+            self._finish(other, Again("its worker ended because of another image"))
 
     def _hang_up_if_retired(self) -> None:
         if self._retiring and not self._jobs:

@@ -12,7 +12,7 @@ Opened = TypeVar("Opened")
 
 
 def plain_way(gpu: Gpu) -> Gpu:
-    """As ONNX Runtime uses it when it is told nothing."""
+    """ONNX Runtime's default options."""
     return replace(gpu, graphs=False, channels_last=False)
 
 

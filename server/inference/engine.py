@@ -6,15 +6,19 @@ when it is as large as pays, or nothing more is there.
 
 from server.inference.inbox import Inbox
 from server.inference.link import PolledInbox
+from server.inference.sampling import Sampler
 from server.inference.stages import Filled, Filler, Runner, Send
 
 
 class Engine:
     """One thread does it all. Owns the session's slots."""
 
-    def __init__(self, filler: Filler, runner: Runner, batch: int, inbox: Inbox | PolledInbox, send: Send) -> None:
+    def __init__(
+        self, filler: Filler, runner: Runner, sampler: Sampler, batch: int, inbox: Inbox | PolledInbox, send: Send
+    ) -> None:
         self._filler = filler
         self._runner = runner
+        self._sampler = sampler
         self._batch = batch
         self._inbox = inbox
         self._send = send
@@ -24,18 +28,21 @@ class Engine:
         while True:
             self._inbox.wait()
             if filled := self.fill():
-                self._send(self.run(filled))
+                self.run(filled)
 
     def fill(self) -> list[Filled]:
         """Decode what is there into the slots."""
         filled: list[Filled] = []
-        while len(filled) < self._batch and (job := self._inbox.take()):
+        most = self._sampler.most(self._batch)
+        while len(filled) < most and (job := self._inbox.take()):
             one = self._filler.fill(job, len(filled))
             self._inbox.done(job)
             if one:
                 filled.append(one)
         return filled
 
-    def run(self, filled: list[Filled]) -> bytes:
-        """Run the filled slots; the frames that answer them."""
-        return b"".join(map(self._runner.answer, self._runner.run(filled)))
+    def run(self, filled: list[Filled]) -> None:
+        """Run the filled slots and answer; then look at the batch, which nobody waits for any more."""
+        ended = self._runner.run(filled)
+        self._send(b"".join(map(self._runner.answer, ended)))
+        self._sampler.look(filled, ended)

@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable
 
 from server.contract.metadata import TensorSpec
-from server.contract.wire import AnyMessage, Drop, FrameReader, ImageItem, Skipped, TensorItem, frame
+from server.contract.wire import AnyMessage, Drop, FrameReader, ImageItem, Separate, Skipped, TensorItem, frame
 from server.inference.inbox import LARGE_PIXELS, Inbox, Job
 
 _READ_BYTES = 1 << 18
@@ -89,8 +89,8 @@ class PolledInbox:
             self._source.wait_feed()
 
 
-def receiver(inbox: Inbox, outbox: Outbox) -> Receive:
-    """What to do with a message from the engine."""
+def receiver(inbox: Inbox, outbox: Outbox, separate: Callable[[], None]) -> Receive:
+    """What to do with a message from the engine. `separate`: has images run one at a time."""
 
     def receive(message: AnyMessage, payload: bytes) -> None:
         match message:
@@ -98,6 +98,8 @@ def receiver(inbox: Inbox, outbox: Outbox) -> Receive:
                 inbox.put(Job(seq, deadline, payload, pixels > LARGE_PIXELS, want))
             case TensorItem(seq, _, _, want, deadline, dtype, shape):
                 inbox.put(Job(seq, deadline, payload, want=want, tensor=TensorSpec("", dtype, shape)))
+            case Separate():
+                separate()
             case Drop(seq):
                 if inbox.remove(seq):
                     outbox.send(frame(Skipped(seq)))

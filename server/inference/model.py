@@ -6,20 +6,25 @@ from math import isinf
 from pathlib import Path
 from typing import Literal, TypedDict
 
+from batcher.scheduling.batch_profile import BatchProfile
 from server.contract.metadata import ModelMetadata
 from server.inference.configurations import first_to_open, plain_way, ways
+from server.inference.independence import check_alone, dependence
 from server.inference.onnx.providers import Gpu, Provider
 from server.inference.onnx.session import Outputs, Session
 from server.inference.onnx.sizes import filled_up
+from server.inference.pictures import soft_pictures
 from server.inference.warmup import Warmth, look, look_together, seen_in, warm_up
 from server.models.agreement import TOLERANCE, disagreement
 from server.models.card import Card, Located
 from server.models.digest import digest
+from server.models.doubts import doubts_of, saturated
 from server.models.errors import ModelError
 from server.models.fp16 import in_half_precision
 from server.models.output_kind import describe, resolve
 from server.models.output_spec import Output
 from server.models.render import Row
+from server.models.signature import batched, led
 
 Precision = Literal["model", "fp16"]
 
@@ -37,12 +42,17 @@ class Model:
     """Where it is computed in float16: how far that was from float32, as a part of the largest value."""
     held_back: str = ""
     """Why the fastest way to use the GPU was not taken, if it was not."""
+    warnings: tuple[str, ...] = ()
+    """What the operator should look into: a card that is likely to be wrong, batches that cannot be used."""
+    separate: str = ""
+    """Why images are run one at a time, where batches could be expected."""
 
     def notes(self) -> tuple[str, ...]:
         """How its input gets there and is computed, where that is not plain, for people."""
+        alone = f"one image at a time: {self.separate}" if self.separate else ""
         within = "" if self.apart is None else f"computed in float16, {self.apart:.2%} from float32"
         slower = f"slower than it might be: {self.held_back}" if self.held_back else ""
-        return tuple(filter(None, (self.session.way, within, slower)))
+        return tuple(filter(None, (self.session.way, alone, within, slower)))
 
     def describe(self) -> str:
         """What is made of its output, in a few words."""
@@ -81,6 +91,8 @@ def open_model(
             return warmed(located, session)  # as `rows` were made, if it answers the same each time at all
         apart = _apart(rows, _first(look(session)), output, precision, last=way == tried[-1])
         model = warmed(located, session)
+        if model.separate and way != tried[-1] and not session.whole:
+            raise ModelError(f"run so, {model.separate}")
         if session.max_batch > 1:  # what a device takes for a larger batch is other code
             apart = max(apart, _apart(rows, look_together(session), output, precision, last=way == tried[-1]))
         return replace(model, apart=apart if precision == "fp16" else None)
@@ -125,14 +137,55 @@ def warmed(located: Located, session: Session) -> Model:
     """The model that was opened as `session`, warmed up. Raises `ModelError`."""
     warmth = warm_up(session)
     output = resolve(located.card.output, warmth.seen)
-    return Model(located.model_file, located.card, session, warmth, output)
+    warnings = tuple(_doubts(session, output)) if located.card.input.given else ()
+    model = Model(located.model_file, located.card, session, warmth, output, warnings=warnings)
+    check_alone(session, output, warmth.alone)
+    if session.whole:
+        return replace(model, separate="its outputs are not led by the batch")
+    if warmth.held and session.max_batch == 1:
+        return _separated(model, warmth.held)
+    if warmth.held:
+        model = _warned(model, f"at most {session.max_batch} images are run together: {warmth.held}")
+    return _if_dependent(model)
+
+
+def _if_dependent(model: Model) -> Model:
+    """The model run one image at a time, if the images of its batches depend on each other."""
+    why = dependence(model.session, model.output, model.warmth.alone, model.warmth.batch)
+    return _separated(model, why) if why else model
+
+
+def _separated(model: Model, why: str) -> Model:
+    """The model with images run one at a time, and the operator told so."""
+    model.session.run_one_at_a_time()
+    profile = BatchProfile()
+    profile.observe(1, model.warmth.profile.seconds(1) or 0.0)
+    model = _warned(model, f"images are run one at a time: {why}; was the model exported with a batch, for inference?")
+    return replace(model, warmth=replace(model.warmth, profile=profile, batch=1), separate=why)
+
+
+def _warned(model: Model, warning: str) -> Model:
+    return replace(model, warnings=(*model.warnings, warning))
+
+
+def _doubts(session: Session, output: Output) -> list[str]:
+    """What is doubtful about the card's normalisation. Leaves the slots empty."""
+    if found := doubts_of(session.recipe):
+        return found
+    try:
+        return saturated(session.recipe, _first(look(session, soft_pictures())), output)
+    finally:
+        session.slots[:] = 0
 
 
 def with_batch(model: Model, batch: int) -> Model:
     """The model with batches of so many images, as far as it can run them; 0 leaves it at what warming up found. What
     larger ones have on a device is given back."""
     if batch:
+        found = model.warmth.batch
         model = replace(model, warmth=replace(model.warmth, batch=min(batch, model.session.max_batch)))
+        if model.warmth.batch > found:
+            model = _if_dependent(model)
     model.session.limit(filled_up(model.warmth.batch, model.session.sizes))
     return model
 
@@ -144,8 +197,9 @@ def metadata(model: Model) -> ModelMetadata:
         version=model.card.version,
         digest=digest(model.file),
         provider=model.session.provider,
-        inputs=(model.session.input.spec,),
-        outputs=tuple(tensor.spec for tensor in model.session.outputs),
+        inputs=(batched(model.session.input).spec,),
+        outputs=tuple((led(tensor) if model.session.whole else tensor).spec for tensor in model.session.outputs),
         answer=model.describe(),
         notes=model.notes(),
+        warnings=model.warnings,
     )

@@ -22,6 +22,16 @@ def photo() -> bytes:
     return out.getvalue()
 
 
+def soft_pictures() -> list[bytes]:
+    """Large soft shapes, dull and bright ones, as PNG: what a model makes of photos, it makes of these as well."""
+    random = np.random.default_rng(1)
+    made = []
+    for least, most in ((0, 256), (40, 120), (90, 160), (120, 230)):
+        colours = random.integers(least, most, (3, 4, 3), dtype=np.uint8)
+        made.append(_png(np.asarray(Image.fromarray(colours).resize((64, 48), Image.Resampling.BICUBIC))))
+    return made
+
+
 def pictures() -> list[bytes]:
     """Black, white, a gradient and two of noise, as PNG."""
     slope = np.linspace(0, 255, _SIDE, dtype=np.uint8)

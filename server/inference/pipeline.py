@@ -20,6 +20,7 @@ from threading import Condition, Lock
 
 from server.inference.inbox import Inbox
 from server.inference.onnx.sizes import slots_beside
+from server.inference.sampling import Sampler
 from server.inference.stages import Ended, Filled, Filler, Runner, Send
 
 
@@ -67,6 +68,7 @@ class Pipeline:
         self,
         filler: Filler,
         runner: Runner,
+        sampler: Sampler,
         batch: int,
         inbox: Inbox,
         send: Send,
@@ -76,6 +78,7 @@ class Pipeline:
         """`decoders`: how many threads decode, each an image at a time."""
         self._filler = filler
         self._runner = runner
+        self._sampler = sampler
         self._batch = batch
         self._inbox = inbox
         self._send = send
@@ -107,11 +110,12 @@ class Pipeline:
             self._slots.give_back(slot)
 
     def run_one(self) -> None:
-        """Run what is filled."""
-        batch = self._slots.take_filled(self._batch)
+        """Run what is filled. Its slots are free once the sampler has looked at them."""
+        batch = self._slots.take_filled(self._sampler.most(self._batch))
         ended = self._runner.run(batch)
-        self._slots.give_back(*(one.slot for one in batch))
         self._ended.put(ended)
+        self._sampler.look(batch, ended)
+        self._slots.give_back(*(one.slot for one in batch))
 
     def answer_one(self) -> None:
         """Answer a batch, while the next one runs."""

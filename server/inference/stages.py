@@ -3,21 +3,22 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from preprocess.errors import ImageError
+from preprocess.errors import CostlyImage, ImageError
 from preprocess.limits import Limits
 from preprocess.tensor import prepare
 from server.contract.metadata import TensorSpec
 from server.contract.wire import Broken, Done, Misfit, Ran, Rejected, Skipped, frame
+from server.inference.cpu_watch import CpuWatch
 from server.inference.inbox import Job
 from server.inference.onnx.session import Outputs, Session
 from server.models.dtypes import from_numpy, to_numpy
 from server.models.errors import OutputError
-from server.models.output_kind import MAX_RAW_VALUES
 from server.models.render import Answerer
 
 Send = Callable[[bytes], None]
@@ -47,11 +48,12 @@ class Ended:
 class Filler:
     """The first stage. Threads may fill different slots at a time."""
 
-    def __init__(self, session: Session, limits: Limits, send: Send) -> None:
+    def __init__(self, session: Session, limits: Limits, send: Send, watch: CpuWatch) -> None:
         self._recipe = session.slot_recipe
         self._slots = session.slots
         self._limits = limits
         self._send = send
+        self._watch = watch
 
     def fill(self, job: Job, slot: int) -> Filled | None:
         """Decode into the slot; what cannot be decoded, or comes too late, is answered at once: None."""
@@ -63,7 +65,7 @@ class Filler:
             if job.tensor:
                 copy_tensor(job.payload, job.tensor, self._slots[slot])
             else:
-                prepare(job.payload, self._recipe, self._slots[slot], self._limits)
+                self._decode(job, slot)
         except ImageError as error:
             self._send(frame(Rejected(job.seq, error.code)))
             return None
@@ -71,6 +73,15 @@ class Filler:
             self._send(frame(Misfit(job.seq, str(error))))
             return None
         return Filled(job, slot, begun, time.monotonic() - begun)
+
+    def _decode(self, job: Job, slot: int) -> None:
+        """Raises `ImageError`. The process may end here: see `CpuWatch`."""
+        try:
+            prepare(job.payload, self._recipe, self._slots[slot], self._limits, partial(self._watch.allow, job.seq))
+        except MemoryError as error:
+            raise CostlyImage from error
+        finally:
+            self._watch.over()
 
 
 class TensorError(Exception):
@@ -127,9 +138,10 @@ class Runner:
             return frame(self._done(one, ended, specs), b"".join(part.tobytes() for part in row))
         if not all(np.isfinite(part).all() for part in row):
             return frame(Broken(one.job.seq, "the model's output is not finite"))
-        if (values := sum(part.size for part in row)) > MAX_RAW_VALUES:
-            return frame(Broken(one.job.seq, f"the model's output has {values} values for this image"))
-        return frame(self._done(one, ended), self._answerer(row))
+        try:
+            return frame(self._done(one, ended), self._answerer(row))
+        except OutputError as error:
+            return frame(Broken(one.job.seq, str(error)))
 
     def _done(self, one: Filled, ended: Ended, tensors: tuple[TensorSpec, ...] = ()) -> Done:
         seq, size = one.job.seq, len(ended.batch)

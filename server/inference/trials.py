@@ -72,7 +72,12 @@ class Audition:
 
     def _opened(self, threads: int) -> Session:
         load, located = self._load, self._located
-        return Session(located.model_file, located.card, load.max_batch, load.provider, threads=threads)
+        session = Session(located.model_file, located.card, load.max_batch, load.provider, threads=threads)
+        if self._model.session.whole:
+            session.take_whole()
+        elif self._model.separate:
+            session.run_one_at_a_time()
+        return session
 
     def _chosen(self, threads: int) -> Model:
         """The model with so many threads; the others are closed."""

@@ -5,16 +5,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from batcher.scheduling.batch_profile import BatchProfile
+from preprocess.cost import decode_seconds
+from preprocess.header import read_header
 from preprocess.limits import Limits
 from preprocess.tensor import prepare
 from server.inference.onnx.session import Outputs, Session
 from server.inference.onnx.sizes import buckets
 from server.inference.pictures import photo, pictures
-from server.models.errors import ModelError, in_one_line
+from server.models.errors import ModelError, OutputError, in_one_line
 from server.models.output_kind import Seen
 from server.models.render import Row
 from server.models.signature import Tensor
@@ -37,27 +40,32 @@ _OUT_OF_MEMORY = (
 
 @dataclass(frozen=True, slots=True)
 class Warmth:
-    """What warming up showed. `batch`: the smallest size that is as fast an image as it gets."""
+    """What warming up showed. `batch`: the smallest size that is as fast per image as it gets. `alone`: the output rows
+    of each picture. `held`: why larger batches cannot be run, if they fail."""
 
     profile: BatchProfile
     seen: tuple[Seen, ...]
     batch: int
+    alone: tuple[Row, ...]
+    held: str = ""
 
 
 def warm_up(session: Session) -> Warmth:
     """Run pictures and time batches. Raises `ModelError`. Leaves the slots empty.
 
-    Where only some sizes are run at all, every one of them is run here. One that does not fit into memory
+    Where only some sizes are run at all, every one of them is run here. One that fails, or does not fit into memory,
     ends the trial, and none so large is run later.
     """
     try:
-        seen = seen_in(session, look(session))
-        profile = _measure(session)
+        looked = look(session)
+        seen = seen_in(session, looked)
+        profile, held = _measure(session)
         if not session.pipelined:
             profile.set_inline_prep(_decode_s(session))
     finally:
         session.slots[:] = 0
-    return Warmth(profile, seen, profile.best_size(max(profile.sizes)) or 1)
+    alone = tuple([part[0] for part in outputs] for outputs in looked)
+    return Warmth(profile, seen, profile.best_size(max(profile.sizes)) or 1, alone, held)
 
 
 def _decode_s(session: Session) -> float:
@@ -70,16 +78,42 @@ def _decode_s(session: Session) -> float:
     return min(times)
 
 
-def look(session: Session) -> list[Outputs]:
-    """What comes of each picture, run alone. Raises `ModelError`."""
-    rows: list[Outputs] = []
-    for picture in pictures():
+def decode_pace(session: Session) -> float:
+    """How many times as long as cost.py says the decoding of a usual photo takes here, in CPU time."""
+    picture, times = photo(), []
+    predicted = decode_seconds(read_header(picture, Limits()), len(picture))
+    for _ in range(_LEAST_RUNS):
+        started = time.thread_time()
         prepare(picture, session.slot_recipe, session.slots[0], Limits())
-        try:
-            rows.append(session.run([0]))
-        except Exception as error:  # the model is a stranger's: whatever it raises means the same
-            raise ModelError(f"it does not run: {in_one_line(error)}") from error
-    return rows
+        times.append(time.thread_time() - started)
+    session.slots[0] = 0
+    return min(times) / predicted
+
+
+def look(session: Session, shown: Sequence[bytes] | None = None) -> list[Outputs]:
+    """What comes of each picture, run alone. `shown`: the five of warming up by default.
+
+    A model that takes one image, and gives outputs that are not led by a batch of 1, is run with whole outputs from
+    then on. Raises `ModelError`.
+    """
+    chosen = pictures() if shown is None else shown
+    try:
+        return [_alone(session, picture) for picture in chosen]
+    except OutputError as error:
+        if session.whole or session.fixed not in (None, 1):
+            raise ModelError(f"it does not run: {error}") from error
+    session.take_whole()
+    return [_alone(session, picture) for picture in chosen]
+
+
+def _alone(session: Session, picture: bytes) -> Outputs:
+    prepare(picture, session.slot_recipe, session.slots[0], Limits())
+    try:
+        return session.run([0])
+    except OutputError:
+        raise
+    except Exception as error:  # the model is a stranger's: whatever it raises means the same
+        raise ModelError(f"it does not run: {in_one_line(error)}") from error
 
 
 def look_together(session: Session) -> list[Row]:
@@ -116,23 +150,33 @@ def _seen(tensor: Tensor, rows: list[NDArray[Any]]) -> Seen:
         shape=largest.shape[1:],
         floating=rows[0].dtype.kind == "f",
         probabilities=all(map(_are_probabilities, finite)),
+        varies=len({row.shape for row in rows}) > 1 or _may_be_empty(tensor, largest.shape[1:]),
+        json_bytes=len(msgspec.json.encode(largest[0].tolist())),
     )
+
+
+def _may_be_empty(tensor: Tensor, shape: tuple[int, ...]) -> bool:
+    """Whether an output is empty only in dimensions that the model leaves free. `shape`: without the batch."""
+    sides = tensor.shape[len(tensor.shape) - len(shape) :]
+    fixed = [side for side, has in zip(sides, shape, strict=False) if has == 0 and isinstance(side, int) and side >= 0]
+    return 0 in shape and not fixed
 
 
 def _are_probabilities(row: NDArray[Any]) -> bool:
     return bool((row >= 0).all() and abs(row.sum(dtype=np.float64) - 1) <= _NEAR_ONE)
 
 
-def _measure(session: Session) -> BatchProfile:
-    """Time the sizes: all that are run if they are few, else 1, 2, 4, ... while a larger one still gains."""
+def _measure(session: Session) -> tuple[BatchProfile, str]:
+    """Time the sizes: all that are run if they are few, else 1, 2, 4, ... while a larger one still gains. And why the
+    next larger one fails, if it does."""
     session.slots[:] = session.slots[0]
     profile = BatchProfile()
     stop = time.monotonic() + _WARM_UP_S if session.any_size else float("inf")
-    each = 0.0
+    each, held = 0.0, ""
     for count in _counts(session):
         if time.monotonic() + each * count > stop:  # not even one run would be in time
             break
-        seconds = _time_if_it_fits(session, count, stop)
+        seconds, held = _time_if_it_runs(session, count, stop)
         if seconds is None:
             session.limit(max(profile.sizes))
             break
@@ -143,11 +187,9 @@ def _measure(session: Session) -> BatchProfile:
             break
         each = seconds / count
     best = profile.best_size(max(profile.sizes)) or 1
-    return (
-        _in_turn(session, [size for size in profile.sizes if size <= best])
-        if session.any_size and best > 1
-        else profile
-    )
+    if session.any_size and best > 1:
+        profile = _in_turn(session, [size for size in profile.sizes if size <= best])
+    return profile, held
 
 
 def _in_turn(session: Session, sizes: Sequence[int]) -> BatchProfile:
@@ -178,17 +220,14 @@ def _counts(session: Session) -> tuple[int, ...]:
     return buckets(session.max_batch)
 
 
-def _time_if_it_fits(session: Session, count: int, stop: float) -> float | None:
-    """None if there is no memory for as many."""
+def _time_if_it_runs(session: Session, count: int, stop: float) -> tuple[float | None, str]:
+    """Seconds; None if so many cannot be run, and why, unless it is that there is no memory for them."""
     try:
-        return _time(session, count, stop)
+        return _time(session, count, stop), ""
     except Exception as error:  # as above
-        if count > 1 and is_out_of_memory(str(error)):
-            return None
-        raise ModelError(
-            f"a batch of {count} fails: {in_one_line(error)}; if the model takes one image at a time,"
-            " start with --max-batch 1"
-        ) from error
+        if count == 1:
+            raise ModelError(f"it does not run: {in_one_line(error)}") from error
+        return None, "" if is_out_of_memory(str(error)) else f"a batch of {count} fails: {in_one_line(error)}"
 
 
 def is_out_of_memory(message: str) -> bool:

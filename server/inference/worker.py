@@ -21,6 +21,7 @@ from server.contract.wire import (
     Load,
     LoadFailed,
     Order,
+    Overspent,
     Prepare,
     Ready,
     Trial,
@@ -28,15 +29,19 @@ from server.contract.wire import (
     frame,
     read_frame,
 )
+from server.inference.cpu_watch import CpuWatch
 from server.inference.engine import Engine
 from server.inference.inbox import Inbox
 from server.inference.link import Outbox, PolledInbox, Source, end_with, read_forever, receiver
+from server.inference.memory_ceiling import set_ceiling
 from server.inference.model import Model, metadata, open_model, with_batch
 from server.inference.onnx.providers import Gpu
 from server.inference.onnx.sizes import slots_beside
 from server.inference.pipeline import Pipeline
+from server.inference.sampling import Sampler
 from server.inference.stages import Filler, Runner
 from server.inference.trials import Audition
+from server.inference.warmup import decode_pace
 from server.models.card import find_model
 from server.models.errors import ModelError
 from server.models.render import answerer
@@ -73,6 +78,7 @@ def _serve(connection: socket.socket, stream: BinaryIO, load: Load) -> int:
         outbox.send(frame(LoadFailed(str(error))))
         return 1
     engine = _engine(model, load, connection, outbox)
+    set_ceiling(load.memory_growth)
     outbox.send(frame(_ready(model, load.decoders)))
     engine.run_forever()
     return 0
@@ -110,14 +116,17 @@ def _give_back_memory() -> None:
 
 
 def _engine(model: Model, load: Load, connection: socket.socket, outbox: Outbox) -> Engine | Pipeline:
-    filler = Filler(model.session, Limits(max_pixels=load.max_pixels), outbox.send)
+    watch = CpuWatch(lambda seq: outbox.send(frame(Overspent(seq))), decode_pace(model.session))
+    watch.start()
+    filler = Filler(model.session, Limits(max_pixels=load.max_pixels), outbox.send, watch)
     runner = Runner(model.session, answerer(model.output), model.card.name, model.card.version)
+    sampler = Sampler(model.session, model.output, model.warmth.profile.seconds(1) or 0.0, outbox.send)
     inbox = Inbox()
-    source = Source(connection, receiver(inbox, outbox))
+    source = Source(connection, receiver(inbox, outbox, sampler.separate))
     if model.session.pipelined:  # pragma: no cover - on GPUs; tests/server/inference/test_pipeline.py
         threading.Thread(target=read_forever, args=(source,), name="reader", daemon=True).start()
-        return Pipeline(filler, runner, model.warmth.batch, inbox, outbox.send, decoders=load.decoders)
-    return Engine(filler, runner, model.warmth.batch, PolledInbox(inbox, source), outbox.send)
+        return Pipeline(filler, runner, sampler, model.warmth.batch, inbox, outbox.send, decoders=load.decoders)
+    return Engine(filler, runner, sampler, model.warmth.batch, PolledInbox(inbox, source), outbox.send)
 
 
 def _ready(model: Model, decoders: int) -> Ready:

@@ -28,8 +28,8 @@ def disagreement(expected: Sequence[Row], got: Sequence[Row], output: Output) ->
     fifth of what it is as a part of the largest in its row or column, where that is more), and that output's name. One
     row a picture. `output` is resolved.
 
-    Of whole numbers any difference counts as 1. Infinite where `got` is not finite, or not 0 where all of `expected`
-    is. A picture of which `expected` is not finite does not count; it is infinite, too, where none does.
+    Of whole numbers it is the share of them that differ. Infinite where `got` is not finite, or not 0 where all of
+    `expected` is. A picture of which `expected` is not finite does not count; it is infinite, too, where none does.
     """
     with np.errstate(all="ignore"):
         answers = [
@@ -58,7 +58,7 @@ def _apart(pairs: Sequence[tuple[NDArray[Any], NDArray[Any]]]) -> float:
     if not any(each.any() for each in different):
         return 0.0
     if pairs[0][0].dtype.kind != "f":
-        return 1.0
+        return max(float(each.astype(bool).mean()) for each in different)
     largest = max(float(np.abs(one).max(initial=0.0)) for one, _ in pairs)
     if not largest:
         return float("inf")

@@ -11,14 +11,14 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from preprocess.recipe import Recipe
 from server.models.errors import ModelError
+from server.models.input_spec import Input
 from server.models.output_spec import Output
 from server.models.signature import recipe_from_input
 from server.models.toml_card import CARD_FILE, read_card
 
 # What a reader of cards needs, whichever file it stands in.
-__all__ = ["CARD_FILE", "Card", "Located", "ModelError", "Output", "find_model", "recipe_from_input"]
+__all__ = ["CARD_FILE", "Card", "Input", "Located", "ModelError", "Output", "find_model", "recipe_from_input"]
 
 MODEL_FILE = "model.onnx"
 FIRST_VERSION = "1"
@@ -26,11 +26,11 @@ FIRST_VERSION = "1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
-    """Name, version, recipe (None: to be read off the model's input) and output of a model."""
+    """Name and version of a model, and what its card says about input and output."""
 
     name: str
     version: str
-    recipe: Recipe | None = None
+    input: Input = field(default_factory=Input)
     output: Output = field(default_factory=Output)
 
 
@@ -56,15 +56,20 @@ def find_model(path: Path) -> Located:
     if folder != path and (path / CARD_FILE).is_file():
         raise ModelError(f"{path / CARD_FILE}: the card belongs one folder up, beside the versions")
     version = _highest_version(path) if folder == path else path.name
-    recipe, output = read_card(folder / CARD_FILE)
-    card = Card(name=folder.name, version=version, recipe=recipe, output=output)
+    given, output = read_card(folder / CARD_FILE)
+    card = Card(name=_text(folder.name), version=_text(version), input=given, output=output)
     return Located(folder / version / MODEL_FILE, card)
 
 
 def _single_file(path: Path) -> Located:
     if path.suffix.lower() != ".onnx":
         raise ModelError(f"{path}: a model must be a .onnx file or a folder, got a {path.suffix or 'nameless'} file")
-    return Located(path, Card(name=path.stem, version=FIRST_VERSION))
+    return Located(path, Card(name=_text(path.stem), version=FIRST_VERSION))
+
+
+def _text(name: str) -> str:
+    """A file's name as text that can be sent: a byte that is not UTF-8 becomes U+FFFD."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _highest_version(folder: Path) -> str:

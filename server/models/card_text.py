@@ -1,8 +1,9 @@
 """A card as text: what `server.models.toml_card` reads, written so that it reads the same."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
+from typing import Any
 
 from preprocess.recipe import Recipe
 from server.models.output_spec import Output
@@ -10,21 +11,26 @@ from server.models.output_spec import Output
 _LONG = 100  # characters, from which a list is written with one entry a line
 
 
-def card_text(recipe: Recipe, output: Output) -> str:
+def card_text(recipe: Recipe, output: Output, constants: Mapping[str, Any] | None = None) -> str:
     """The card that says exactly this. What is None is left out."""
-    return "\n".join(["[input]", *_lines(recipe), "", "[output]", *_lines(output), ""])
+    values = [f"{text_of(name)} = {text_of(value)}" for name, value in (constants or {}).items()]
+    table = ["", "[input.constants]", *values] if values else []
+    return "\n".join(["[input]", *_lines(recipe), *table, "", "[output]", *_lines(output), ""])
 
 
 def _lines(values: Recipe | Output) -> Iterator[str]:
     for field in fields(values):
         value = getattr(values, field.name)
         if value is not None:
-            yield f"{field.name} = {_value(value)}"
+            yield f"{field.name} = {text_of(value)}"
 
 
-def _value(value: object) -> str:
-    if isinstance(value, tuple):
-        return _list([_value(one) for one in value])
+def text_of(value: object) -> str:
+    """A value as TOML writes it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple | list):
+        return _list([text_of(one) for one in value])
     return repr(value) if isinstance(value, int | float) else _string(str(value))
 
 
@@ -34,5 +40,6 @@ def _list(entries: list[str]) -> str:
 
 
 def _string(text: str) -> str:
-    """A JSON string is a TOML string, but for one control character, which JSON leaves as it is."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+    """A JSON string is a TOML string, but for control characters from DEL up, which JSON leaves as they are."""
+    letters = json.dumps(text, ensure_ascii=False)
+    return "".join(letter if letter.isprintable() else f"\\U{ord(letter):08x}" for letter in letters)

@@ -2,8 +2,8 @@
 
 The rules, which docs/models.md tells users:
 
-- Several outputs, and none named, are raw. One of floats is a score if it has one value an image, classes
-  if its values stand in one row, raw otherwise.
+- Several outputs, and none named, are raw, and so is one whose shape differs from picture to picture. One of floats is
+  a score if it has one value per image, classes if its values stand in one row, raw otherwise.
 - Classes are probabilities already if they are not negative and sum to 1, within 0.001, for each of several
   very different pictures. Otherwise they go through softmax.
 """
@@ -16,10 +16,8 @@ from math import prod
 from typing import Any
 
 from server.models.errors import ModelError
-from server.models.output_spec import Activation, Kind, Output
+from server.models.output_spec import MAX_RAW_BYTES, Activation, Kind, Output
 from server.models.toml_card import CARD_FILE
-
-MAX_RAW_VALUES = 65_536  # per image: about a megabyte of JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +29,10 @@ class Seen:
     floating: bool
     probabilities: bool
     """Whether the values of each picture were probabilities."""
+    varies: bool = False
+    """Whether its shape differs from picture to picture, or is empty where the model leaves a dimension free."""
+    json_bytes: int = 0
+    """Of one picture's values as JSON."""
 
     @property
     def values(self) -> int:
@@ -38,7 +40,7 @@ class Seen:
 
     @property
     def in_one_row(self) -> bool:
-        return self.values > 1 and max(self.shape) == self.values
+        return self.values > 1 and max(self.shape) == self.values and not self.varies
 
 
 def resolve(asked: Output, seen: Sequence[Seen]) -> Output:
@@ -47,7 +49,7 @@ def resolve(asked: Output, seen: Sequence[Seen]) -> Output:
     Resolving the result once more changes nothing.
     """
     for one in seen:
-        if not one.values:
+        if not one.values and not one.varies:
             raise ModelError(f"the output {one.name!r} is empty: its shape for one image is {list(one.shape)}")
     kind = asked.kind or _kind(seen)
     activation = _CHECKS[kind](asked, seen)
@@ -70,7 +72,11 @@ def describe(output: Output, seen: Sequence[Seen]) -> str:
             levels = f", {len(output.labels)} levels" if output.labels else ""
             return f"one score ({_activation(output, seen[0])}){levels}"
         case _:
-            return "raw: " + ", ".join(f"{one.name} {list(one.shape)}" for one in seen)
+            return "raw: " + ", ".join(f"{one.name} {_shape(one)}" for one in seen)
+
+
+def _shape(one: Seen) -> str:
+    return f"{list(one.shape)}{' (varies)' if one.varies else ''}"
 
 
 def _activation(output: Output, seen: Seen) -> str:
@@ -80,7 +86,7 @@ def _activation(output: Output, seen: Seen) -> str:
 
 
 def _kind(seen: Sequence[Seen]) -> Kind:
-    if len(seen) > 1 or not seen[0].floating:
+    if len(seen) > 1 or not seen[0].floating or seen[0].varies:
         return "raw"
     if seen[0].values == 1:
         return "score"
@@ -105,12 +111,12 @@ def _score(asked: Output, seen: Sequence[Seen]) -> Activation:
 
 
 def _raw(asked: Output, seen: Sequence[Seen]) -> Activation:
-    values = sum(one.values for one in seen)
-    if values > MAX_RAW_VALUES:
+    most, size = asked.max_bytes or MAX_RAW_BYTES, sum(one.json_bytes for one in seen)
+    if size > most:
         sizes = ", ".join(f"{one.name} {list(one.shape)}" for one in seen)
         raise ModelError(
-            f"raw outputs have {values} values per image ({sizes}); at most {MAX_RAW_VALUES} are answered:"
-            f" choose outputs with names in the [output] of {CARD_FILE}, or reduce them in the model"
+            f"raw outputs are {size:,} bytes of JSON per image ({sizes}); at most {most:,} are answered: choose outputs"
+            f" with names in the [output] of {CARD_FILE}, reduce them in the model, or raise max_bytes in the [output]"
         )
     return "none"
 

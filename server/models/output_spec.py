@@ -10,9 +10,11 @@ from typing import Literal
 Kind = Literal["classes", "score", "raw"]
 Activation = Literal["auto", "none", "softmax", "sigmoid"]
 
+MAX_RAW_BYTES = 16_777_216  # of JSON: enough for 700,000 numbers of float32
+
 _FOREIGN: dict[Kind, tuple[str, ...]] = {  # what would be without effect
-    "classes": ("thresholds",),
-    "score": ("scores",),
+    "classes": ("thresholds", "max_bytes"),
+    "score": ("scores", "max_bytes"),
     "raw": ("labels", "scores", "tips", "thresholds"),
 }
 _ACTIVATIONS: dict[Kind, tuple[Activation, ...]] = {
@@ -36,6 +38,8 @@ class Output:
     they have one entry a level, from the lowest up, and `thresholds` are the scores at which the next level
     begins. `top_k`: how many of the best classes an answer names.
 
+    `max_bytes`: of the JSON of raw outputs, per image; None is `MAX_RAW_BYTES`.
+
     Raises ValueError for a field that breaks its rule.
     """
 
@@ -47,10 +51,13 @@ class Output:
     tips: tuple[str, ...] | None = None
     thresholds: tuple[float, ...] | None = None
     top_k: int = 5
+    max_bytes: int | None = None
 
     def __post_init__(self) -> None:
         if self.top_k < 1:
             raise ValueError(f"top_k must be >= 1, got {self.top_k}")
+        if self.max_bytes is not None and self.max_bytes < 1:
+            raise ValueError(f"max_bytes must be >= 1, got {self.max_bytes}")
         if self.names is not None and (not self.names or len({*self.names}) < len(self.names)):
             raise ValueError(f"names must be names of the model's outputs, each once, got {list(self.names)}")
         self._check_labels()
@@ -63,14 +70,14 @@ class Output:
             raise ValueError("labels must not be empty")
         for name, values in (("scores", self.scores), ("tips", self.tips)):
             if values is not None and len(values) != count:
-                raise ValueError(f"{name} must have one entry a label: {len(values)} for {count or 'no'} labels")
+                raise ValueError(f"{name} must have one entry per label: {len(values)} for {count or 'no'} labels")
         if not _finite(self.scores):
             raise ValueError(f"scores must be finite, got {self.scores}")
 
     def _check_kind(self, kind: Kind) -> None:
         for name in _FOREIGN[kind]:
             if getattr(self, name) is not None:
-                raise ValueError(f"{name} mean nothing where the output is {_called(kind)}")
+                raise ValueError(f"{name} have no effect if the output is {_called(kind)}")
         if self.activation not in _ACTIVATIONS[kind]:
             choices = ", ".join(_ACTIVATIONS[kind])
             raise ValueError(

@@ -8,14 +8,16 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from server.models.output_spec import Activation, Output
+from server.models.errors import OutputError
+from server.models.output_spec import MAX_RAW_BYTES, Activation, Output
 
 _DIGITS = 6  # of a class's score, which is at most 1 as a rule
+_LEAST_BYTES = 2  # of a number and what separates it from the next
 _SIGNIFICANT = 7  # of a single score, whose size nobody knows: what float32 holds
 
 Row = Sequence[NDArray[Any]]  # one image's outputs, without the batch
 Answerer = Callable[[Row], bytes]
-"""Gives the members, without the braces around them."""
+"""Gives the members, without the braces around them. Raises `OutputError` where they would be too large."""
 
 
 def answerer(output: Output) -> Answerer:
@@ -80,13 +82,20 @@ class _Score:
 
 
 class _Raw:
-    """`"outputs":{name: nested lists}`, each number as the model gave it."""
+    """`"outputs":{name: nested lists}`, each number as the model gave it. Raises `OutputError` for too many."""
 
     def __init__(self, output: Output) -> None:
         self._names = output.names or ()
+        self._most = output.max_bytes or MAX_RAW_BYTES
 
     def members(self, row: Row) -> bytes:
-        return _json({"outputs": {name: one.tolist() for name, one in zip(self._names, row, strict=True)}})
+        values = sum(one.size for one in row)
+        if values * _LEAST_BYTES > self._most:  # before there are so many Python numbers
+            raise OutputError(f"the output has {values:,} values for this image: over {self._most:,} bytes of JSON")
+        members = _json({"outputs": {name: one.tolist() for name, one in zip(self._names, row, strict=True)}})
+        if len(members) > self._most:
+            raise OutputError(f"the output is {len(members):,} bytes of JSON for this image; at most {self._most:,}")
+        return members
 
 
 def _json(members: dict[str, object]) -> bytes:

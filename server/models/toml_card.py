@@ -1,37 +1,38 @@
-"""A card as a file: `model.toml`, read strictly. Whatever is wrong is a `ModelError`: file, key, value, rule."""
+"""A card as a file: `model.toml`, read strictly. Every mistake is a `ModelError` with file, key, value and rule.
+
+Files may begin with a byte order mark, as Windows editors write it.
+"""
 
 from __future__ import annotations
 
 import tomllib
-from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from preprocess.recipe import Recipe
 from server.models.errors import ModelError
+from server.models.input_spec import Input
 from server.models.output_spec import Output
 
 CARD_FILE = "model.toml"
 
-T = TypeVar("T", Output, Recipe)
+T = TypeVar("T", Output, Input)
 
 
-def read_card(file: Path) -> tuple[Recipe | None, Output]:
-    """What the card says, or an empty one's worth if there is no such file. Raises `ModelError`."""
+def read_card(file: Path) -> tuple[Input, Output]:
+    """The card's two tables, empty ones if there is no such file. Raises `ModelError`."""
     tables = _read_toml(file) if file.exists() else {}
     for name, table in tables.items():
         if name not in ("input", "output") or not isinstance(table, dict):
             raise ModelError(f"{file}: {name}: a card has the tables [input] and [output] and nothing else")
-    given = tables.get("input")
-    recipe = None if given is None else _build(Recipe, given, file, "input")
-    return recipe, _build(Output, _with_labels(tables.get("output", {}), file), file, "output")
+    given = _build(Input, tables.get("input", {}), file, "input")
+    return given, _build(Output, _with_labels(tables.get("output", {}), file), file, "output")
 
 
 def _read_toml(file: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        return tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:  # not readable, not UTF-8, not TOML
         raise ModelError(f"{file}: {error}") from error
 
@@ -41,9 +42,6 @@ def _build(kind: type[T], table: dict[str, Any], file: Path, name: str) -> T:
     hints = get_type_hints(kind)
     if unknown := sorted(table.keys() - hints.keys()):
         raise ModelError(f"{file}: {name}.{unknown[0]}: there is no such key; [{name}] has {', '.join(hints)}")
-    needed = [field.name for field in fields(kind) if field.default is MISSING and field.name not in table]
-    if needed:
-        raise ModelError(f"{file}: {name}.{needed[0]}: [{name}] needs this key")
     values: dict[str, Any] = {key: _convert(value, hints[key], f"{file}: {name}.{key}") for key, value in table.items()}
     try:
         return kind(**values)
@@ -72,7 +70,7 @@ def _with_labels(table: dict[str, Any], file: Path) -> dict[str, Any]:
         return table
     where, given = f"{file}: output.labels_file = {table['labels_file']!r}", table["labels_file"]
     if "labels" in table:
-        raise ModelError(f"{where}: labels stand in the card or in a file, not in both")
+        raise ModelError(f"{where}: labels belong in the card or in a file, not in both")
     path = (file.parent / str(given)).resolve()
     if not isinstance(given, str) or not path.is_relative_to(file.parent.resolve()):
         raise ModelError(f"{where}: must be a path inside the model's folder")
@@ -82,9 +80,9 @@ def _with_labels(table: dict[str, Any], file: Path) -> dict[str, Any]:
 
 def _read_labels(path: Path, where: str) -> list[str]:
     try:
-        labels = path.read_text(encoding="utf-8").splitlines()
+        labels = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, ValueError) as error:
         raise ModelError(f"{where}: {error}") from error
     if not all(label.strip() for label in labels):
-        raise ModelError(f"{where}: must hold one label a line, and no empty line")
+        raise ModelError(f"{where}: must hold one label per line, and no empty line")
     return [label.strip() for label in labels]

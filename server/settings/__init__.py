@@ -4,7 +4,7 @@
 `environment` and `toml_file` each read one source; `layers` merges them; `load` does it all. `derived` gives the limits
 that follow from the machine where no setting gives them.
 
-All mistakes are reported at once, each with name, value, origin and rule, and nothing starts until all are mended.
+All mistakes are reported at once, each with name, value, origin and rule, and nothing starts until none is left.
 Afterwards the settings never change. A child process gets them as JSON and reads no environment itself.
 """
 

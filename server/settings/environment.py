@@ -1,4 +1,4 @@
-"""What the environment says: our own variables, and the system's conventions."""
+"""Settings from the environment: our own variables, and the system's conventions."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -9,7 +9,7 @@ from server.settings.layers import Given, Layer
 
 
 def from_variables(environ: Mapping[str, str]) -> Layer:
-    """What our own variables say, `TUREEN_CONFIG` included."""
+    """Read our own variables, `TUREEN_CONFIG` included."""
     names = {PREFIX + "CONFIG": "config"} | {setting.variable: name for name, setting in SETTINGS.items()}
     ours = sorted(name for name in environ if name.startswith(PREFIX))
     return Layer(
@@ -28,7 +28,7 @@ def _unknown_variable(variable: str, known: Iterable[str]) -> str:
 
 
 def from_system(environ: Mapping[str, str]) -> Layer:
-    """What the system's own conventions say, after all that was said to us."""
+    """Read the system's own conventions; they come last."""
     if not os.path.isabs(cache := environ.get("XDG_CACHE_HOME", "")):  # its specification: others are ignored
         return Layer()
     return Layer({"profile_dir": Given(os.path.join(cache, "tureen"), "variable XDG_CACHE_HOME")})

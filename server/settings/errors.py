@@ -1,4 +1,4 @@
-"""What is wrong with settings, said so that it can be mended."""
+"""Actionable error messages about settings."""
 
 import difflib
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""From all sources to one set of settings, or to one list of all that is wrong."""
+"""Read all sources into one set of settings, or into one list of all mistakes."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ def load_settings(argv: Sequence[str], environ: Mapping[str, str] | None = None)
         environ: the environment; None reads this process's own.
 
     Raises:
-        SettingsError: if anything is unknown, unreadable or outside its rule. It lists all that is wrong.
+        SettingsError: if anything is unknown, unreadable or outside its rule. It lists all mistakes.
     """
     environ = os.environ if environ is None else environ
     flags = from_flags(argv)

@@ -1,4 +1,4 @@
-"""What a TOML file says: a key for each setting, in the table of its topic, and nothing else."""
+"""Settings from a TOML file: a key per setting, in the table of its topic, and nothing else."""
 
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -12,10 +12,10 @@ _TABLES = {setting.table for setting in SETTINGS.values()} - {""}
 
 
 def from_file(config: Given) -> Layer:
-    """What the file says that `config` names."""
+    """Read the file that `config` names."""
     try:
-        with open(str(config.value), "rb") as file:
-            document = tomllib.load(file)
+        with open(str(config.value), encoding="utf-8-sig") as file:  # Windows editors begin it with a mark
+            document = tomllib.loads(file.read())
     except (OSError, ValueError) as error:  # ValueError: not TOML, not UTF-8, or no path
         rule = f"must be a TOML file that can be read; {error}"
         return Layer(problems=[f"config = {config.value!r} ({config.origin}): {rule}"])

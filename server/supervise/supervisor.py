@@ -69,7 +69,7 @@ class _Supervisor:
                 return await self._stop_web(web)
 
     def _on_signal(self, delay_s: float) -> None:
-        """The first signal begins the end; a second one hurries it."""
+        """The first signal starts the drain; a second one cuts it short."""
         if not self._stop.is_set():
             log.info("draining", seconds=delay_s)
             self._delay_s = delay_s

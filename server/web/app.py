@@ -19,6 +19,7 @@ from server.web.metrics import Metrics
 from server.web.refusals import Refusals
 from server.web.request import Request
 from server.web.runtime import Runtime
+from server.web.side_share import SideShare
 
 
 class Application(NamedTuple):
@@ -38,6 +39,8 @@ def build_app(runtime: Runtime, gate: Gate, metrics: Metrics, body: BodyLimits, 
     return Application(exchange, early_reject, refusals)
 
 
+_HEALTH = ("/healthz", "/readyz")  # a flood of anything else shall not delay what a load balancer asks
+
 Endpoint = Callable[[StarletteRequest], Awaitable[Response]]
 
 
@@ -46,6 +49,7 @@ class Resources:
 
     def __init__(self, images: Images, health: Health) -> None:
         self._images = images
+        self._health_share, self._side_share = SideShare(), SideShare()
         self._routes = [
             Route("/v1/images", _by_post_only, methods=["POST"]),
             Route("/healthz", health.alive),
@@ -58,7 +62,9 @@ class Resources:
         scope = request.scope
         if scope["path"] == "/v1/images" and scope["method"] == "POST":  # the one whose every microsecond counts
             return await self._images.post(request)
-        return await self._endpoint(scope)(StarletteRequest(scope))
+        share = self._health_share if scope["path"] in _HEALTH else self._side_share
+        async with share.turn():
+            return await self._endpoint(scope)(StarletteRequest(scope))
 
     def _endpoint(self, scope: Scope) -> Endpoint:
         """The handler of a path and method. Raises `HTTPException` with 404 or 405."""

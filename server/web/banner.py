@@ -4,6 +4,7 @@ import socket
 
 from server.contract.metadata import ModelMetadata
 from server.fleet.layout.placement import Decision
+from server.process.printable import printable
 from server.settings import Settings
 
 
@@ -19,7 +20,8 @@ def banner(model: ModelMetadata, settings: Settings, listener: int, why: str, de
         "promise": f"answered within {settings.slo:g} s, or refused at once",
         "address": address,
     }
-    lines = [f"  {name:<9} {text}" for name, text in rows.items()]
+    shown = [*rows.items(), *(("warning", text) for text in model.warnings)]
+    lines = [f"  {name:<9} {printable(text)}" for name, text in shown]
     return "\n".join(["Tureen is serving", *lines, "", f"  curl --data-binary @photo.jpg {address}/v1/images"])
 
 

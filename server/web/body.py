@@ -32,7 +32,7 @@ class BodyLimits:
     timeout_s: float
     """Seconds in which the whole of it must arrive."""
     min_rate: float
-    """Bytes a second that it must bring on average, once its first few seconds are over."""
+    """Bytes per second that it must average after its first few seconds."""
 
 
 class Body:

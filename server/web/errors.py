@@ -51,29 +51,31 @@ _ROWS = (
     Problem(400, "image_part_missing", "The form has no part named image or file"),
     Problem(401, "unauthenticated", "This needs a valid key or token, as Authorization: Bearer KEY"),
     Problem(403, "forbidden", "This key or token has not the scope that this needs"),
-    Problem(404, "not_found", "There is nothing at this path; GET / says where things are"),
-    Problem(404, "unknown_model", "No such model, or no such version of it, is served here"),
+    Problem(404, "not_found", "There is nothing at this path; GET / lists the endpoints"),
+    Problem(404, "unknown_model", "This server has no such model or version"),
     Problem(405, "method_not_allowed", "This path does not take that method"),
-    Problem(408, "head_timeout", "The request's head did not arrive in time"),
+    Problem(408, "head_timeout", "The request's headers did not arrive in time"),
     Problem(408, "upload_timeout", "The body did not arrive in time"),
     Problem(413, "body_too_large", "The body is larger than this server accepts"),
-    Problem(415, "encoded_body", "Content-Encoding is not accepted: send the image as it is"),
+    Problem(415, "encoded_body", "Content-Encoding is not accepted: send the image unencoded"),
     Problem(415, "not_an_image", "The body is not an image"),
     Problem(415, "unsupported_format", "This image format is not accepted"),
     Problem(422, "image_empty", "The body is empty"),
     Problem(422, "image_truncated", "The image ends early"),
     Problem(422, "image_corrupt", "The image is damaged"),
+    Problem(422, "image_too_costly", "The image takes more work to decode than any image of its size should"),
     Problem(422, "too_many_pixels", "The image has more pixels than this server accepts"),
-    Problem(422, "quarantined", "This image brought down its workers lately and is not tried again for a while"),
+    Problem(422, "quarantined", "This image recently crashed its workers and is refused for a while"),
     Problem(422, "tensor_rejected", "The tensor does not fit the model's input"),
+    Problem(422, "deadline_unmeetable", "Such an image takes longer than this deadline; shortest_ms is the least"),
     Problem(429, "rate_limited", "This client has used up its rate for now"),
     Problem(429, "too_many_in_flight", "This client has as many images under way as it may have"),
     Problem(431, "headers_too_large", "The request's headers are too many or too long"),
-    Problem(500, "internal_error", "The server failed; this is its fault"),
+    Problem(500, "internal_error", "The server failed"),
     Problem(500, "model_error", "The model failed on this image"),
     Problem(500, "worker_lost", "Two workers were lost with this image"),
     Problem(501, "not_implemented", "This server does not know the request's method or transfer coding"),
-    Problem(503, "too_many_connections", "This server has as many connections as it may have"),
+    Problem(503, "too_many_connections", "This server has reached its limit of connections"),
     Problem(503, "queue_full", "The queue is full"),
     Problem(503, "would_be_late", "The answer would come after its deadline"),
     Problem(503, "not_ready", "No worker is ready"),
@@ -86,6 +88,7 @@ PROBLEMS = {row.code: row for row in _ROWS}
 CODES: dict[type[Exception], str] = {
     batcher.QueueFull: "queue_full",
     batcher.WouldBeLate: "would_be_late",
+    batcher.Unmeetable: "deadline_unmeetable",
     batcher.NoExecutor: "not_ready",
     batcher.BatcherClosed: "shutting_down",
     batcher.DeadlineExceeded: "deadline_exceeded",
@@ -96,6 +99,7 @@ CODES: dict[type[Exception], str] = {
     image_errors.UnsupportedFormat: "unsupported_format",
     image_errors.TooManyPixels: "too_many_pixels",
     image_errors.TruncatedImage: "image_truncated",
+    image_errors.CostlyImage: "image_too_costly",
     image_errors.CorruptImage: "image_corrupt",
     ModelFailed: "model_error",
     Quarantined: "quarantined",
@@ -132,6 +136,8 @@ def problem_response(error: Exception, request_id: str) -> RawResponse:
         wait_s = _wait_s(error)
         document["retry_after_ms"] = math.ceil(wait_s * 1000)
         headers.append((b"retry-after", b"%d" % max(1, math.ceil(wait_s))))
+    if isinstance(error, batcher.Unmeetable):
+        document["shortest_ms"] = math.ceil(error.shortest_s * 1000)
     headers.append((b"content-type", b"application/problem+json"))
     return RawResponse(problem.status, headers, msgspec.json.encode(document))
 

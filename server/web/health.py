@@ -13,6 +13,7 @@ from server.web.metrics import Metrics
 from server.web.runtime import Runtime
 
 _RETRY_S = 1.0
+_VERSION = version("tureen")  # looking it up reads files
 
 
 class Health:
@@ -42,7 +43,7 @@ class Health:
         return _json(
             {
                 "name": "tureen",
-                "version": version("tureen"),
+                "version": _VERSION,
                 "what": "A dynamic-batching image inference server: POST an image, get its answer.",
                 "model": _model(model) if model else None,
                 "slo_ms": round(self._runtime.engine.slo_s * 1000),

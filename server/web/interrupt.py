@@ -43,4 +43,5 @@ class Interruptible:
     def _taken(self) -> Exception:
         error, self._error = self._error, None
         assert error
+        error.__cause__ = None  # as `raise ... from None`: that the task was cancelled for it says nothing
         return error

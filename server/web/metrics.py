@@ -14,7 +14,7 @@ from server.engine import Status
 from server.web.http.connections import Connections
 
 _RESOURCES = {"/v1/images": "images", "/healthz": "health", "/readyz": "health", "/metrics": "metrics"}
-_REASONS = ("crash", "hang", "memory")
+_REASONS = ("crash", "hang", "memory", "cpu")
 _STAGES = ("waiting", "running")
 _DROPS = ("preempted", "unmeetable")
 _LATENCY_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0)
@@ -104,6 +104,12 @@ class _StateCollector(Collector):
         yield _counter("answered_images", "Images with an answer", stats.answered)
         yield _counter("failed_images", "Images with an error of their own", stats.failed)
         yield _counter("retried_images", "Images sent again after their worker died", stats.retried)
+        yield _counter(
+            "batch_differences",
+            "Images answered otherwise in a batch than alone, of those looked at",
+            status.differences,
+        )
+        yield _gauge("one_at_a_time", "1 if images are run one at a time for that", status.separated)
         yield _gauge("connections", "Open connections", source.connections.open)
         yield _counter("connections_refused", "Connections past the limit", source.connections.rejected)
         yield _counter("slow_heads", "Connections closed for a late request head", source.connections.slow_heads)

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from batcher import Batcher, DeadlineExceeded, Failed, NoExecutor, QueueFull, WouldBeLate
+from batcher import Batcher, DeadlineExceeded, Failed, NoExecutor, QueueFull, Unmeetable, WouldBeLate
 from tests.fakes import GatedExecutor, GatedModel, all_blocked, new_batcher, now, pass_until, virtual_time
 
 
@@ -150,15 +150,33 @@ async def test_nobody_waits_while_any_slot_has_room():
 
 @virtual_time
 async def test_only_so_many_may_wait():
-    """The next one is refused, with the time the queue takes to empty."""
+    """The next one is refused, with the time until a place falls free, and those after it with one place more each."""
     async with new_batcher(max_queue=2) as batcher:
         await paced_executor(batcher, 2.0)
         handles = [batcher.enqueue_nowait(item) for item in "ab"]
 
         with pytest.raises(QueueFull, match="2 items wait already") as refusal:
             batcher.enqueue_nowait("c")
-        assert (4.0, {"queue_full": 1}) == (refusal.value.retry_after_s, batcher.stats().refused)
+        with pytest.raises(QueueFull) as next_refusal:
+            batcher.enqueue_nowait("d")
+        assert (2.0, 4.0) == (refusal.value.retry_after_s, next_refusal.value.retry_after_s)
+        assert {"queue_full": 2} == batcher.stats().refused
         take_back(handles)
+
+
+@virtual_time
+async def test_a_deadline_that_an_idle_executor_misses_is_never_met():
+    """Waiting would not help, so the refusal says the shortest time, and no time to come back."""
+    async with new_batcher() as batcher:
+        batcher.observe_batch(1, 2.0)
+        GatedExecutor(batcher, credits=1)
+        handle = batcher.enqueue_nowait("a")
+        await all_blocked()
+
+        with pytest.raises(Unmeetable) as refusal:
+            batcher.enqueue_nowait("b", deadline=now() + 1.0)
+        assert (2.0, float("inf")) == (refusal.value.shortest_s, refusal.value.retry_after_s)
+        take_back([handle])
 
 
 @virtual_time

@@ -8,7 +8,7 @@ import pytest
 from batcher import Batcher, Policy, Result, WouldBeLate
 from tests.fakes import GatedExecutor, all_blocked, now, pass_until, virtual_time
 
-ACCEPTED, REFUSED, LIKE_THE_LAST = 51, 40, 12
+ACCEPTED, REFUSED, LIKE_THE_LAST = 51, 45, 14
 
 
 class Calls:
@@ -81,7 +81,7 @@ async def test_a_refused_item_makes_fewer(batcher):
     async with batcher:
         executor = await busy_batcher(batcher)
         with Calls() as calls:
-            refused = batcher.refusal(prep_s=1e-5, deadline=now() + 1e-3, urgency=4)
+            refused = batcher.refusal(prep_s=1e-5, deadline=now() + 3e-3, urgency=4)
         await finish(batcher, executor)
 
     assert isinstance(refused, WouldBeLate)
@@ -93,9 +93,9 @@ async def test_an_item_like_one_refused_just_now_makes_hardly_any(batcher):
     """Nothing is predicted anew for it."""
     async with batcher:
         executor = await busy_batcher(batcher)
-        batcher.refusal(prep_s=1e-5, deadline=now() + 1e-3, urgency=4)
+        batcher.refusal(prep_s=1e-5, deadline=now() + 3e-3, urgency=4)
         with Calls() as calls:
-            refused = batcher.refusal(prep_s=1e-5, deadline=now() + 1e-3, urgency=4)
+            refused = batcher.refusal(prep_s=1e-5, deadline=now() + 3e-3, urgency=4)
         await finish(batcher, executor)
 
     assert isinstance(refused, WouldBeLate)

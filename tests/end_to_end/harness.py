@@ -38,11 +38,13 @@ class Reply:
 class Server:
     """`tureen serve` in a session of its own, as a terminal would run it."""
 
-    def __init__(self, process: subprocess.Popen, address: str, log: Path, admin: str = "") -> None:
+    def __init__(self, process: subprocess.Popen, block: str, log: Path, admin: str = "") -> None:
         """`admin`: a key that may read metrics, where keys are checked."""
         self.credentials = {"authorization": f"Bearer {admin}"} if admin else {}
         self.process = process
-        self.host, port = address.removeprefix("http://").rsplit(":", 1)
+        self.block = block
+        """The start-up block, up to its address."""
+        self.host, port = block.split()[-1].removeprefix("http://").rsplit(":", 1)
         self.port = int(port)
         self._log = log
         self.final_log = ""
@@ -187,7 +189,7 @@ def serving(
             )
         server = None
         try:
-            server = Server(process, _address(process, log), log, admin)
+            server = Server(process, _block(process, log), log, admin)
             server.run(server.all_ready())
             yield server
         finally:
@@ -217,12 +219,14 @@ def _limit(limits: Mapping[int, int]) -> None:
         resource.setrlimit(kind, (value, value))
 
 
-def _address(process: subprocess.Popen, log: Path) -> str:
+def _block(process: subprocess.Popen, log: Path) -> str:
     """Read the start-up block up to its address; the block is printed once the server is ready."""
     assert process.stdout
+    block = ""
     for line in process.stdout:
-        if found := re.search(rb"address +(http://\S+)", line):
-            return found[1].decode()
+        block += line.decode()
+        if re.search(rb"address +http://\S+", line):
+            return block
     raise AssertionError(f"the server did not start: exit {process.wait()}\n{log.read_text()}")
 
 

@@ -131,7 +131,7 @@ def test_model_that_cannot_be_served_ends_the_start(tmp_path):
     last = refused("--model", str(models.two_inputs(tmp_path / "m.onnx")))
 
     assert "it has 2 inputs" in last
-    assert "needed is one, the image" in last
+    assert "expected one: the image" in last
 
 
 def test_cuda_that_cannot_be_used_ends_the_start():

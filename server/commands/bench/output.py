@@ -15,7 +15,7 @@ _DERIVED = ("offered_rate", "goodput", "good_share", "kept_share")
 
 
 def as_json(trials: Sequence[Trial], capacity: float | None, verdict: Verdict) -> dict[str, Any]:
-    """Units as the names say: `_s` seconds, rates a second."""
+    """Units as the names say: `_s` seconds, rates per second."""
     return {
         "verdict": verdict.name.lower(),
         "capacity": capacity,

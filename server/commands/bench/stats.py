@@ -35,7 +35,7 @@ class Spread:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """A run's figures: rates a second, times in seconds. A `Spread` is None where there was nothing to spread."""
+    """A run's figures: rates per second, times in seconds. A `Spread` is None where there was nothing to spread."""
 
     window_s: float
     offered: int
@@ -123,7 +123,7 @@ def spread(values: NDArray[np.float32]) -> Spread | None:
 
 
 def answer_rate(rows: Rows, window_s: float) -> float:
-    """200s a second, from the first in the window to the first after it, or to the last there is.
+    """200s per second, from the first in the window to the first after it, or to the last there is.
 
     Answers come in bursts, a batch at a time. A window that begins and ends with a burst's first answer holds
     whole bursts only.

@@ -23,6 +23,7 @@ from server.models.card import find_model
 from server.models.digest import digest
 from server.models.errors import ModelError
 from server.process.cpus import usable_cpus
+from server.process.printable import printable
 from server.settings import SettingsError
 
 _OK, _FAILED, _USAGE = 0, 1, 2
@@ -89,7 +90,7 @@ def _conclude(options: Options, subject: Subject, findings: Findings) -> int:
         reasons = dict.fromkeys(findings.lost.values())
         return _fail(f"{subject.path} cannot be tuned: {'; '.join(reasons)}")
     out = _console()
-    out.print(f"{subject.name} on {subject.key.cpu}, {subject.key.cpus} CPUs\n", markup=False)
+    out.print(f"{printable(subject.name)} on {subject.key.cpu}, {subject.key.cpus} CPUs\n", markup=False)
     show_table(out, findings, chosen, slo_s)
     out.print(f"\n{verdict(findings.rows, chosen, slo_s)}", markup=False)
     return _save(options, subject, findings, chosen, out)
@@ -137,7 +138,7 @@ def _use(asked: Asked) -> str:
 
 
 def _fail(reason: str) -> int:
-    print(f"tureen: {reason}", file=sys.stderr)
+    print(printable(f"tureen: {reason}"), file=sys.stderr)
     return _FAILED
 
 

@@ -24,7 +24,7 @@ def draw(file: Path, title: str, rows: Sequence[Row], chosen: Row) -> None:
         for layout in dict.fromkeys(row.layout for row in rows):
             _line(rate, latency, layout, [row for row in rows if row.layout == layout], layout == chosen.layout)
         rate.plot([chosen.batch], [chosen.rate], "o", markersize=12, fillstyle="none", color="black", label="chosen")
-        _finish(rate, "images a second")
+        _finish(rate, "images per second")
         _finish(latency, "ms per batch")
         figure.savefig(file)
 

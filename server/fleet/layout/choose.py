@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
-_TIE = 0.97  # of the best images a second is as good as the best
+_TIE = 0.97  # of the best rate is as good as the best
 _SAME_LATENCY = 1.03
 
 
@@ -27,7 +27,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     threads: int
     batch: int
     rate: float
-    """Images a second of all workers together, decoding included."""
+    """Images per second of all workers together, decoding included."""
     batch_s: float
     """Seconds that a batch takes in one of them."""
     lone_s: float

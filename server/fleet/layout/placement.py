@@ -44,7 +44,7 @@ class Placement:
 class Decision:
     """A layout, the images in a batch (0: as warming up finds), and in a few words why.
 
-    `in_turn`: one worker opens the model after the other. `spare`: as many are done without where they cannot open it.
+    `in_turn`: workers open the model one after the other. `spare`: this many are skipped if they cannot open it.
     """
 
     layout: Layout
@@ -158,7 +158,7 @@ def from_profile(profile: Profile, wish: Wish) -> Decision | None:
 
 
 async def settle(asked: Literal["auto", "cpu", "cuda"], device: int, devices: Path = Path("/dev")) -> Placement:
-    """What `asked` comes to on this machine. `devices`: where device files are."""
+    """Resolve `asked` on this machine. `devices`: the folder of device files."""
     if asked != "auto":
         return Placement(asked, device, "as configured")
     if not may_have_gpu(devices):

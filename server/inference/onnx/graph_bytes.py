@@ -26,7 +26,10 @@ class Type(IntEnum):
 
     FLOAT32 = 1
     UINT8 = 2
+    INT32 = 6
+    INT64 = 7
     FLOAT16 = 10
+    FLOAT64 = 11
 
 
 @dataclass(frozen=True, slots=True)

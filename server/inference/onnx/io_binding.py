@@ -18,6 +18,7 @@ import onnxruntime as ort
 from numpy.typing import DTypeLike, NDArray
 
 from preprocess.recipe import Recipe
+from server.inference.onnx.feed import Feed
 from server.inference.onnx.normaliser import IMAGE, PIXELS
 from server.inference.onnx.page_lock import page_lock
 from server.inference.onnx.slab import Slab
@@ -31,6 +32,10 @@ class Device:
     name: Literal["cpu", "cuda"]
     index: int = 0
 
+    def tensor(self, array: NDArray[Any]) -> ort.OrtValue:
+        """A copy of the array there."""
+        return ort.OrtValue.ortvalue_from_numpy(array, self.name, self.index)
+
     def empty(self, shape: Sequence[int], dtype: DTypeLike) -> ort.OrtValue:
         """A tensor there, with whatever is in it."""
         return ort.OrtValue.ortvalue_from_shape_and_type(shape, np.dtype(dtype).type, self.name, self.index)
@@ -42,12 +47,14 @@ class Graphs:
     pixels.
 
     `model` gives the session for a batch size that has none yet: always the same one, or another each time.
-    `recipe`: of the model's input. `replayed`: each size is recorded as a CUDA graph, and then replayed.
+    `recipe`: of the model's input. `feed`: its name, and the constants beside it. `replayed`: each size is recorded as
+    a CUDA graph, and then replayed.
     """
 
     model: Callable[[], ort.InferenceSession]
     head: ort.InferenceSession | None
     recipe: Recipe
+    feed: Feed
     outputs: Sequence[Tensor]
     replayed: bool = False
 
@@ -66,7 +73,7 @@ class Traffic:
 class BoundRun:
     """Owned by one thread: CUDA keeps its handles and what it has recorded by thread."""
 
-    # The whole state: the lanes, each opened when its size is first run, and the traffic.
+    # The whole state: the lanes, each opened when its size is first run, whether outputs are whole, and the traffic.
 
     def __init__(self, graphs: Graphs, slab: Slab, device: Device) -> None:
         self.slots = slab.slots
@@ -79,6 +86,7 @@ class BoundRun:
         self._slab = slab
         self._device = device
         self._lanes: dict[int, _Lane] = {}
+        self._whole = False
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -93,7 +101,7 @@ class BoundRun:
         """The outputs of a batch of `size` that begins with these slots. Raises what ONNX Runtime raises."""
         rows = self._slab.rows(slots, size)
         if size not in self._lanes:
-            self._lanes[size] = _Lane(self._graphs, rows, self._device)
+            self._lanes[size] = _Lane(self._graphs, rows, self._device, whole=self._whole)
         outputs = self._lanes[size].run(rows)
         self._count(rows, outputs)
         return outputs
@@ -101,6 +109,11 @@ class BoundRun:
     def limit(self, size: int) -> None:
         """No larger batch will come: what those had on the device is given back."""
         self._lanes = {each: lane for each, lane in self._lanes.items() if each <= size}
+
+    def take_whole(self) -> None:
+        """Outputs may be of any shape from now on: the first dimension need not be the batch."""
+        self._whole = True
+        self._lanes.clear()
 
     def _count(self, rows: NDArray[Any], outputs: Sequence[NDArray[Any]]) -> None:
         self.traffic.batches += 1
@@ -113,10 +126,11 @@ class BoundRun:
 class _Lane:
     """One batch size: its tensors on the device, and the runs bound to them."""
 
-    def __init__(self, graphs: Graphs, rows: NDArray[Any], device: Device) -> None:
-        """`rows`: a batch of this size."""
+    def __init__(self, graphs: Graphs, rows: NDArray[Any], device: Device, *, whole: bool) -> None:
+        """`rows`: a batch of this size. `whole`: the first dimension of outputs is not the batch."""
         size = len(rows)
         self._graphs = graphs
+        self._first_open = 0 if whole else 1
         self._device = device
         self._places: dict[str, int] = {}
         self._options = ort.RunOptions()
@@ -131,7 +145,10 @@ class _Lane:
             self._head.bind_ortvalue_output(IMAGE, self._image)
         self._session = graphs.model()
         self._model = self._session.io_binding()
-        self._model.bind_ortvalue_input(self._session.get_inputs()[0].name, self._image)
+        self._model.bind_ortvalue_input(graphs.feed.image, self._image)
+        self._constants = {name: device.tensor(each) for name, each in graphs.feed.constants(size).items()}
+        for name, value in self._constants.items():
+            self._model.bind_ortvalue_input(name, value)
         for tensor in graphs.outputs:
             self._leave_open(tensor)
 
@@ -150,7 +167,7 @@ class _Lane:
 
     def _settle(self, tensor: Tensor, value: ort.OrtValue) -> None:
         """Where the next batch's output goes: to the same place if it is sure to be as large."""
-        if self._graphs.replayed or all(isinstance(side, int) for side in tensor.shape[1:]):
+        if self._graphs.replayed or all(isinstance(side, int) for side in tensor.shape[self._first_open :]):
             self._model.bind_ortvalue_output(tensor.name, value)
             self._places[tensor.name] = value.data_ptr()
         else:

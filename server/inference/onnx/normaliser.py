@@ -18,7 +18,13 @@ from server.inference.onnx.graph_bytes import Node, Type, Value, model
 
 PIXELS, IMAGE = "pixels", "image"  # its input and its output
 
-_TYPES = {"float32": Type.FLOAT32, "float16": Type.FLOAT16}
+_TYPES = {
+    "float32": Type.FLOAT32,
+    "float16": Type.FLOAT16,
+    "float64": Type.FLOAT64,
+    "int32": Type.INT32,
+    "int64": Type.INT64,
+}
 
 
 def needs_head(recipe: Recipe) -> bool:
@@ -35,7 +41,8 @@ def pixels_of(recipe: Recipe) -> Recipe:
 
 
 def head_for(recipe: Recipe) -> bytes:
-    """The head's file. What it computes is what `preprocess.tensor` would have written, in the same precision."""
+    """The head's file. What it computes is what `preprocess.tensor` would have written, in the same precision; of
+    float64 what float32 holds of it."""
     turned = recipe.layout == "NCHW"
     beside = (1, recipe.channels, 1, 1) if turned else (recipe.channels,)
     factors = np.array(recipe.factors, np.float32)

@@ -12,16 +12,19 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from server.inference.onnx.cpu_run import PlainRun
+from server.inference.onnx.feed import Feed
 from server.inference.onnx.io_binding import BoundRun, Device, Graphs
 from server.inference.onnx.normaliser import head_for, needs_head, pixels_of
 from server.inference.onnx.providers import Gpu, Provider, open_session
 from server.inference.onnx.sizes import buckets, every_size, filled_up, slots_beside
 from server.inference.onnx.slab import Slab
 from server.models.card import Card
+from server.models.constants import constants_for
 from server.models.errors import OutputError
 from server.models.signature import (
     Signature,
     Tensor,
+    batched,
     chosen_outputs,
     fixed_batch,
     image_input,
@@ -43,6 +46,9 @@ class Run(Protocol):
 
     def limit(self, size: int) -> None:
         """No larger batch will come."""
+
+    def take_whole(self) -> None:
+        """Outputs may be of any shape from now on."""
 
 
 class Session:
@@ -76,25 +82,30 @@ class Session:
         """
         begun = time.monotonic()
         gpu = gpu or Gpu()
-        self.bound = provider == "cuda" if bound is None else bound
-        self.recorded = self.bound and provider == "cuda" and gpu.graphs
         self._session = open_session(model, provider, gpu, threads)
         self.open_s = time.monotonic() - begun
         self.signature = _signature(self._session)
-        given = image_input(self.signature)
-        self.recipe = recipe_for(given, card.recipe)
-        self.input = given
+        self.input = image_input(self.signature, card.input.constants)
+        given = batched(self.input)
+        self.recipe = recipe_for(given, card.input)
+        constants = constants_for(self.signature.inputs, card.input.constants)
+        self._feed = Feed(given.name, constants, bare=given is not self.input)
+        self.bound = (provider == "cuda" if bound is None else bound) and given is self.input
+        self.recorded = self.bound and provider == "cuda" and gpu.graphs
+        self.whole = False
+        """Whether outputs are one image's as a whole: their first dimension is not the batch."""
         self.outputs = chosen_outputs(self.signature, card.output)
         self.provider: str = self._session.get_providers()[0]
         self.pipelined = provider == "cuda" if pipelined is None else pipelined
         self.fixed = fixed_batch(given)
         self.sizes = self._sizes(max_batch)
         self._another: Callable[[], ort.InferenceSession] | None = None
-        if self.bound and provider == "cuda" and not gpu.graphs and not self.fixed:  # see bound.py
+        if self.bound and provider == "cuda" and not gpu.graphs and not self.fixed:  # see io_binding.py
             self._another = partial(open_session, model, provider, _share(gpu, len(self.sizes)), threads)
         self.max_batch = min(self.sizes[-1], max_batch)
         self.slot_recipe = pixels_of(self.recipe) if self.bound else self.recipe
-        slab = Slab(self._slots(decoders), self.sizes[-1], self.slot_recipe)
+        self._slab = slab = Slab(self._slots(decoders), self.sizes[-1], self.slot_recipe)
+        slab.clean = self.max_batch == 1
         self._run = self._bound(slab, provider, gpu, threads) if self.bound else self._plain(slab)
         self.slots = self._run.slots
 
@@ -114,23 +125,47 @@ class Session:
         self.max_batch = min(self.max_batch, size)
         self._run.limit(size)
 
+    def run_one_at_a_time(self) -> None:
+        """From now on images are run one at a time; where the batch is fixed to more, the others are zeros."""
+        self._slab.clean = True
+        self.max_batch = 1
+        if not self.fixed:
+            self.limit(1)
+
+    def take_whole(self) -> None:
+        """From now on images are run one at a time, and the outputs of a run are that image's as a whole: their first
+        dimension need not be the batch."""
+        self.whole = True
+        self._run.take_whole()
+        self.run_one_at_a_time()
+
+    def run_alone(self, slot: int) -> Outputs:
+        """The output row of this slot, whatever stands in the others. Raises as `run`."""
+        before, self._slab.clean = self._slab.clean, True
+        try:
+            return self.run([slot])
+        finally:
+            self._slab.clean = before
+
     def run(self, slots: Sequence[int]) -> Outputs:
-        """The output rows of these slots, at most `max_batch`, in their order.
+        """The output rows of these slots, at most `max_batch`, in their order; shape `(len(slots), ...)` each.
 
         Raises `OutputError`, or whatever ONNX Runtime raises if the model fails.
         """
         size = filled_up(len(slots), self.sizes)
         outputs = self._run.run(slots, size)
+        if self.whole:
+            return tuple(np.asarray(output)[np.newaxis] for output in outputs)
         return tuple(
             _rows(tensor, output, size)[: len(slots)] for tensor, output in zip(self.outputs, outputs, strict=True)
         )
 
     def _plain(self, slab: Slab) -> Run:
-        return PlainRun(self._session, [tensor.name for tensor in self.outputs], slab)
+        return PlainRun(self._session, self._feed, [tensor.name for tensor in self.outputs], slab)
 
     def _bound(self, slab: Slab, provider: Provider, gpu: Gpu, threads: int) -> Run:
         head = open_session(head_for(self.recipe), provider, gpu, threads) if needs_head(self.recipe) else None
-        graphs = Graphs(self._models(), head, self.recipe, self.outputs, self.recorded)
+        graphs = Graphs(self._models(), head, self.recipe, self._feed, self.outputs, self.recorded)
         return BoundRun(graphs, slab, Device(provider, gpu.index if provider == "cuda" else 0))
 
     def _models(self) -> Callable[[], ort.InferenceSession]:

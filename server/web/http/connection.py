@@ -8,7 +8,8 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
-from server.web.http.rules import LIMITS_S, STALL_S, Action, Do, Event, Parse, Phase, Respond, Rules, Write
+from server.web.http.machine import Machine
+from server.web.http.rules import LIMITS_S, STALL_S, Action, Do, Event, Parse, Phase, Respond, Write
 from server.web.http.service import Service
 from server.web.http.timer import Timer
 from server.web.presence import Presence
@@ -19,14 +20,14 @@ _SILENT = frozenset({Phase.LINGERING, Phase.CLOSING, Phase.CLOSED})
 
 
 class Connection:
-    """Its state: the rules' own, the response head that is held back, and two timers."""
+    """Its state: the machine's own, the response head that is held back, and two timers."""
 
     def __init__(
         self, service: Service, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, left: Callable[[], None]
     ) -> None:
         """`left` is called when the client of a request under way has left."""
         self.presence = Presence()
-        self.rules = Rules(partial(service.reject_early, _host(transport)))
+        self.machine = Machine(partial(service.reject_early, _host(transport)))
         self._service = service
         self._transport = transport
         self._left = left
@@ -51,11 +52,11 @@ class Connection:
 
     def received(self, data: bytes) -> None:
         """Bytes came: go through `pieces`."""
-        self.rules.receive(data)
+        self.machine.receive(data)
 
     def pieces(self) -> Iterator[bytes]:
         """What to parse now, piece by piece."""
-        while actions := self.rules.next():
+        while actions := self.machine.next():
             for action in actions:
                 if type(action) is Parse:
                     yield action.data
@@ -65,21 +66,21 @@ class Connection:
 
     def on(self, event: Event, code: str = "") -> None:
         """Anything else happened."""
-        self._carry_out(self.rules.on(event, code))
+        self._carry_out(self.machine.on(event, code))
 
     def head_complete(self) -> None:
         """The parser has a request."""
-        self.rules.on(Event.HEAD_COMPLETE)
+        self.machine.on(Event.HEAD_COMPLETE)
 
     def body_end(self) -> None:
         """The parser has all of it."""
-        self.rules.on(Event.BODY_END)
+        self.machine.on(Event.BODY_END)
 
     def answered(self, keep_alive: bool) -> None:
         """Its response is complete."""
         self._responding = False
         self._flush()
-        self._carry_out(self.rules.answered(keep_alive))
+        self._carry_out(self.machine.answered(keep_alive))
 
     def writing_paused(self) -> None:
         """The transport has more to write than it likes to hold."""
@@ -87,7 +88,7 @@ class Connection:
 
     def writing_resumed(self) -> None:
         """The client has taken most of that."""
-        if self.rules.phase not in _SILENT:
+        if self.machine.phase not in _SILENT:
             self._stall.set(None)
 
     def lost(self) -> None:
@@ -112,11 +113,11 @@ class Connection:
 
     def write(self, data: bytes) -> None:
         """Write a piece of a response."""
-        if self.rules.phase in _SILENT:
+        if self.machine.phase in _SILENT:
             return
         if not self._responding and not data.startswith(_INTERIM):
             self._responding = True
-            self.rules.on(Event.RESPONSE_BEGUN)
+            self.machine.on(Event.RESPONSE_BEGUN)
             if _STREAM not in data:
                 self._head = data
                 return
@@ -128,7 +129,7 @@ class Connection:
         """The library's wish to close, which the rules have their own view of: see `answered`."""
 
     def is_closing(self) -> bool:
-        return self.rules.phase in _SILENT
+        return self.machine.phase in _SILENT
 
     def get_write_buffer_size(self) -> int:
         return self._transport.get_write_buffer_size()
@@ -146,7 +147,7 @@ class Connection:
                 self._transport.write(data)
             case Respond(code):
                 self._head = b""
-                self._transport.write(self._service.refuse(code, self.rules.head))
+                self._transport.write(self._service.refuse(code, self.machine.head))
             case Do.TELL_CLIENT_LEFT:
                 self.presence.left()
                 self._left()
@@ -168,12 +169,12 @@ class Connection:
             self._transport.write(head)
 
     def _watch_phase(self) -> None:
-        if self._changes != self.rules.changes:
-            self._changes = self.rules.changes
-            self._timer.set(self._limits.get(self.rules.phase))
+        if self._changes != self.machine.changes:
+            self._changes = self.machine.changes
+            self._timer.set(self._limits.get(self.machine.phase))
 
     def _on_timeout(self) -> None:
-        phase = self.rules.phase
+        phase = self.machine.phase
         if phase is Phase.HEAD or phase is Phase.DISCARDING:
             self._service.connections.note_slow_head()
         if phase is Phase.LINGERING and self._transport.get_write_buffer_size():

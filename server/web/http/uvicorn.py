@@ -147,13 +147,13 @@ class UvicornConnection(HttpToolsProtocol):
                 self._link.on(Event.REJECTED, "malformed_request")
             if self._framing_bytes > HEAD_BYTES:
                 self._link.on(Event.REJECTED, "headers_too_large")
-        if self._link.rules.is_holding:
+        if self._link.machine.is_holding:
             self.flow.pause_reading()
 
     def _decline(self, piece: bytes) -> None:
         """Read a request as if it had not offered to upgrade, as a server may (RFC 9110, section 7.8). httptools would
         take its body, and all that follows, for the other protocol."""
-        head = self._link.rules.head
+        head = self._link.machine.head
         self.parser = httptools.HttpRequestParser(self)
         self.parser.feed_data(_UPGRADE.sub(b"", head) + piece[len(head) :])
 

@@ -3,7 +3,7 @@
 import pytest
 
 from batcher import Policy
-from batcher.scheduling.admission import Forecast, Reason, Refusal, admit
+from batcher.scheduling.admission import Forecast, Reason, Refusal, Returns, admit, or_unmeetable
 
 NOW = 100.0
 POLICY = Policy(max_queue=4, max_queue_bytes=1000)
@@ -23,7 +23,7 @@ POLICY = Policy(max_queue=4, max_queue_bytes=1000)
         ),
         pytest.param(Forecast(waiting=3), 0, NOW + 1, None, id="the last place"),
         pytest.param(
-            Forecast(waiting=4, drain_s=8.0),
+            Forecast(waiting=4, place_s=8.0),
             0,
             NOW + 99,
             Refusal(Reason.QUEUE_FULL, "4 items wait already", 8.0),
@@ -38,7 +38,7 @@ POLICY = Policy(max_queue=4, max_queue_bytes=1000)
         ),
         pytest.param(Forecast(held_bytes=900), 100, NOW + 1, None, id="the last byte"),
         pytest.param(
-            Forecast(held_bytes=900, drain_s=4.0),
+            Forecast(held_bytes=900, place_s=4.0),
             101,
             NOW + 99,
             Refusal(Reason.QUEUE_FULL, "900 bytes are held already", 4.0),
@@ -130,3 +130,38 @@ POLICY = Policy(max_queue=4, max_queue_bytes=1000)
 def test_admit(forecast, size, deadline, expected):
     """What fits and would be in time comes in; a refusal says what is full, and for how long."""
     assert expected == admit(NOW, forecast, size, deadline, POLICY)
+
+
+@pytest.mark.parametrize(
+    ("best_case_s", "given_s", "expected"),
+    [
+        pytest.param(2.0, 1.5, Reason.UNMEETABLE, id="even an idle executor is too slow"),
+        pytest.param(2.0, 2.0, Reason.WOULD_BE_LATE, id="an idle executor would just do"),
+        pytest.param(2.0, -1.0, Reason.WOULD_BE_LATE, id="it is the upload that took too long"),
+        pytest.param(0.0, 1.5, Reason.WOULD_BE_LATE, id="nothing measured says so"),
+    ],
+)
+def test_a_deadline_that_no_waiting_can_meet_is_told_apart(best_case_s, given_s, expected):
+    """By the best that was ever measured; a busy moment is no proof."""
+    late = Refusal(Reason.WOULD_BE_LATE, "late", 1.0)
+
+    assert expected == or_unmeetable(late, given_s, best_case_s).reason
+
+
+def test_refused_jobs_are_told_different_times():
+    """Each comes behind those told before it; what lies in the past is forgotten."""
+    first, returns = Returns().book(NOW, 0.5, 0.25)
+    second, returns = returns.book(NOW, 0.5, 0.25)
+    third, returns = returns.book(NOW + 0.25, 0.5, 0.25)
+    later, _ = returns.book(NOW + 9.0, 0.5, 0.25)
+
+    assert (0.5, 0.75, 0.75, 0.5) == (first, second, third, later)
+
+
+def test_nobody_is_told_to_wait_for_long_behind_others():
+    """Those told before may never come back."""
+    returns = Returns(NOW + 1000.0)
+
+    wait_s, _ = returns.book(NOW, 2.0, 0.25)
+
+    assert 32.0 == wait_s

@@ -89,7 +89,7 @@ def test_those_of_one_batch_end_together():
 
 
 def slowdown_after(*seconds):
-    """Give the slowness after items that took so long each, where the profile says 2 s."""
+    """Give the slowdown after items that took so long each, where the profile says 2 s."""
     times = service_times_of(ONE_BY_ONE)
     for each in seconds:
         times.observe(Sample(each, 0.0, 1))

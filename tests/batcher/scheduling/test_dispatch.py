@@ -133,7 +133,7 @@ def due(*seconds, waiting=None):
 def test_early_drop(queue, offer, model, slowdown, expected):
     """Nothing unmeetable is started, and the first are given up where more of the others gain by it."""
     assert expected == decide(
-        NOW, queue, offer, 0, MAX_BATCH, replace(model, slowdown=slowdown[0], best_slowdown=slowdown[1])
+        NOW, queue, offer, 0, MAX_BATCH, model._replace(slowdown=slowdown[0], best_slowdown=slowdown[1])
     )
 
 

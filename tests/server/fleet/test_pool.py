@@ -5,12 +5,16 @@ import asyncio
 import pytest
 import structlog
 
-from batcher import Batcher
+from batcher import Batcher, Policy
+from preprocess.header import read_header
+from preprocess.limits import Limits
+from server.contract.task import ImageTask
 from server.contract.wire import Load
 from server.fleet.layout.choose import Layout
 from server.fleet.layout.placement import Decision, Plan
 from server.fleet.pool import Pool, PoolFailed
-from tests import models
+from tests import models, odd_models
+from tests.server.inference.bench import plain
 
 
 @pytest.fixture
@@ -102,3 +106,36 @@ def test_a_model_that_is_fast_gets_more_workers_by_what_the_first_measured(model
 
     assert (Layout(4, 1), 3, 4) == (decision.layout, decision.spare, size)
     assert decision.why.startswith("to feed a GPU that runs ")
+
+
+def test_all_workers_run_one_image_at_a_time_when_one_has_found_out(tmp_path):
+    """That the answers of a batch depend on each other. Warming up saw nothing; a look at a live batch does."""
+    path = odd_models.wrong_with_red_company(tmp_path / "m" / "1" / "model.onnx", 4096)
+    (tmp_path / "m" / "model.toml").write_text("[input]\nscale = 1.0\nmean = [0.0]\nstd = [1.0]\n")
+    images = [plain(colour, 32) for colour in ("black", "red")] * 8
+
+    async def run():
+        async with Batcher(policy=Policy(slo_s=30.0)) as batcher:
+            plan = Plan(Decision(Layout(2, 1), 8, ""))
+            async with Pool(batcher, Load(str(path.parents[1]), 8, 1_000_000), plan, 1 << 30) as pool:
+                await pool.decision
+
+                async def answers():
+                    tasks = [ImageTask(image, read_header(image, Limits())) for image in images]
+                    tickets = [batcher.enqueue_nowait(task, size=len(task.payload)) for task in tasks]
+                    return [await ticket.wait() for ticket in tickets]
+
+                before = await answers()
+                while not pool.separated:
+                    await answers()
+                await answers()  # those that were under way
+                return before, await answers(), pool.differences
+
+    with structlog.testing.capture_logs() as logged:
+        before, after, differences = asyncio.run(asyncio.wait_for(run(), 50))
+
+    assert max(reply.batch for reply in before) > 1
+    assert {1} == {reply.batch for reply in after}
+    assert 1 == len({reply.members for reply in after[::2]})
+    assert differences >= 2
+    assert {"answer_differs_in_batch", "one_image_at_a_time"} <= {event["event"] for event in logged}

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import time
 from contextlib import asynccontextmanager
 
 import pytest
@@ -22,6 +23,7 @@ from server.contract.wire import (
     Loaded,
     LoadFailed,
     Misfit,
+    Overspent,
     Prepare,
     Prepared,
     Ran,
@@ -295,5 +297,27 @@ def test_worker_that_dies_in_its_audition_is_lost(told):
                 await (trying or worker.try_out(TRIAL))
             with pytest.raises(WorkerLost):
                 await worker.loaded
+
+    run(test)
+
+
+def test_a_worker_that_ends_because_of_one_image_answers_that_one_alone():
+    """The others go to the next worker, and none is suspected; this one gets nothing more, and hangs up."""
+
+    async def test():
+        async with connected() as (batcher, worker, far):
+            await ready(far, worker)
+            deadline = time.monotonic() + 60.0
+            costly, other = (asyncio.ensure_future(batcher.submit(IMAGE, deadline=deadline)) for _ in range(2))
+            first, _ = await far.next()
+            await far.next()
+            far.send(Overspent(first.seq))
+            with pytest.raises(ImageRejected, match="image_too_costly"):
+                await costly
+            await worker.lost.wait()
+            stats = batcher.stats()
+            assert (worker.overspent, worker.held_at_end, other.done()) == (True, 0, False)
+            assert (stats.waiting, stats.retried) == (1, 1)
+            other.cancel()
 
     run(test)

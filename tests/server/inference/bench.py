@@ -10,8 +10,10 @@ from PIL import Image
 
 from preprocess.limits import Limits
 from server.contract.wire import FrameReader
+from server.inference.cpu_watch import CpuWatch
 from server.inference.inbox import Inbox, Job
 from server.inference.onnx.session import Session
+from server.inference.sampling import Sampler
 from server.inference.stages import Filler, Runner
 from server.models.card import find_model
 from server.models.output_spec import Output
@@ -50,15 +52,17 @@ class Bench:
         self.session = Session(located.model_file, card or located.card, max_batch, **session)
         self.inbox = Inbox()
         self.sent = Sent()
-        self.filler = Filler(self.session, Limits(), self.sent)
+        self.watch = CpuWatch(lambda seq: None)
+        self.filler = Filler(self.session, Limits(), self.sent, self.watch)
         self.runner = Runner(self.session, answerer(output or CLASSES))
+        self.sampler = Sampler(self.session, output or CLASSES, 0.0, self.sent)
 
     def put(self, *payloads, deadline=FAR):
         for seq, payload in enumerate(payloads):
             self.inbox.put(Job(seq, deadline, payload))
 
 
-CLASSES = Output(kind="classes", activation="none")
+CLASSES = Output(kind="classes", names=("scores",), activation="none")
 
 
 def kinds(frames):
@@ -70,6 +74,10 @@ def members(payload):
 
 
 def grey(level, side=8):
+    return plain((level, level, level), side)
+
+
+def plain(colour, side=8):
     out = io.BytesIO()
-    Image.new("RGB", (side, side), (level, level, level)).save(out, "PNG")
+    Image.new("RGB", (side, side), colour).save(out, "PNG")
     return out.getvalue()

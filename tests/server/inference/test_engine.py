@@ -6,14 +6,13 @@ from dataclasses import replace
 import pytest
 from onnx import TensorProto
 
-from preprocess.recipe import Recipe
 from server.contract.wire import Broken, Done, FrameReader, Ran, Rejected, Skipped
 from server.inference.engine import Engine
 from server.inference.inbox import Job
 from server.models.card import find_model
 from server.models.errors import OutputError
 from server.models.output_spec import Output
-from tests.models import dense, fussy, picky, takes
+from tests.models import AS_IT_IS, dense, fussy, picky, takes
 from tests.photos import photo
 from tests.server.inference.bench import FAR, Bench, grey, kinds, members
 
@@ -23,13 +22,13 @@ class SerialBench(Bench):
 
     def __init__(self, model, batch=8, card=None):
         super().__init__(model, card=card)
-        self.engine = Engine(self.filler, self.runner, batch, self.inbox, self.sent)
+        self.engine = Engine(self.filler, self.runner, self.sampler, batch, self.inbox, self.sent)
 
     def turn(self, *payloads, deadline=FAR):
         """Put these in, run one batch, and give back the messages sent."""
         self.put(*payloads, deadline=deadline)
         if filled := self.engine.fill():
-            self.sent(self.engine.run(filled))
+            self.engine.run(filled)
         return self.sent.take()
 
 
@@ -41,7 +40,7 @@ def plain(tmp_path):
 @pytest.fixture
 def fussy_bench(tmp_path):
     located = find_model(fussy(tmp_path / "fussy.onnx"))
-    card = replace(located.card, recipe=Recipe(width=8, height=8))
+    card = replace(located.card, input=AS_IT_IS)
     return lambda batch: SerialBench(located.model_file, batch, card)
 
 
@@ -102,22 +101,24 @@ def test_wrong_number_of_rows_fails_the_batch_and_shifts_no_answer(fussy_bench):
     assert [Ran, Done] == kinds(bench.turn(grey(9)))
 
 
-def test_more_raw_values_than_are_answered_fail_alone(tmp_path):
+@pytest.mark.parametrize(("most", "why"), [(99, "192 values for this image"), (500, "bytes of JSON for this image")])
+def test_raw_answer_over_its_bound_fails_alone(tmp_path, most, why):
     """Warming up refuses such a model; where the size depends on the picture, the picture is."""
-    model = takes(tmp_path / "m.onnx", TensorProto.FLOAT, ["N", 3, 148, 148])
-    bench = Bench(model, output=Output(kind="raw", names=("same",), activation="none"))
+    model = takes(tmp_path / "m.onnx", TensorProto.FLOAT, ["N", 3, 8, 8])
+    bench = Bench(model, output=Output(kind="raw", names=("same",), activation="none", max_bytes=most))
     bench.put(photo(1))
     filled = bench.filler.fill(bench.inbox.take(), 0)
 
     (message, _), *_ = reversed([*FrameReader().feed(bench.runner.answer(*bench.runner.run([filled])))])
 
-    assert Broken(0, "the model's output has 65712 values for this image") == message
+    assert isinstance(message, Broken)
+    assert why in message.reason
 
 
 def test_image_on_which_the_model_raises_is_found_and_the_others_are_answered(tmp_path):
     """Its batch is run again in halves, until it is alone; each of the others gets what it gets alone."""
     located = find_model(picky(tmp_path / "picky.onnx"))
-    bench = SerialBench(located.model_file, 8, replace(located.card, recipe=Recipe(width=8, height=8)))
+    bench = SerialBench(located.model_file, 8, replace(located.card, input=AS_IT_IS))
     alone = [bench.turn(grey(level))[1][1] for level in (10, 20, 30, 40)]
 
     frames = bench.turn(grey(10), grey(20), grey(250), grey(30), grey(40))

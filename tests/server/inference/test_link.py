@@ -17,7 +17,7 @@ def link():
     ours, theirs = socket.socketpair()
     with ours, theirs:
         inbox = Inbox()
-        yield ours, PolledInbox(inbox, Source(theirs, receiver(inbox, Outbox(theirs))))
+        yield ours, PolledInbox(inbox, Source(theirs, receiver(inbox, Outbox(theirs), lambda: None)))
 
 
 def image(seq, deadline, pixels):

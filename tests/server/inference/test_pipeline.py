@@ -30,7 +30,9 @@ class PipelineBench(Bench):
     def __init__(self, model, batch=None, decoders=1, max_batch=8, output=None, **session):
         super().__init__(model, max_batch, output=output, pipelined=True, decoders=decoders, **session)
         self.warmth = warm_up(self.session)
-        self.pipeline = Pipeline(self.filler, self.runner, batch or max_batch, self.inbox, self.sent, decoders=decoders)
+        self.pipeline = Pipeline(
+            self.filler, self.runner, self.sampler, batch or max_batch, self.inbox, self.sent, decoders=decoders
+        )
 
     def start(self):
         """Let it run until the tests end."""
@@ -184,7 +186,7 @@ def test_the_thread_that_serves_is_the_one_that_runs_the_model(tmp_path):
     """It has warmed it, and what CUDA set up meanwhile is that thread's own."""
     bench = PipelineBench(models.dense(tmp_path / "m.onnx"))
     runner = TellsThread(bench.session, answerer(CLASSES))
-    pipeline = Pipeline(bench.filler, runner, 8, bench.inbox, bench.sent, decoders=1)
+    pipeline = Pipeline(bench.filler, runner, bench.sampler, 8, bench.inbox, bench.sent, decoders=1)
     threading.Thread(target=pipeline.run_forever, name="warm", daemon=True).start()
     bench.put(*(photo(n) for n in range(5)))
     bench.sent.wait_for(Done, 5)

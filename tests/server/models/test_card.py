@@ -1,11 +1,14 @@
 """The model card: found, read, and refused with a message that helps."""
 
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from preprocess import IMAGENET_MEAN, IMAGENET_STD, Recipe
-from server.models.card import Card, ModelError, Output, find_model, recipe_from_input
+from server.models.card import Card, Input, ModelError, Output, find_model, recipe_from_input
+from server.models.signature import Tensor, recipe_for
 
 CARD = """
 [input]
@@ -56,7 +59,7 @@ def test_a_single_file(tmp_path):
     located = find_model(file)
 
     assert (file, Card(name="resnet50", version="1")) == (located.model_file, located.card)
-    assert located.card.recipe is None
+    assert located.card.input == Input()
 
 
 def test_a_folder_without_a_card(folder):
@@ -64,7 +67,7 @@ def test_a_folder_without_a_card(folder):
     located = find_model(folder)
 
     assert located.model_file == folder / "1" / "model.onnx"
-    assert located.card == Card(name="plates", version="1", recipe=None, output=Output())
+    assert located.card == Card(name="plates", version="1", input=Input(), output=Output())
 
 
 def test_a_whole_card(folder):
@@ -72,7 +75,7 @@ def test_a_whole_card(folder):
     (folder / "model.toml").write_text(CARD)
     card = find_model(folder).card
 
-    assert card.recipe == Recipe(
+    assert card.input == Input(
         width=32, height=24, fit="contain", pad=(1, 2, 3), colour="BGR", scale=0.5, mean=(1, 2.5, 3)
     )
     assert card.output == Output(
@@ -134,6 +137,13 @@ def test_what_is_no_version_is_passed_over(folder):
     assert "1" == find_model(folder).card.version
 
 
+def test_constants_for_other_inputs(folder):
+    """Numbers, or lists of them, by the input's name."""
+    (folder / "model.toml").write_text("[input.constants]\nscale_factor = [1.0, 1.0]\n'im:0' = 3\n")
+
+    assert {"scale_factor": [1.0, 1.0], "im:0": 3} == find_model(folder).card.input.constants
+
+
 def test_labels_from_a_file(folder):
     """Labels may stand in a file beside the card, one a line."""
     (folder / "labels.txt").write_text("Crème brûlée\nsoup \n", encoding="utf-8")
@@ -159,7 +169,6 @@ def test_labels_from_elsewhere_are_refused(folder, name):
         ("labels = [", "Invalid value"),
         ("[inputs]", "inputs: a card has the tables [input] and [output]"),
         ("input = 5", "input: a card has the tables"),
-        ("[input]\nwidth = 5", "input.height: [input] needs this key"),
         (
             "[input]\nwidth = 5\nheight = 5\nsize = 3",
             "input.size: there is no such key; [input] has width, height, ",
@@ -185,10 +194,10 @@ def test_labels_from_elsewhere_are_refused(folder, name):
             "[output]\nkind = 'raw'\nactivation = 'softmax'",
             "[output]: activation must be one of auto, none where the output is raw, got 'softmax'",
         ),
-        ("[output]\nkind = 'raw'\nlabels = ['a']", "[output]: labels mean nothing where the output is raw"),
+        ("[output]\nkind = 'raw'\nlabels = ['a']", "[output]: labels have no effect if the output is raw"),
         (
             "[output]\nkind = 'score'\nlabels = ['a']\nscores = [1]",
-            "[output]: scores mean nothing where the output is one score",
+            "[output]: scores have no effect if the output is one score",
         ),
         (
             "[output]\nkind = 'score'\nlabels = ['a', 'b']",
@@ -204,28 +213,31 @@ def test_labels_from_elsewhere_are_refused(folder, name):
         ),
         (
             "[output]\nkind = 'classes'\nlabels = ['a', 'b']\nthresholds = [1]",
-            "[output]: thresholds mean nothing where the output is classes",
+            "[output]: thresholds have no effect if the output is classes",
         ),
+        ("[output]\nmax_bytes = 0", "[output]: max_bytes must be >= 1, got 0"),
+        ("[output]\nkind = 'score'\nmax_bytes = 9", "[output]: max_bytes mean nothing where the output is one score"),
+        ("[input]\nconstants = 3", "input.constants = 3: Expected `object`, got `int`"),
         ("[output]\ntop_k = 0", "[output]: top_k must be >= 1, got 0"),
         ("[output]\ntop_k = true", "output.top_k = True: Expected `int`, got `bool`"),
         ("[output]\nlabels = []", "[output]: labels must not be empty"),
         ("[output]\nlabels = ['a', 1]", "output.labels = ['a', 1]: Expected `str`, got `int`"),
         (
             "[output]\nlabels = ['a']\nscores = [1, 2]",
-            "[output]: scores must have one entry a label: 2 for 1 labels",
+            "[output]: scores must have one entry per label: 2 for 1 labels",
         ),
-        ("[output]\ntips = ['a']", "[output]: tips must have one entry a label: 1 for no labels"),
+        ("[output]\ntips = ['a']", "[output]: tips must have one entry per label: 1 for no labels"),
         ("[output]\nlabels = ['a']\nscores = [nan]", "[output]: scores must be finite"),
         ("[output]\nlabels_file = 3", "output.labels_file = 3: must be a path inside"),
         ("[output]\nlabels_file = '.'", "output.labels_file = '.': "),
         ("[output]\nlabels_file = 'none.txt'", "output.labels_file = 'none.txt': "),
         (
             "[output]\nlabels_file = 'empty line.txt'",
-            "output.labels_file = 'empty line.txt': must hold one label a",
+            "output.labels_file = 'empty line.txt': must hold one label per",
         ),
         (
             "[output]\nlabels_file = 'a'\nlabels = ['a']",
-            "output.labels_file = 'a': labels stand in the card or",
+            "output.labels_file = 'a': labels belong in the card or",
         ),
     ],
 )
@@ -291,12 +303,73 @@ def test_the_recipe_is_read_off_the_input(shape, dtype, expected):
     assert ("cover", "bilinear") == (recipe.fit, recipe.resample)
 
 
+FLOATS = Tensor("x", "tensor(float)", ("N", 3, 24, 32))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"fit": "contain"},
+        {"scale": 0.5},
+        {"mean": (0.5,)},
+        {"std": (0.5, 0.6, 0.7)},
+        {"resample": "nearest", "pad": (1, 2, 3)},
+    ],
+    ids=lambda given: next(iter(given)),
+)
+def test_a_key_of_the_card_replaces_just_that_key(given):
+    """All others are read off the model, as if there were no card."""
+    read = recipe_for(FLOATS, Input())
+
+    assert replace(read, **given) == recipe_for(FLOATS, Input(**given))
+
+
+def test_means_that_are_read_off_follow_the_order_of_the_channels():
+    """A card that only says BGR gets ImageNet's figures for blue first."""
+    recipe = recipe_for(FLOATS, Input(colour="BGR"))
+
+    assert (IMAGENET_MEAN[::-1], IMAGENET_STD[::-1]) == (recipe.mean, recipe.std)
+
+
+def test_a_card_decides_where_channels_are_free():
+    """Then there is nothing to be read off."""
+    free = Tensor("x", "tensor(float)", ("N", "H", "W", "C"))
+
+    recipe = recipe_for(free, Input(layout="NHWC", colour="grey", height=8))
+
+    assert Recipe(width=224, height=8, layout="NHWC", colour="grey", scale=1 / 255) == recipe
+
+
+def test_key_that_does_not_fit_the_model_is_refused():
+    """With the key's rule: three means for one channel."""
+    with pytest.raises(ModelError, match=r"\[input\] of model.toml: mean must be 1 finite values"):
+        recipe_for(Tensor("x", "tensor(float)", ("N", 1, 8, 8)), Input(mean=(1, 2, 3)))
+
+
+def test_byte_order_marks_are_no_part_of_a_file(folder):
+    """Windows editors write one in front: of the card, and of the labels."""
+    (folder / "labels.txt").write_text("\ufeffsoup\r\nrice\r\n", encoding="utf-8")
+    (folder / "model.toml").write_text("\ufeff[output]\r\nlabels_file = 'labels.txt'\r\n", encoding="utf-8")
+
+    assert ("soup", "rice") == find_model(folder).card.output.labels
+
+
+def test_name_that_is_not_utf_8_can_be_sent(tmp_path):
+    """A folder may have any bytes in its name."""
+    add_version(tmp_path / os.fsdecode(b"caf\xe9"), "1")
+
+    assert "caf\ufffd" == find_model(tmp_path / os.fsdecode(b"caf\xe9")).card.name
+
+
 @pytest.mark.parametrize(
     ("channels", "dtype", "normalisation"),
     [
         (3, "tensor(float)", (1 / 255, IMAGENET_MEAN, IMAGENET_STD)),
         (1, "tensor(float)", (1 / 255, (0,), (1,))),
+        (3, "tensor(double)", (1 / 255, IMAGENET_MEAN, IMAGENET_STD)),
         (3, "tensor(uint8)", (1, (0,), (1,))),
+        (3, "tensor(int32)", (1, (0,), (1,))),
+        (1, "tensor(int64)", (1, (0,), (1,))),
     ],
 )
 def test_the_normalisation_follows_from_the_input(channels, dtype, normalisation):
@@ -313,7 +386,7 @@ def test_the_normalisation_follows_from_the_input(channels, dtype, normalisation
         (["N", 3, 16, 224, 224], "tensor(float)"),
         (["N", "C", "H", "W"], "tensor(float)"),
         (["N", 4, 224, 224], "tensor(float)"),
-        (["N", 3, 224, 224], "tensor(int64)"),
+        (["N", 3, 224, 224], "tensor(int8)"),
         (["N", 3, 20_000, 224], "tensor(float)"),
         ([], "tensor(string)"),
     ],

@@ -3,12 +3,12 @@
 import pytest
 
 from server.models.errors import ModelError
-from server.models.output_kind import MAX_RAW_VALUES, Seen, describe, resolve
-from server.models.output_spec import Output
+from server.models.output_kind import Seen, describe, resolve
+from server.models.output_spec import MAX_RAW_BYTES, Output
 
 
-def seen(*shape, name="x", floating=True, probabilities=False):
-    return Seen(name, shape, floating, probabilities)
+def seen(*shape, name="x", floating=True, probabilities=False, **more):
+    return Seen(name, shape, floating, probabilities, **more)
 
 
 @pytest.mark.parametrize(
@@ -80,14 +80,14 @@ LABELS = ("a", "b", "c")
         ({"kind": "classes"}, [seen(1)], "the output 'x' is floats of shape [1] per image; classes need one row"),
         ({"kind": "classes"}, [seen(9, floating=False)], "the output 'x' is whole numbers of shape [9] per image;"),
         ({"kind": "score"}, [seen(3)], "the output 'x' is floats of shape [3] per image; a score is one value"),
-        ({"labels": LABELS}, [seen(3, 3)], "[output] of model.toml: labels mean nothing where the output is raw"),
+        ({"labels": LABELS}, [seen(3, 3)], "[output] of model.toml: labels have no effect if the output is raw"),
         ({"labels": LABELS}, [seen(1)], "[output] of model.toml: thresholds must be 2 finite numbers that rise"),
-        ({"thresholds": (1.0,)}, [seen(3)], "[output] of model.toml: thresholds mean nothing where the output is cl"),
+        ({"thresholds": (1.0,)}, [seen(3)], "[output] of model.toml: thresholds have no effect if the output is cl"),
         ({"activation": "softmax"}, [seen(1)], "[output] of model.toml: activation must be one of auto, none, sigm"),
         (
             {},
-            [seen(3, 200, 200), seen(4, name="y")],
-            "raw outputs have 120004 values per image (x [3, 200, 200], y [4]); at most 65536 are answered: choose",
+            [seen(3, 200, 200, json_bytes=20_000_000), seen(4, name="y", json_bytes=7)],
+            "raw outputs are 20,000,007 bytes of JSON per image (x [3, 200, 200], y [4]); at most 16,777,216 are",
         ),
     ],
 )
@@ -99,11 +99,29 @@ def test_what_does_not_fit_is_refused(output, outputs, message):
     assert str(caught.value).startswith(message)
 
 
-def test_raw_outputs_are_bounded_exactly():
-    """The largest that is answered, and one value more."""
-    resolve(Output(), [seen(MAX_RAW_VALUES // 2, 2)])
-    with pytest.raises(ModelError, match="at most 65536"):
-        resolve(Output(), [seen(MAX_RAW_VALUES // 2, 2), seen(1, name="y")])
+@pytest.mark.parametrize(("card", "most"), [({}, MAX_RAW_BYTES), ({"max_bytes": 100}, 100)])
+def test_raw_outputs_are_bounded_exactly(card, most):
+    """By the bytes of their JSON, which the card may set."""
+    output = Output(kind="raw", **card)
+
+    resolve(output, [seen(3, 3, json_bytes=most)])
+    with pytest.raises(ModelError, match=f"at most {most:,} are answered"):
+        resolve(output, [seen(3, 3, json_bytes=most), seen(1, name="y", json_bytes=1)])
+
+
+def test_output_that_may_be_empty_is_raw():
+    """As the boxes of a picture in which nothing is found."""
+    output = resolve(Output(), [seen(0, varies=True)])
+
+    assert "raw" == output.kind
+    assert "raw: x [0] (varies)" == describe(output, [seen(0, varies=True)])
+
+
+def test_output_of_several_lengths_is_not_classes():
+    """A class is a place in the row."""
+    assert "raw" == resolve(Output(), [seen(7, varies=True)]).kind
+    with pytest.raises(ModelError, match="classes need one row"):
+        resolve(Output(kind="classes"), [seen(7, varies=True)])
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def test_one_of_several_has_to_be_named(kind):
 
 def test_model_without_outputs_is_refused():
     """There would be nothing to answer."""
-    assert "it has no output; needed is at least one" == refusal(Output())
+    assert "it has no output; expected at least one" == refusal(Output())
 
 
 @pytest.mark.parametrize("kind", ["tensor(string)", "seq(map(int64,tensor(float)))", "tensor(bfloat16)"])
@@ -55,7 +55,7 @@ def test_what_is_no_number_is_refused(kind):
 
 def test_model_without_inputs_is_refused():
     """It could not look at the image."""
-    with pytest.raises(ModelError, match=r"it has 0 inputs \(none\); needed is one, the image"):
+    with pytest.raises(ModelError, match=r"it has 0 inputs \(none\); expected one: the image"):
         image_input(Signature((), (A,)))
 
 

@@ -186,3 +186,8 @@ def test_settings_have_no_field_unknown_to_them():
     """A parent and a child of different versions notice."""
     with pytest.raises(ValidationError, match="noise"):
         Settings.model_validate({"noise": 1})
+
+
+def test_a_byte_order_mark_is_no_part_of_the_file(toml):
+    """Windows editors write one in front."""
+    assert load_settings(["--config", toml("\ufeffport = 9000")], {}).port == 9000

@@ -3,6 +3,7 @@
 import socket
 
 import pytest
+from msgspec.structs import replace
 
 from server.contract.metadata import FREE, ModelMetadata, TensorSpec
 from server.fleet.layout.choose import Layout
@@ -40,3 +41,13 @@ def test_block_says_what_answers_on_what_and_why(layout, words):
         "",
         f"  curl --data-binary @photo.jpg {address}/v1/images",
     ]
+
+
+def test_warnings_are_shown_and_no_escapes():
+    """A model's folder may have any name; a terminal would obey it."""
+    model = replace(MODEL, name="\x1b[31mred", warnings=("the card is odd",))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        text = banner(model, Settings(), listener.fileno(), "auto: no GPU", Decision(Layout(1, 1), 0, "as asked"))
+
+    assert "  model     \\x1b[31mred 3 (0123456789ab)" == text.splitlines()[1]
+    assert "  warning   the card is odd" in text.splitlines()

@@ -3,7 +3,8 @@
 import pytest
 
 from server.web.http.head import HEAD_BYTES
-from server.web.http.rules import LIMITS_S, TABLE, Do, Event, Parse, Phase, Rejection, Respond, Rules, Write
+from server.web.http.machine import Machine
+from server.web.http.rules import LIMITS_S, TABLE, Do, Event, Parse, Phase, Rejection, Respond, Write
 
 GET = b"GET / HTTP/1.1\r\nHost: t\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 4\r\n\r\n"
@@ -14,26 +15,26 @@ class Driven:
     """Rules, a parser that takes what it is given for what it is, and all that was to be done, in order."""
 
     def __init__(self, reject_early=lambda _: None):
-        self.rules = Rules(reject_early)
+        self.machine = Machine(reject_early)
         self.done = []
         self.on(Event.ADMITTED)
 
     def on(self, event, code=""):
-        self.done += self.rules.on(event, code)
+        self.done += self.machine.on(event, code)
         return self
 
     def receive(self, data, *then):
         """Bytes come. `then`: what the parser finds in each piece that it is given."""
-        self.rules.receive(data)
+        self.machine.receive(data)
         found = iter(then)
-        while actions := self.rules.next():
+        while actions := self.machine.next():
             self.done += actions
             for event in next(found, ()) if isinstance(actions[0], Parse) else ():
                 self.on(event)
         return self
 
     def answered(self, keep_alive=True):
-        self.done += self.rules.answered(keep_alive)
+        self.done += self.machine.answered(keep_alive)
         return self
 
     @property
@@ -91,19 +92,19 @@ ROWS = [
 def test_event_moves_the_connection(phase, event, then, actions):
     """From this phase to that, with this to be done."""
     driven = REACHED[phase]()
-    assert phase is driven.rules.phase
+    assert phase is driven.machine.phase
     driven.done.clear()
 
     driven.on(event)
 
-    assert (then, actions) == (driven.rules.phase, driven.done)
+    assert (then, actions) == (driven.machine.phase, driven.done)
 
 
 @pytest.mark.parametrize("phase", set(Phase) - {Phase.CONNECTING, Phase.CLOSED})
 def test_lost_and_stalled_connections_end_in_every_phase(phase):
     """Nothing can be waited for that does not come."""
-    assert Phase.CLOSED is REACHED[phase]().on(Event.STALLED).rules.phase
-    assert Phase.CLOSED is REACHED[phase]().on(Event.LOST).rules.phase
+    assert Phase.CLOSED is REACHED[phase]().on(Event.STALLED).machine.phase
+    assert Phase.CLOSED is REACHED[phase]().on(Event.LOST).machine.phase
 
 
 @pytest.mark.parametrize("phase", [phase for phase, steps in TABLE.items() if Event.TIMEOUT in steps])
@@ -114,24 +115,24 @@ def test_phase_that_can_time_out_has_a_limit(phase):
 
 def test_connection_over_the_limit_is_told_and_lingers():
     """So that a client that is sending already sees why."""
-    rules = Rules(lambda _: None)
+    machine = Machine(lambda _: None)
 
-    assert (Respond("too_many_connections"), Do.LINGER) == rules.on(Event.OVER_LIMIT)
-    assert Phase.LINGERING is rules.phase
+    assert (Respond("too_many_connections"), Do.LINGER) == machine.on(Event.OVER_LIMIT)
+    assert Phase.LINGERING is machine.phase
 
 
 def test_connection_far_over_the_limit_is_told_and_closed():
     """There are only so many places to linger in."""
-    assert (Respond("too_many_connections"), Do.CLOSE) == Rules(lambda _: None).on(Event.FAR_OVER_LIMIT)
+    assert (Respond("too_many_connections"), Do.CLOSE) == Machine(lambda _: None).on(Event.FAR_OVER_LIMIT)
 
 
 def test_nothing_is_parsed_of_a_connection_that_was_not_admitted():
     """Whatever it sends."""
-    rules = Rules(lambda _: None)
-    rules.on(Event.OVER_LIMIT)
-    rules.receive(GET)
+    machine = Machine(lambda _: None)
+    machine.on(Event.OVER_LIMIT)
+    machine.receive(GET)
 
-    assert () == rules.next()
+    assert () == machine.next()
 
 
 def test_request_in_one_piece_is_parsed_in_one_piece():
@@ -148,7 +149,7 @@ def test_head_in_two_pieces_is_parsed_once_it_is_complete(cut):
     """A parser never sees half a head."""
     driven = Driven().receive(POST[:cut])
     assert [] == driven.parsed
-    assert Phase.HEAD is driven.rules.phase
+    assert Phase.HEAD is driven.machine.phase
 
     assert [POST] == driven.receive(POST[cut:], WHOLE[:1]).parsed
 
@@ -157,12 +158,12 @@ def test_request_behind_another_waits_for_its_answer():
     """The parser gets no byte of it before."""
     driven = Driven().receive(POST + b"jpeg" + GET, WHOLE)
     assert [POST + b"jpeg"] == driven.parsed
-    assert driven.rules.is_holding
+    assert driven.machine.is_holding
 
     driven.answered().receive(b"", WHOLE)
 
     assert [POST + b"jpeg", GET] == driven.parsed
-    assert not driven.rules.is_holding
+    assert not driven.machine.is_holding
 
 
 @pytest.mark.parametrize("cut", range(len(CHUNKED) + 1, len(CHUNKED) + 20))
@@ -172,8 +173,8 @@ def test_request_behind_chunks_waits_however_the_bytes_are_cut(cut):
     raw = CHUNKED + body + GET
     driven, parser = Driven(), []
     for piece in (raw[:cut], raw[cut:]):
-        driven.rules.receive(piece)
-        while actions := driven.rules.next():
+        driven.machine.receive(piece)
+        while actions := driven.machine.next():
             parser.append(actions[0].data)
             if len(parser) == 1:
                 driven.on(Event.HEAD_COMPLETE)
@@ -181,13 +182,13 @@ def test_request_behind_chunks_waits_however_the_bytes_are_cut(cut):
                 driven.on(Event.BODY_END)
 
     assert CHUNKED + body == b"".join(parser)
-    assert driven.rules.is_holding
+    assert driven.machine.is_holding
 
 
 def test_empty_lines_between_requests_are_dropped():
     """Before a request, and behind one that is being answered (RFC 9112, section 2.2)."""
     driven = Driven().receive(b"\r\n\r").receive(b"\n\r\n" + POST + b"jpeg\r\n", WHOLE)
-    assert not driven.rules.is_holding
+    assert not driven.machine.is_holding
 
     driven.answered().receive(b"\r\n" + GET, WHOLE)
 
@@ -196,7 +197,7 @@ def test_empty_lines_between_requests_are_dropped():
 
 def test_empty_lines_do_not_begin_a_request():
     """The connection is as idle as before."""
-    assert Phase.IDLE is Driven().receive(b"\r\n" * 1000).rules.phase
+    assert Phase.IDLE is Driven().receive(b"\r\n" * 1000).machine.phase
 
 
 @pytest.mark.parametrize(
@@ -215,7 +216,7 @@ def test_head_that_cannot_be_served_is_refused_unparsed(raw, code):
     driven = Driven().receive(raw)
 
     assert [Respond(code), Do.LINGER] == driven.done
-    assert Phase.LINGERING is driven.rules.phase
+    assert Phase.LINGERING is driven.machine.phase
 
 
 def test_fault_in_a_body_tells_the_application_first():
@@ -251,7 +252,7 @@ def test_upload_refused_by_its_first_bytes_is_answered_at_once(rest, phase):
     driven = Driven(lambda data: Rejection(b"503", rest)).receive(POST)
 
     assert [Write(b"503")] == driven.done
-    assert phase is driven.rules.phase
+    assert phase is driven.machine.phase
 
 
 def test_rest_of_a_refused_body_is_thrown_away_and_the_next_request_is_read():
@@ -260,7 +261,7 @@ def test_rest_of_a_refused_body_is_thrown_away_and_the_next_request_is_read():
     driven = Driven(lambda data: next(refusals)).receive(POST).receive(b"1234").receive(b"567" + GET, WHOLE)
 
     assert [GET] == driven.parsed
-    assert Phase.ANSWERING is driven.rules.phase
+    assert Phase.ANSWERING is driven.machine.phase
 
 
 def test_only_first_bytes_are_looked_at_by_early_rejection():
@@ -275,7 +276,7 @@ def test_answer_after_shutdown_is_the_last():
     """What is under way is answered, what is behind it is not."""
     driven = REACHED[Phase.ANSWERING]().on(Event.SHUTDOWN).answered()
 
-    assert Phase.CLOSING is driven.rules.phase
+    assert Phase.CLOSING is driven.machine.phase
 
 
 def test_bytes_behind_a_last_answer_make_the_connection_linger():
@@ -294,4 +295,4 @@ def test_nothing_is_parsed_after_the_last_word(phase):
     driven.receive(GET)
 
     assert [] == driven.done
-    assert not driven.rules.is_holding
+    assert not driven.machine.is_holding

@@ -10,10 +10,10 @@ from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.protocol.http_stream import HTTPStream
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from server.web.http import hypercorn, uvicorn
+from server.web.http import http1, uvicorn
 from server.web.http.versions import WrongVersion, require
 
-KNOWN = [*hypercorn.VERSIONS.items(), *uvicorn.VERSIONS.items()]
+KNOWN = [*http1.VERSIONS.items(), *uvicorn.VERSIONS.items()]
 
 
 def pins():
@@ -39,8 +39,8 @@ def test_another_version_is_refused_by_name():
     ("ours", "theirs", "added"),
     [
         (uvicorn.UvicornConnection, HttpToolsProtocol, {"_parse", "_decline", "_end_cycle"}),
-        (hypercorn.Http1, H11Protocol, {"_run_app", "_invite"}),
-        (hypercorn.Stream, HTTPStream, set()),
+        (http1.Http1, H11Protocol, {"_run_app", "_invite"}),
+        (http1.Stream, HTTPStream, set()),
     ],
 )
 def test_what_is_overridden_is_still_there(ours, theirs, added):
