@@ -7,6 +7,7 @@ end chooses; each is answered with exactly one `Answered` or `Raised`, unless it
 from preprocess.header import Header
 from server.contract.framing import Codec, Message
 from server.contract.metadata import ModelMetadata, TensorSpec
+from server.contract.owner import NOBODY, Owner
 from server.contract.task import Want
 
 
@@ -20,6 +21,7 @@ class SubmitImage(Message, frozen=True):
     model: str
     version: str
     header: Header
+    owner: Owner = NOBODY
 
 
 class SubmitTensor(Message, frozen=True):
@@ -33,6 +35,7 @@ class SubmitTensor(Message, frozen=True):
     version: str
     dtype: str
     shape: tuple[int, ...]
+    owner: Owner = NOBODY
 
 
 class Cancel(Message, frozen=True):

@@ -19,6 +19,7 @@ from server.contract.answer import Answer, Reply
 from server.contract.errors import UnknownModel
 from server.contract.ids import uuid7
 from server.contract.metadata import ModelMetadata
+from server.contract.owner import NOBODY, Owner
 from server.contract.task import Task
 from server.contract.wire import Load
 from server.engine.arrivals import Arrivals, Reservation
@@ -27,6 +28,8 @@ from server.engine.groups import leaves
 from server.engine.intake import Status
 from server.engine.loop_delay import LoopDelay
 from server.engine.quarantine import Quarantine
+from server.engine.shares import Shares
+from server.engine.sharing import BEYOND_SHARE, Room, Sharing
 from server.engine.submission import Stage, Submission
 from server.fleet.layout.choose import Asked
 from server.fleet.layout.placement import Decision, Placement, Plan, Wish, decoders, lay_out, settle
@@ -35,6 +38,8 @@ from server.process import logs
 from server.process.memory import usable_memory
 from server.settings import Settings, derived
 
+_SAVED = 0.5  # of the SLO: what an owner may save up, in seconds of a worker
+_LEAST_S = 1e-4  # that an image costs its owner, whatever was measured
 _NOT_STARTED = "the engine is not started: use it as `async with Engine(settings) as engine`"
 
 
@@ -53,7 +58,7 @@ class Engine:
     leaving by an exception or by cancellation waits for nothing. `EngineFailed` is raised on either way, and cancels
     whoever is inside, if the model cannot be served any more.
 
-    The whole state: `_batcher` and `_pool` (set once, on entering), `_arrivals`.
+    The whole state: `_batcher`, `_sharing` and `_pool` (set once, on entering), `_arrivals`.
     """
 
     def __init__(
@@ -73,6 +78,7 @@ class Engine:
         self._pool: Pool | None = None
         self._placement = Placement("cpu", 0, "")
         self._first: Stage
+        self._sharing: Sharing
         self._arrivals = Arrivals(self)
 
     async def __aenter__(self) -> Self:
@@ -97,10 +103,13 @@ class Engine:
         except BaseExceptionGroup as group:
             raise _reason(group, error) from None
 
-    async def submit(self, task: Task, deadline: float | None = None, urgency: int = DEFAULT_URGENCY) -> Answer:
+    async def submit(
+        self, task: Task, deadline: float | None = None, urgency: int = DEFAULT_URGENCY, owner: Owner = NOBODY
+    ) -> Answer:
         """As `Intake.submit`."""
         self._check_model(task)
-        submission = Submission(task, self._clock() + self.slo_s if deadline is None else deadline, urgency)
+        due = self._clock() + self.slo_s if deadline is None else deadline
+        submission = Submission(task, due, urgency, owner)
         reply = await self._first.submit(submission)
         return Answer(uuid7(), submission.digest, reply)
 
@@ -108,9 +117,14 @@ class Engine:
         """As `Intake.reserve`."""
         return self._arrivals.reserve(size)
 
-    def refusal(self, header: Header, size: int, deadline: float, urgency: int, coming: int) -> Refused | None:
+    def refusal(
+        self, header: Header, size: int, deadline: float, urgency: int, coming: int, owner: Owner = NOBODY
+    ) -> Refused | None:
         """As `Intake.refusal`."""
         cost = decode_seconds(header, size)
+        urgency = self._sharing.urgency(owner, cost, urgency)
+        if urgency == BEYOND_SHARE and (full := self._sharing.full(size)):
+            return full
         return self._batcher.refusal(prep_s=cost, deadline=deadline, urgency=urgency, coming=coming)
 
     def status(self) -> Status:
@@ -168,7 +182,15 @@ class Engine:
         tasks = await stack.enter_async_context(anyio.create_task_group())
         stack.callback(tasks.cancel_scope.cancel)
         tasks.start_soon(self.delay.watch, self._batcher.allow_for_delay, name="loop delay")
-        self._first = Quarantine(Batching(self._batcher))
+        shares = Shares(_SAVED * settings.slo)
+        room = Room(max(1, settings.queue.max_queue // 2), max(1, self.max_bytes // 2))
+        self._sharing = Sharing(Batching(self._batcher), shares, self._cost_s, self._clock, room)
+        self._first = Quarantine(self._sharing)
+
+    def _cost_s(self, prepare_s: float) -> float:
+        """Seconds of a worker that an image takes in a batch that pays."""
+        model = self._batcher.cost_model
+        return max(_LEAST_S, model.slowdown * (prepare_s * model.prep_factor + model.batch_run_s / model.batch))
 
     def _running(self) -> Pool:
         if self._pool is None:

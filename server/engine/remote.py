@@ -38,6 +38,7 @@ from server.contract.engine_frames import (
 from server.contract.errors import EngineLost
 from server.contract.framing import FrameReader, WireError
 from server.contract.metadata import ModelMetadata
+from server.contract.owner import NOBODY, Owner
 from server.contract.task import ImageTask, Task
 from server.contract.tensors import split
 from server.engine.arrivals import Arrivals, Reservation
@@ -106,14 +107,16 @@ class RemoteEngine:
         except BaseExceptionGroup as group:
             raise (error if error and all(one is error for one in leaves(group)) else group) from None
 
-    async def submit(self, task: Task, deadline: float | None = None, urgency: int = DEFAULT_URGENCY) -> Answer:
+    async def submit(
+        self, task: Task, deadline: float | None = None, urgency: int = DEFAULT_URGENCY, owner: Owner = NOBODY
+    ) -> Answer:
         """As `Intake.submit`. Raises `EngineLost`, too."""
         if self._lost.is_set():
             raise EngineLost(_GONE)
         number = next(self._numbers)
         waiting: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting[number] = waiting
-        self._send(_message(number, task, deadline, urgency), task.payload)
+        self._send(_message(number, task, deadline, urgency, owner), task.payload)
         try:
             return await waiting
         except asyncio.CancelledError:
@@ -126,7 +129,9 @@ class RemoteEngine:
         """As `Intake.reserve`, by the latest status."""
         return self._arrivals.reserve(size)
 
-    def refusal(self, header: Header, size: int, deadline: float, urgency: int, coming: int) -> Refused | None:
+    def refusal(
+        self, header: Header, size: int, deadline: float, urgency: int, coming: int, owner: Owner = NOBODY
+    ) -> Refused | None:
         """None: only the engine can tell."""
         return None
 
@@ -232,7 +237,7 @@ class RemoteEngine:
         return Answer(message.id, message.hash, reply)
 
 
-def _message(number: int, task: Task, deadline: float | None, urgency: int) -> ToEngine:
+def _message(number: int, task: Task, deadline: float | None, urgency: int, owner: Owner) -> ToEngine:
     if isinstance(task, ImageTask):
-        return SubmitImage(number, deadline, urgency, task.want, task.model, task.version, task.header)
-    return SubmitTensor(number, deadline, urgency, task.want, task.model, task.version, task.dtype, task.shape)
+        return SubmitImage(number, deadline, urgency, task.want, task.model, task.version, task.header, owner)
+    return SubmitTensor(number, deadline, urgency, task.want, task.model, task.version, task.dtype, task.shape, owner)

@@ -4,18 +4,20 @@ from typing import Protocol
 
 from server.contract.answer import Reply
 from server.contract.ids import content_hash
+from server.contract.owner import NOBODY, Owner
 from server.contract.task import Task
 
 
 class Submission:
-    """A task, when its answer is due, and how urgent it is.
+    """A task, when its answer is due, how urgent it is, and whose it is.
 
     `deadline` is in seconds of CLOCK_MONOTONIC; `urgency` is 0 (first) to 7.
     """
 
-    __slots__ = ("_digest", "deadline", "task", "urgency")
+    __slots__ = ("_digest", "deadline", "owner", "task", "urgency")
 
-    def __init__(self, task: Task, deadline: float, urgency: int) -> None:
+    def __init__(self, task: Task, deadline: float, urgency: int, owner: Owner = NOBODY) -> None:
+        self.owner = owner
         self.task = task
         self.deadline = deadline
         self.urgency = urgency

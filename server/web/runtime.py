@@ -5,6 +5,7 @@ import time
 from batcher import Refused
 from preprocess.header import Header
 from server.access.principal import Principal
+from server.contract.owner import Owner
 from server.engine import Intake, Status
 from server.web.http.connections import Connections
 from server.web.terms import Terms
@@ -34,7 +35,7 @@ class Runtime:
         accepted. `before`: uploads that have been let in and are not in the queue yet."""
         within_s = self.engine.slo_s if terms.timeout_s is None else terms.timeout_s
         urgency = terms.urgency_for(principal)
-        return self.engine.refusal(header, size, self.now() + within_s, urgency, before)
+        return self.engine.refusal(header, size, self.now() + within_s, urgency, before, owner_of(principal))
 
     def status(self) -> Status:
         """A snapshot of the engine."""
@@ -44,3 +45,8 @@ class Runtime:
     def now() -> float:
         """Seconds of CLOCK_MONOTONIC, the clock of every deadline."""
         return time.monotonic()
+
+
+def owner_of(principal: Principal) -> Owner:
+    """Whose share of the workers an image of this client uses."""
+    return Owner(principal.id, principal.weight)
