@@ -18,6 +18,7 @@ from server.settings.values import (
     Count,
     ExistingFile,
     Folder,
+    Host,
     HttpServer,
     HttpServerName,
     JwtAlgorithm,
@@ -105,6 +106,13 @@ class ServerSettings(Topic):
         default=None, ge=1, description="open connections"
     )
 
+    admin_host: Annotated[Host, ADVANCED] = Field(
+        default="127.0.0.1", description="address of the admin port, unless host is loopback"
+    )
+    admin_port: Annotated[Count, ADVANCED] = Field(
+        default=9091, ge=0, le=65535, description="TCP port of metrics, unless host is loopback"
+    )
+
     @property
     def http_server_name(self) -> HttpServerName:
         """`http_server`, or the fastest that is installed."""
@@ -154,6 +162,22 @@ class AuthSettings(Topic):
     def is_set(self) -> bool:
         """Whether there is anything to check a client by."""
         return bool(self.keys or self.jwt_issuer)
+
+
+class TlsSettings(Topic):
+    """Encryption."""
+
+    heading = "encryption"
+
+    tls_cert: Annotated[ExistingFile, Shown("none: plain HTTP", advanced=True)] = Field(
+        default=None, description="certificate chain (PEM): HTTPS only"
+    )
+    tls_key: Annotated[ExistingFile, Shown("in tls_cert", advanced=True)] = Field(
+        default=None, description="private key of the certificate (PEM)"
+    )
+    tls_client_ca: Annotated[ExistingFile, Shown("none", advanced=True)] = Field(
+        default=None, description="certificates (PEM) by which clients must be certified (mTLS)"
+    )
 
 
 class QueueSettings(Topic):

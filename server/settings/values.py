@@ -1,5 +1,6 @@
 """What the value of a setting may be: how each kind is read, and what the help and the error texts call it."""
 
+import ipaddress
 import os
 import re
 from importlib.util import find_spec
@@ -26,6 +27,14 @@ def _read_host(given: object) -> str:
     if not isinstance(given, str) or not re.fullmatch(r"[^\s/]+", given):
         raise ValueError("that is neither")
     return given
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address to listen on is reached from this machine only."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _read_path(given: object) -> Path:

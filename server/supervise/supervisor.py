@@ -6,12 +6,13 @@ is killed; so nothing is left behind either way.
 """
 
 import asyncio
-import ipaddress
 import signal
 import socket
 import sys
 import time
 from asyncio.subprocess import PIPE, Process
+from collections.abc import Sequence
+from contextlib import ExitStack
 
 import structlog
 
@@ -31,21 +32,31 @@ log = structlog.stdlib.get_logger("tureen.supervisor")
 def serve(settings: Settings) -> int:
     """Serve until SIGTERM, SIGINT or a failure; returns the exit code: 0 only after an orderly end."""
     logs.configure()
-    if not settings.auth.is_set and not _is_loopback(settings.host):
+    if not settings.auth.is_set and not settings.is_local:
         log.warning("open_to_everybody", host=settings.host, advice="tureen keys add makes keys; --keys checks them")
+    listeners: list[socket.socket] = []
     try:
-        listener = _listen(settings.host, settings.port)
+        for host, port in _addresses(settings):
+            listeners.append(_listen(host, port))
     except OSError as error:
-        log.error("cannot_listen", address=f"{settings.host}:{settings.port}", reason=error.strerror or str(error))
+        log.error("cannot_listen", address=f"{host}:{port}", reason=error.strerror or str(error))
         return EXIT_FAILED
-    with listener:
-        return asyncio.run(_Supervisor(settings, listener).run())
+    with ExitStack() as stack:
+        for listener in listeners:
+            stack.enter_context(listener)
+        return asyncio.run(_Supervisor(settings, listeners).run())
+
+
+def _addresses(settings: Settings) -> list[tuple[str, int]]:
+    """Where to listen: for clients, and for admin resources where clients may be strangers."""
+    clients = (settings.host, settings.port)
+    return [clients] if settings.is_local else [clients, (settings.server.admin_host, settings.server.admin_port)]
 
 
 class _Supervisor:
-    def __init__(self, settings: Settings, listener: socket.socket) -> None:
+    def __init__(self, settings: Settings, listeners: Sequence[socket.socket]) -> None:
         self._settings = settings
-        self._listener = listener
+        self._listeners = listeners
         self._stop = asyncio.Event()
         self._delay_s = 0.0
         self._web: Process | None = None
@@ -79,11 +90,11 @@ class _Supervisor:
             _tell(self._web, HURRY_LINE)
 
     async def _start_web(self) -> Process:
-        fd = self._listener.fileno()
+        fds = [listener.fileno() for listener in self._listeners]
         signals.hold()  # web inherits that, until it ignores them: one that goes to all would end it while it loads
         try:
             web = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-P", "-m", "server.web.process", str(fd)), pass_fds=[fd], stdin=PIPE
+                *(sys.executable, "-P", "-m", "server.web.process", *map(str, fds)), pass_fds=fds, stdin=PIPE
             )
         finally:
             signals.release()
@@ -102,7 +113,8 @@ class _Supervisor:
 
     async def _stop_web(self, web: Process) -> int:
         """Let web drain, stop listening and answer what it has accepted; insist at the time limit."""
-        self._listener.close()  # web holds the socket as well: the port closes when web closes it
+        for listener in self._listeners:
+            listener.close()  # web holds the socket as well: the port closes when web closes it
         _tell(web, drain_line(self._delay_s))
         try:
             code = await asyncio.wait_for(web.wait(), self._settings.server.shutdown_timeout)
@@ -138,13 +150,6 @@ def _listen(host: str, port: int) -> socket.socket:
     listener.bind(address)
     listener.listen(_BACKLOG)
     return listener
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _how(code: int) -> str:

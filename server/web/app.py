@@ -30,9 +30,19 @@ class Application(NamedTuple):
     refusals: Refusals
 
 
-def build_app(runtime: Runtime, gate: Gate, metrics: Metrics, body: BodyLimits, access_log: bool) -> Application:
-    """One application for one runtime."""
-    resources = Resources(Images(runtime, metrics, body.max_bytes), Health(runtime, metrics))
+def build_app(
+    runtime: Runtime,
+    gate: Gate,
+    metrics: Metrics,
+    body: BodyLimits,
+    access_log: bool,
+    *,
+    clients: bool = True,
+    admin: bool = True,
+) -> Application:
+    """One application for one listening socket: with the resources for clients, those for admins, or both."""
+    images = Images(runtime, metrics, body.max_bytes) if clients else None
+    resources = Resources(images, Health(runtime, metrics, admin), admin)
     refusals = Refusals(metrics, access_log)
     early_reject = EarlyReject(runtime, gate, refusals, body.max_bytes)
     exchange = Exchange(resources, gate, runtime, metrics, body, early_reject.arm, access_log)
@@ -47,20 +57,19 @@ Endpoint = Callable[[StarletteRequest], Awaitable[Response]]
 class Resources:
     """Finds the handler of a request and gives its response, whole or as a stream."""
 
-    def __init__(self, images: Images, health: Health) -> None:
+    def __init__(self, images: Images | None, health: Health, admin: bool) -> None:
         self._images = images
         self._health_share, self._side_share = SideShare(), SideShare()
-        self._routes = [
-            Route("/v1/images", _by_post_only, methods=["POST"]),
-            Route("/healthz", health.alive),
-            Route("/readyz", health.ready),
-            Route("/metrics", health.metrics),
-            Route("/", health.about),
-        ]
+        self._routes = [Route("/healthz", health.alive), Route("/readyz", health.ready)]
+        if images:
+            self._routes += [Route("/v1/images", _by_post_only, methods=["POST"]), Route("/", health.about)]
+        if admin:
+            self._routes.append(Route("/metrics", health.metrics))
 
     async def __call__(self, request: Request) -> Response:
         scope = request.scope
-        if scope["path"] == "/v1/images" and scope["method"] == "POST":  # the one whose every microsecond counts
+        # The one whose every microsecond counts:
+        if self._images and scope["path"] == "/v1/images" and scope["method"] == "POST":
             return await self._images.post(request)
         share = self._health_share if scope["path"] in _HEALTH else self._side_share
         async with share.turn():

@@ -14,7 +14,7 @@ from server.web.gate import Gate
 from server.web.metrics import Metrics
 from server.web.presence import STATE, Presence
 from server.web.request import Request, client_host
-from server.web.response import RawHeaders
+from server.web.response import GUARDS, RawHeaders, RawResponse, guards_for
 from server.web.runtime import Runtime
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -130,7 +130,9 @@ class Exchange:
             request.body.abandon()
 
     def _start(self, request: Request, response: Response) -> Message:
-        headers = [*response.raw_headers, (b"x-request-id", request.id.encode())]
+        given = response.raw_headers
+        guards = GUARDS if type(response) is RawResponse else guards_for(given)
+        headers = [*given, *guards, (b"x-request-id", request.id.encode())]
         if self._runtime.draining:
             headers.append((b"connection", b"close"))
         return {"type": "http.response.start", "status": response.status_code, "headers": headers}

@@ -1,4 +1,5 @@
-"""The web process: `python -m server.web.process FD`, where FD is the listening socket it inherits.
+"""The web process: `python -m server.web.process FD...`, with the listening sockets it inherits: for clients, and for
+admin resources where those have a port of their own.
 
 Its standard input is its tie to the supervisor: one line of settings, then nothing until it is told to drain
 (server/process/control.py). Signals of a terminal go to the whole process group; this process leaves them to the
@@ -9,6 +10,7 @@ import asyncio
 import gc
 import os
 import sys
+from collections.abc import Sequence
 from functools import partial
 
 import structlog
@@ -20,18 +22,21 @@ from server.engine import Engine, EngineFailed
 from server.engine.groups import leaves
 from server.process import logs, signals
 from server.process.control import Control, read_first_line
+from server.process.file_watch import watch
 from server.process.memory import usable_memory
 from server.settings import Settings, derived
 from server.web.app import build_app
 from server.web.banner import banner
 from server.web.body import BodyLimits
-from server.web.front import serve
+from server.web.front import Front, serve
 from server.web.gate import Gate
 from server.web.http.connections import Connections
 from server.web.http.versions import WrongVersion
 from server.web.metrics import Metrics
 from server.web.runtime import Runtime
+from server.web.tls import Certificates, TlsFailed
 
+_ADMIN_CONNECTIONS = 64
 EXIT_FATAL = 3  # starting again would fail again
 
 log = structlog.stdlib.get_logger("tureen.web")
@@ -41,22 +46,24 @@ def main(argv: list[str]) -> int:
     """Serve until told to drain. Returns 0, or `EXIT_FATAL` if serving is impossible."""
     signals.ignore()
     logs.configure()
-    listener = int(argv[0])
-    os.set_inheritable(listener, False)  # a worker that held it too would keep the port open after this closed it
+    listeners = [int(fd) for fd in argv]
+    for listener in listeners:
+        os.set_inheritable(listener, False)  # a worker that held it too would keep the port open after this closed it
     settings = Settings.model_validate_json(read_first_line())
     code = 0
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
-            runner.run(_run(settings, listener))
-        except* (AccessError, EngineFailed, WrongVersion) as group:
+            runner.run(_run(settings, listeners))
+        except* (AccessError, EngineFailed, TlsFailed, WrongVersion) as group:
             log.error("cannot_serve", reason=str(leaves(group)[0]))
             code = EXIT_FATAL
     return code
 
 
-async def _run(settings: Settings, listener: int) -> None:
+async def _run(settings: Settings, listeners: Sequence[int]) -> None:
     control = await Control.on_standard_input()
     access = set_up(settings.auth)
+    certificates = Certificates(settings.tls) if settings.tls.tls_cert else None
     connections = Connections(derived.connections(settings.server, usable_memory()))
     async with Engine(settings, wait_ready=False) as engine:
         runtime = Runtime(engine, connections)
@@ -65,19 +72,23 @@ async def _run(settings: Settings, listener: int) -> None:
         upload = settings.upload
         body = BodyLimits(upload.max_image_bytes, upload.upload_timeout, upload.min_upload_rate)
         gate = Gate(access.authenticator, access.limits, metrics.count_auth_refusal)
-        app = build_app(runtime, gate, metrics, body, settings.server.access_log)
+        share = partial(build_app, runtime, gate, metrics, body, settings.server.access_log)
+        fronts = [Front(share(admin=settings.is_local), listeners[0], connections)]
+        if not settings.is_local:  # with connections of its own: clients cannot take those of the operator
+            fronts.append(Front(share(admin=True, clients=False), listeners[1], Connections(_ADMIN_CONNECTIONS)))
         async with asyncio.TaskGroup() as tasks:
-            announcing = tasks.create_task(_announce(engine, settings, listener))
-            keeping = tasks.create_task(access.run())
-            await serve(app, settings, listener, connections, partial(control.wait_stop, runtime.drain))
-            announcing.cancel()
-            keeping.cancel()
+            beside = [tasks.create_task(_announce(engine, settings, listeners)), tasks.create_task(access.run())]
+            if certificates:
+                beside.append(tasks.create_task(watch(certificates.paths, certificates.reload)))
+            await serve(fronts, settings, certificates, partial(control.wait_stop, runtime.drain))
+            for task in beside:
+                task.cancel()
 
 
-async def _announce(engine: Engine, settings: Settings, listener: int) -> None:
+async def _announce(engine: Engine, settings: Settings, listeners: Sequence[int]) -> None:
     model = await engine.wait_ready()
     _spare_the_collector()
-    print(banner(model, settings, listener, engine.placement.why, engine.layout), flush=True)
+    print(banner(model, settings, listeners, engine.placement.why, engine.layout), flush=True)
 
 
 def _spare_the_collector() -> None:

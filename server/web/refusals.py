@@ -9,6 +9,7 @@ from server.web.errors import RequestError, code_of, problem_response
 from server.web.http.date import http_date
 from server.web.metrics import Metrics
 from server.web.request import request_id
+from server.web.response import GUARDS
 
 _PATH = re.compile(rb"[A-Z]+ ([^ ?]*)")
 _ID = re.compile(rb"\r\nx-request-id:[ \t]*([^\r]*?)[ \t]*\r\n", re.IGNORECASE)
@@ -42,6 +43,6 @@ class Refusals:
             log.info("request", request_id=name, resource=resource, outcome=code, ms=0.0)
         response = problem_response(error, name)
         status = HTTPStatus(response.status_code)
-        headers = [*response.raw_headers, (b"x-request-id", name.encode()), (b"date", http_date())]
+        headers = [*response.raw_headers, *GUARDS, (b"x-request-id", name.encode()), (b"date", http_date())]
         lines = (b"HTTP/1.1 %d %b" % (status, status.phrase.encode()), *(b"%b: %b" % header for header in headers))
         return b"\r\n".join((*lines, b"", bytes(response.body)))

@@ -6,6 +6,7 @@ import os
 import re
 import resource
 import signal
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -38,13 +39,16 @@ class Reply:
 class Server:
     """`tureen serve` in a session of its own, as a terminal would run it."""
 
-    def __init__(self, process: subprocess.Popen, block: str, log: Path, admin: str = "") -> None:
-        """`admin`: a key that may read metrics, where keys are checked."""
+    def __init__(
+        self, process: subprocess.Popen, block: str, log: Path, admin: str = "", tls: ssl.SSLContext | None = None
+    ) -> None:
+        """`admin`: a key that may read metrics, where keys are checked. `tls`: how to connect."""
+        self.tls = tls
         self.credentials = {"authorization": f"Bearer {admin}"} if admin else {}
         self.process = process
         self.block = block
         """The start-up block, up to its address."""
-        self.host, port = block.split()[-1].removeprefix("http://").rsplit(":", 1)
+        self.host, port = block.split()[-1].partition("://")[2].rsplit(":", 1)
         self.port = int(port)
         self._log = log
         self.final_log = ""
@@ -77,8 +81,11 @@ class Server:
         """Run a test's asynchronous part and close every connection it made."""
         return asyncio.run(self.closing(work))
 
-    async def connect(self) -> "Client":
-        client = Client(*await asyncio.open_connection(self.host, self.port))
+    async def connect(self, tls: ssl.SSLContext | None = None) -> "Client":
+        """`tls`: how, if other than usual."""
+        context = tls or self.tls
+        name = "localhost" if context else None
+        client = Client(*await asyncio.open_connection(self.host, self.port, ssl=context, server_hostname=name))
         self._clients.append(client)
         return client
 
@@ -167,10 +174,11 @@ def serving(
     limits: Mapping[int, int] | None = None,
     measured: bool = False,
     admin: str = "",
+    tls: ssl.SSLContext | None = None,
 ) -> Iterator[Server]:
     """A server on a free port, ready; whatever is left of it at the end is killed. `limits`: of `setrlimit`.
 
-    `admin`: a key for its metrics.
+    `admin`: a key for its metrics. `tls`: how to connect to it.
 
     `measured`: it chooses its layout itself, which takes a moment; else its workers have one thread each.
     """
@@ -189,7 +197,7 @@ def serving(
             )
         server = None
         try:
-            server = Server(process, _block(process, log), log, admin)
+            server = Server(process, _block(process, log), log, admin, tls)
             server.run(server.all_ready())
             yield server
         finally:
@@ -225,7 +233,7 @@ def _block(process: subprocess.Popen, log: Path) -> str:
     block = ""
     for line in process.stdout:
         block += line.decode()
-        if re.search(rb"address +http://\S+", line):
+        if re.search(rb"address +https?://\S+", line):
             return block
     raise AssertionError(f"the server did not start: exit {process.wait()}\n{log.read_text()}")
 

@@ -153,8 +153,7 @@ class Connection:
                 self._left()
             case Do.LINGER:
                 self._flush()
-                self._transport.write_eof()
-                self._transport.resume_reading()
+                self._end_writing()
                 self._watch_writing()
             case Do.CLOSE:
                 self._flush()
@@ -162,6 +161,13 @@ class Connection:
                 self._watch_writing()
             case _:
                 self._transport.abort()
+
+    def _end_writing(self) -> None:
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+            self._transport.resume_reading()
+        else:  # TLS has no half-closed connections; closing reads on and throws away until the client closes as well
+            self._transport.close()
 
     def _flush(self) -> None:
         if self._head:

@@ -31,6 +31,8 @@ def test_nothing_given_gives_the_defaults():
             "access_log": False,
             "http_server": None,
             "max_connections": None,
+            "admin_host": "127.0.0.1",
+            "admin_port": 9091,
         },
         "auth": {
             "keys": None,
@@ -45,6 +47,7 @@ def test_nothing_given_gives_the_defaults():
             "client_burst": None,
             "client_images": None,
         },
+        "tls": {"tls_cert": None, "tls_key": None, "tls_client_ca": None},
         "queue": {"max_batch": 32, "max_queue": 1024},
         "worker": {
             "workers": None,
@@ -121,7 +124,16 @@ def test_every_setting_has_its_flag_its_variable_and_its_key(setting, toml, tmp_
     """One value, given in three ways, means the same."""
     texts = {"host": "::1", "model": str(tmp_path), "max_queue_bytes": "1GB", "access_log": "on", "provider": "cuda:1"}
     texts |= {"http_server": "hypercorn", "cuda_graphs": "off", "precision": "fp16"}
-    texts |= {"keys": __file__, "jwt_key": __file__, "require_auth": "on", "jwt_algorithm": "ES256"}
+    texts |= {
+        "keys": __file__,
+        "tls_cert": __file__,
+        "tls_key": __file__,
+        "tls_client_ca": __file__,
+        "admin_host": "::1",
+        "jwt_key": __file__,
+        "require_auth": "on",
+        "jwt_algorithm": "ES256",
+    }
     text = texts.get(setting.name, "7")
     ways = [
         load_settings([setting.flag, text], {}),

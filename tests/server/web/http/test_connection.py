@@ -30,6 +30,9 @@ class Transport:
 
     def get_extra_info(self, name): ...
 
+    def can_write_eof(self):
+        return True
+
     def __getattr__(self, name):
         return lambda: self.done.append(name)
 
