@@ -175,10 +175,11 @@ def serving(
     measured: bool = False,
     admin: str = "",
     tls: ssl.SSLContext | None = None,
+    ready: bool = True,
 ) -> Iterator[Server]:
     """A server on a free port, ready; whatever is left of it at the end is killed. `limits`: of `setrlimit`.
 
-    `admin`: a key for its metrics. `tls`: how to connect to it.
+    `admin`: a key for its metrics. `tls`: how to connect to it. `ready`: wait for all workers.
 
     `measured`: it chooses its layout itself, which takes a moment; else its workers have one thread each.
     """
@@ -198,7 +199,8 @@ def serving(
         server = None
         try:
             server = Server(process, _block(process, log), log, admin, tls)
-            server.run(server.all_ready())
+            if ready:
+                server.run(server.all_ready())
             yield server
         finally:
             _end(process)
