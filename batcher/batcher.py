@@ -84,8 +84,10 @@ class Batcher(Generic[T, R]):
         size: int = 0,
         deadline: float | None = None,
         urgency: int = DEFAULT_URGENCY,
+        losses: int = 0,
     ) -> Handle[T, R]:
-        """Queue an item, or refuse it at once. For the arguments see `JobSpec`.
+        """Queue an item, or refuse it at once. For the arguments see `JobSpec`. `losses`: how many executors were lost
+        with the same item before; if any, it runs alone.
 
         Raises `QueueFull`, `WouldBeLate` or `NoExecutor`, each with `retry_after_s`; `BatcherClosed`.
         """
@@ -100,7 +102,7 @@ class Batcher(Generic[T, R]):
                 # CORRECTNESS: what is raised holds this frame. Held by it in turn, it would be garbage that only the
                 # collector finds, thousands of them under overload; and the event loop stands still meanwhile.
                 del answer
-        job: Job[T, R] = Job(item, Oneshot(), now, due, urgency, prep_s, size, order)
+        job: Job[T, R] = Job(item, Oneshot(), now, due, urgency, prep_s, size, order, losses=losses)
         self._dispatcher.accept(job, answer)
         return Handle(self._dispatcher, job)
 
@@ -145,6 +147,11 @@ class Batcher(Generic[T, R]):
         """As `arriving`, without a context: so many items more, or fewer, are on their way."""
         self._dispatcher.announce(count)
 
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of the items that are not answered yet, by the sizes they were queued with."""
+        return self._dispatcher.in_flight.held_bytes
+
     # -- executors ---------------------------------------------------------------------------------
 
     def attach(self, executor: Executor[T, R], *, parallel_preprocessing: int = 0) -> Slot[T, R]:
@@ -160,8 +167,8 @@ class Batcher(Generic[T, R]):
 
     def expect_executor(self, at: float | None) -> None:
         """Say when, on the batcher's clock, an executor will be ready while none is; None: that is not known, and
-        items are refused with `NoExecutor`."""
-        self._dispatcher.predictor.expect_executor(at)
+        items are refused with `NoExecutor`. Waiting items that cannot wait for a later time are refused at once."""
+        self._dispatcher.expect_executor(at)
 
     def observe_batch(self, size: int, seconds: float) -> None:
         """Report a batch that ran outside a slot, as in a warm-up: `size` items took `seconds`, preprocessing aside."""

@@ -63,7 +63,7 @@ class Dispatcher(Generic[T, R]):
             self._tardiness.jobs_pushed()
         self.predictor.accept(job, prediction)
         self.in_flight.open(job)
-        self.queue.add(job)
+        self._line(job).add(job)
         self.wake()
 
     def announce(self, count: int) -> None:
@@ -84,6 +84,13 @@ class Dispatcher(Generic[T, R]):
         self.slots.remove(slot)
         self._slots_changed(fewer=True)
         self.wake()
+
+    def expect_executor(self, at: float | None) -> None:
+        """While there is no slot, one will be there at this time; None: that is not known."""
+        self.predictor.expect_executor(at)
+        if not self.slots:
+            self._tardiness.slots_changed(self.now(), fewer=True)
+            self.wake()
 
     def conclude(self, job: Job[T, R], outcome: Result[R] | Failed | Again) -> None:
         """An executor is done with a job."""

@@ -23,7 +23,8 @@ from benchmarks.machine import own_cpu_s
 from preprocess.limits import Limits
 from preprocess.recipe import Recipe
 from preprocess.tensor import prepare
-from server.models.card import find_model, recipe_from_input
+from server.models.card import find_model
+from server.models.signature import recipe_from_input
 
 _BATCHES = (1, 8)
 _NICENESS = 5  # as the server's workers are, so that a neighbour disturbs both alike

@@ -232,7 +232,11 @@ def _averageable(image: Image.Image, depth: int) -> Image.Image:
     if image.mode == "P":
         return image.convert("RGB" if key is None else "RGBA")
     if image.mode == "I;16":  # Pillow's own conversion would clip at 255
-        image = Image.fromarray(_high_bytes(np.asarray(image)))
+        samples = np.asarray(image)
+        image = Image.fromarray(_high_bytes(samples))
+        if key is not None:  # one of 65,536 values, before they are 256
+            image.putalpha(Image.fromarray((samples != key).view(np.uint8) * np.uint8(255)))
+        return image
     if key is not None:
         return _keyed(image, key, depth)
     mode = _MODES.get(image.mode)

@@ -2,11 +2,12 @@
 
 import sys
 
-from server.process import signals
+from server.process import console, signals
 
 
 def main() -> int:
     """Run this process's command line; returns the exit code."""
+    console.secure_descriptors()
     if sys.argv[1:2] == ["serve"]:
         signals.hold()  # loading takes half a second, in which a server can be told to end as at any other time
     from server import cli

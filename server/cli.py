@@ -12,6 +12,7 @@ from server.commands import inspect as inspection
 from server.commands.bench import options as bench
 from server.commands.keys import options as keys
 from server.commands.tune import options as tune
+from server.process import console
 from server.settings import SettingsError, add_arguments, load_settings
 
 USAGE_ERROR = 2  # what argparse exits with, too
@@ -81,7 +82,7 @@ def _serve(argv: Sequence[str]) -> int:
         if settings.auth.require_auth and not settings.auth.is_set:
             raise SettingsError(["require_auth = on: needs --keys FILE (tureen keys add makes one) or --jwt-issuer"])
     except SettingsError as error:
-        print(error, file=sys.stderr)
+        console.complain(str(error))
         return USAGE_ERROR
     from server.supervise import supervisor
 

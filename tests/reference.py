@@ -7,7 +7,8 @@ import onnxruntime as ort
 
 from preprocess.limits import Limits
 from preprocess.tensor import prepare
-from server.models.card import find_model, recipe_from_input
+from server.models.card import find_model
+from server.models.signature import recipe_from_input
 
 
 class Reference:

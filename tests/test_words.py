@@ -13,7 +13,15 @@ DOCUMENTS = [
     ROOT / "CONTRIBUTING.md",
     ROOT / "benchmarks" / "README.md",
 ]
-MOST_IN_README, MOST_IN_ALL, MOST_IN_SENTENCE = 1_400, 20_000, 25
+MOST_IN_README, MOST_IN_SENTENCE = 1_400, 25
+
+# Words, as `wc -w` counts them. Whoever adds a capability adds a line, of at most 1,200.
+BUDGET = {
+    "all documents when they were rewritten": 20_000,
+    "odd images, odd models, hostile clients": 1_500,
+    "keys, tokens, limits and shares": 1_200,
+    "TLS and the admin port": 300,
+}
 
 # What the old prose said, and what it says now.
 AVOIDED = {
@@ -58,7 +66,7 @@ def test_the_documents_are_short():
     """All of them together, measurements included."""
     count = {path.relative_to(ROOT).as_posix(): words(path) for path in DOCUMENTS}
 
-    assert sum(count.values()) <= MOST_IN_ALL, count
+    assert sum(count.values()) <= sum(BUDGET.values()), count
 
 
 def test_readme_has_no_long_sentence():

@@ -20,7 +20,8 @@ from preprocess.errors import ImageError
 from preprocess.limits import Limits
 from preprocess.recipe import Recipe
 from preprocess.tensor import prepare
-from server.models.card import find_model, recipe_from_input
+from server.models.card import find_model
+from server.models.signature import recipe_from_input
 from server.process.cpus import usable_cpus
 
 _TOP = 5

@@ -20,7 +20,8 @@ class Load(Message, frozen=True):
     memory; 0 is all. `decoders`: how many images it decodes at a time beside a GPU. `threads`: how many run the model
     on a CPU. `batch`: images in a batch that pays; 0 is what warming up finds. `audition`: say `Loaded` and be tried
     out, until told to `Begin`. `precision`: as the model's file is, or converted to float16. `memory_growth`: bytes by
-    which it may outgrow what it has when it is ready; 0 is no limit.
+    which it may outgrow what it has when it is ready; 0 is no limit. `digest`: of the model; no other is served. Empty:
+    whatever is there.
     """
 
     model: str
@@ -36,6 +37,7 @@ class Load(Message, frozen=True):
     gpu_memory_limit: int = 0
     precision: Literal["model", "fp16"] = "model"
     memory_growth: int = 0
+    digest: str = ""
 
 
 class Prepare(Message, frozen=True):

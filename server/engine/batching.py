@@ -21,6 +21,7 @@ class Batching:
             size=len(task.payload),
             deadline=submission.deadline,
             urgency=submission.urgency,
+            losses=submission.losses,
         )
         submission.digest  # noqa: B018 - hash now, while the workers are busy with what was queued before
         return await handle.wait()

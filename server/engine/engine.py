@@ -4,10 +4,12 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import anyio
+import msgspec
 
 from batcher import Batcher, Policy, Refused
 from batcher.policy import DEFAULT_URGENCY
@@ -22,7 +24,7 @@ from server.contract.metadata import ModelMetadata
 from server.contract.owner import NOBODY, Owner
 from server.contract.task import Task
 from server.contract.wire import Load
-from server.engine.arrivals import Arrivals, Reservation
+from server.engine.arrivals import Arrivals, GiveUp, Reservation
 from server.engine.batching import Batching
 from server.engine.groups import leaves
 from server.engine.intake import Status
@@ -34,6 +36,9 @@ from server.engine.submission import Stage, Submission
 from server.fleet.layout.choose import Asked
 from server.fleet.layout.placement import Decision, Placement, Plan, Wish, decoders, lay_out, settle
 from server.fleet.pool import Pool, PoolFailed
+from server.models.card import find_model
+from server.models.digest import digest
+from server.models.errors import ModelError
 from server.process import logs
 from server.process.memory import usable_memory
 from server.settings import Settings, derived
@@ -113,9 +118,9 @@ class Engine:
         reply = await self._first.submit(submission)
         return Answer(uuid7(), submission.digest, reply)
 
-    def reserve(self, size: int) -> Reservation:
+    def reserve(self, size: int, give_up: GiveUp | None = None) -> Reservation:
         """As `Intake.reserve`."""
-        return self._arrivals.reserve(size)
+        return self._arrivals.reserve(size, give_up)
 
     def refusal(
         self, header: Header, size: int, deadline: float, urgency: int, coming: int, owner: Owner = NOBODY
@@ -159,6 +164,11 @@ class Engine:
         """As `Room.longest_linger_s`."""
         return self._batcher.cost_model.fixed_s
 
+    @property
+    def free_bytes(self) -> int:
+        """As `Room.free_bytes`."""
+        return self.max_bytes - self._batcher.held_bytes
+
     def check_room(self, size: int) -> None:
         """As `Room.check_room`."""
         self._batcher.check_open(size=size)
@@ -177,15 +187,16 @@ class Engine:
         policy = Policy(settings.queue.max_batch, settings.slo, settings.queue.max_queue, self.max_bytes)
         self._batcher = await stack.enter_async_context(Batcher(policy=policy, clock=self._clock))
         load = load_for(settings, self._placement, plan)
+        load = msgspec.structs.replace(load, digest=await asyncio.to_thread(_digest, Path(load.model)))
         growth = derived.worker_growth(settings.worker, settings.upload, self._memory, plan.workers)
-        self._pool = await stack.enter_async_context(Pool(self._batcher, load, plan, growth))
+        room = Room(max(1, settings.queue.max_queue // 2), max(1, self.max_bytes // 2))
+        shares = Shares(_SAVED * settings.slo)
+        self._sharing = Sharing(Batching(self._batcher), shares, self._cost_s, self._clock, room)
+        self._first = quarantine = Quarantine(self._sharing)
+        self._pool = await stack.enter_async_context(Pool(self._batcher, load, plan, growth, quarantine.lost))
         tasks = await stack.enter_async_context(anyio.create_task_group())
         stack.callback(tasks.cancel_scope.cancel)
         tasks.start_soon(self.delay.watch, self._batcher.allow_for_delay, name="loop delay")
-        shares = Shares(_SAVED * settings.slo)
-        room = Room(max(1, settings.queue.max_queue // 2), max(1, self.max_bytes // 2))
-        self._sharing = Sharing(Batching(self._batcher), shares, self._cost_s, self._clock, room)
-        self._first = Quarantine(self._sharing)
 
     def _cost_s(self, prepare_s: float) -> float:
         """Seconds of a worker that an image takes in a batch that pays."""
@@ -227,6 +238,14 @@ def _wish(settings: Settings) -> Wish:
     return Wish(
         asked, settings.model or demo.FOLDER, settings.worker.profile_folder, settings.slo, settings.queue.max_batch
     )
+
+
+def _digest(model: Path) -> str:
+    """Of the model as it is now, which all workers are to serve; empty if it cannot be read: they will say why."""
+    try:
+        return digest(find_model(model).model_file)
+    except (ModelError, OSError):
+        return ""
 
 
 def _reason(group: BaseExceptionGroup[BaseException], error: BaseException | None) -> BaseException:

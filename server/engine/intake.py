@@ -13,7 +13,7 @@ from server.contract.answer import Answer
 from server.contract.metadata import ModelMetadata
 from server.contract.owner import NOBODY, Owner
 from server.contract.task import Task
-from server.engine.arrivals import Reservation
+from server.engine.arrivals import GiveUp, Reservation
 from server.engine.loop_delay import LoopDelay
 
 
@@ -27,7 +27,7 @@ class Status:
     restarts: Mapping[str, int] = field(default_factory=dict)
     """Workers replaced, by reason."""
     arriving_bytes: int = 0
-    """Bytes reserved by uploads under way."""
+    """Bytes held by uploads under way."""
     model: ModelMetadata | None = None
     """The model that answers; None until the first worker is ready."""
     differences: int = 0
@@ -70,10 +70,11 @@ class Intake(Protocol):
         Cancellation: the task is taken back at whatever stage it is.
         """
 
-    def reserve(self, size: int) -> Reservation:
-        """Room for an upload of `size` bytes (0 while unknown: let it grow).
+    def reserve(self, size: int, give_up: GiveUp | None = None) -> Reservation:
+        """Room for an upload of `size` bytes (0 while unknown), of which a small allowance counts until more is here.
 
-        Raises what would refuse it if it were here already: `QueueFull`, `NoExecutor`, `BatcherClosed`.
+        `give_up` ends the upload with `QueueFull` where others need its bytes more; without one it never ends so.
+        Raises what would refuse its allowance if it were here already: `QueueFull`, `NoExecutor`, `BatcherClosed`.
         """
 
     def refusal(

@@ -41,7 +41,7 @@ from server.contract.metadata import ModelMetadata
 from server.contract.owner import NOBODY, Owner
 from server.contract.task import ImageTask, Task
 from server.contract.tensors import split
-from server.engine.arrivals import Arrivals, Reservation
+from server.engine.arrivals import Arrivals, GiveUp, Reservation
 from server.engine.groups import leaves
 from server.engine.intake import Status
 from server.engine.loop_delay import LoopDelay
@@ -125,9 +125,9 @@ class RemoteEngine:
         finally:
             del self._waiting[number]
 
-    def reserve(self, size: int) -> Reservation:
+    def reserve(self, size: int, give_up: GiveUp | None = None) -> Reservation:
         """As `Intake.reserve`, by the latest status."""
-        return self._arrivals.reserve(size)
+        return self._arrivals.reserve(size, give_up)
 
     def refusal(
         self, header: Header, size: int, deadline: float, urgency: int, coming: int, owner: Owner = NOBODY
@@ -156,6 +156,11 @@ class RemoteEngine:
 
     longest_linger_s = 0.0
     """Nothing here can make a batch wait."""
+
+    @property
+    def free_bytes(self) -> int:
+        """As `Room.free_bytes`, by the latest status."""
+        return self.max_bytes - (self._latest.stats.held_bytes if self._latest else 0)
 
     def check_room(self, size: int) -> None:
         """As `Room.check_room`, by the latest status."""

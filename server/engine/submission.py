@@ -14,13 +14,15 @@ class Submission:
     `deadline` is in seconds of CLOCK_MONOTONIC; `urgency` is 0 (first) to 7.
     """
 
-    __slots__ = ("_digest", "deadline", "owner", "task", "urgency")
+    __slots__ = ("_digest", "deadline", "losses", "owner", "task", "urgency")
 
     def __init__(self, task: Task, deadline: float, urgency: int, owner: Owner = NOBODY) -> None:
         self.owner = owner
         self.task = task
         self.deadline = deadline
         self.urgency = urgency
+        self.losses = 0
+        """Workers that were lost with the same content before: if any, it runs alone."""
         self._digest = ""
 
     @property

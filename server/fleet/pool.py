@@ -3,8 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from itertools import zip_longest
 from types import TracebackType
 from typing import Self
@@ -20,13 +19,12 @@ from server.contract.wire import Load, Ready
 from server.fleet.layout.benchmark import audition
 from server.fleet.layout.placement import Decision, Plan, decoders, fed
 from server.fleet.process import WorkerProcess
-from server.fleet.watch import Verdict, watch
+from server.fleet.succession import Death, GiveUp, after, expected_ready
+from server.fleet.watch import Verdict, Watch
 from server.fleet.worker import CannotLoad, Worker, WorkerLost
 from server.process.cpus import usable_cpus
 
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 5.0
-_GIVE_UP_AFTER = 5  # futile lives in a row
-_SHORT_LIFE_S = 30.0
+_LOOK_S = 0.1  # at a worker that starts
 _LONGEST_START_S = 300.0  # large models take long to load; none takes that long
 
 log = structlog.stdlib.get_logger("tureen.pool")
@@ -36,35 +34,24 @@ class PoolFailed(Exception):
     """No worker can be brought up; the message says why. Serving makes no sense any more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Death:
-    """How a worker's life ended."""
-
-    was_ready: bool
-    held: int
-    """Images it had."""
-    lived_s: float
-    reason: str
-    """crash, hang, memory or cpu."""
-
-    @property
-    def futile(self) -> bool:
-        """It died of itself: before it was ready, or soon after with nothing in hand. One that had images in hand
-        may have died of them, which is no reason to give up serving others."""
-        return not self.was_ready or (self.held == 0 and self.reason == "crash" and self.lived_s < _SHORT_LIFE_S)
-
-
 class Pool:
     """Keeps workers alive while it is entered; leaving it ends them. How many, the plan says, or its auditions.
 
-    A worker that dies is replaced, after a pause that doubles while lives are futile. A model that cannot be
-    loaded, or five futile lives in a row, raise `PoolFailed` out of the pool's task group, which cancels whoever
-    entered it; but a worker that the decision calls spare is skipped.
+    A worker that dies is replaced, after a pause that doubles while lives are futile. A model that cannot be loaded at
+    the start, or five futile lives in a row at the place of every worker, raise `PoolFailed` out of the pool's task
+    group, which cancels whoever entered it; but a worker that the decision calls spare is skipped.
     """
 
-    def __init__(self, batcher: Batcher[Task, Reply], load: Load, plan: Plan, max_growth: int) -> None:
+    def __init__(
+        self,
+        batcher: Batcher[Task, Reply],
+        load: Load,
+        plan: Plan,
+        max_growth: int,
+        on_loss: Callable[[Sequence[Task]], None] = lambda _: None,
+    ) -> None:
         """`load`: all but the layout, which `plan` gives. `max_growth`: bytes by which a worker may outgrow what it
-        was when ready before it is replaced."""
+        was when ready before it is replaced. `on_loss` is told what each worker that died had in hand."""
         self._batcher = batcher
         # GPU workers have no ceiling: CUDA's own mappings would count.
         self._load = msgspec.structs.replace(load, memory_growth=max_growth if load.provider == "cpu" else 0)
@@ -74,11 +61,15 @@ class Pool:
         self._in_turn = plan.decision is not None and plan.decision.in_turn
         self._opening = asyncio.Semaphore(1 if self._in_turn else plan.workers)
         self._max_growth = max_growth
+        self._on_loss = on_loss
         self._tasks = asyncio.TaskGroup()
         self._bringing_up: asyncio.Task[None]
         self._keepers: list[asyncio.Task[None]] = []
         self._decided: Decision
         self._start_s = 0.0
+        self._ready: set[int] = set()  # places whose workers serve
+        self._futile: dict[int, int] = {}  # lives in a row that came to nothing, by place
+        self._due: dict[int, float] = {}  # when successors should be ready, by place
         self._workers: set[Worker] = set()
         self.differences = 0
         """How often an image was answered otherwise in a batch than alone."""
@@ -116,24 +107,41 @@ class Pool:
 
     async def _keep(self, number: int, first: WorkerProcess | None) -> None:
         """Keep one worker alive for good; `first` runs already."""
-        futile = 0
+        self._futile[number] = 0
+        served = False  # one of them has
         while True:
             try:
                 death = await self._live(number, first)
             except CannotLoad as error:
-                return self._leave_out(number, error)
+                if not served:
+                    return self._leave_out(number, error)
+                death = Death(False, 0, 0.0, "load", str(error))
             first = None
-            futile = futile + 1 if death.futile else 0
-            log.warning(
-                "worker_died", worker=number, reason=death.reason, ready_before=death.was_ready, held=death.held
-            )
-            if futile >= _GIVE_UP_AFTER:
-                raise PoolFailed(f"{futile} workers in a row died {_when(death)}")
-            self.restarts[death.reason] += 1
-            pause = min(_FIRST_PAUSE_S * 2**futile, _LONGEST_PAUSE_S)
-            expected = time.monotonic() + pause + self._start_s
-            self._batcher.expect_executor(expected if death.was_ready else None)
-            await asyncio.sleep(pause)
+            served |= death.was_ready
+            await self._succeed(number, death)
+
+    async def _succeed(self, number: int, death: Death) -> None:
+        """Wait until another worker is to be started. Raises `PoolFailed`."""
+        self._futile[number] = self._futile[number] + 1 if death.futile else 0
+        said = {"reason": death.reason, "ready_before": death.was_ready, "held": death.held}
+        log.warning("worker_died", worker=number, **said, **({"detail": death.detail} if death.detail else {}))
+        others = [futile for place, futile in self._futile.items() if place != number]
+        match after(death, self._futile[number], others):
+            case GiveUp(reason):
+                raise PoolFailed(reason)
+            case retry:
+                self.restarts[death.reason] += 1
+                if death.was_ready:
+                    self._due[number] = time.monotonic() + retry.pause_s + self._start_s
+                self._expect()
+                await asyncio.sleep(retry.pause_s)
+
+    def _expect(self) -> None:
+        """Tell the batcher when a worker will be ready, if none is."""
+        if not self._ready:
+            now = time.monotonic()
+            expected = (expected_ready(now, due, self._start_s) for due in self._due.values())
+            self._batcher.expect_executor(min((at for at in expected if at is not None), default=None))
 
     def _leave_out(self, number: int, error: CannotLoad) -> None:
         """Do without a worker. Raises `PoolFailed` if that cannot be."""
@@ -141,6 +149,7 @@ class Pool:
             raise PoolFailed(f"{error}{self._advice()}") from error
         self._spare -= 1
         self._size -= 1
+        del self._futile[number]
         log.warning("worker_skipped", worker=number, reason=str(error))
 
     def _advice(self) -> str:
@@ -157,13 +166,14 @@ class Pool:
                 worker, started = running.worker, running.started
                 worker.on_dependent = self._on_dependent
                 self._workers.add(worker)
-                async with asyncio.timeout(_LONGEST_START_S):
-                    ready = await worker.ready
-            self._welcome(ready, time.monotonic() - started)
+                ready = await self._until_ready(worker)
+            self._welcome(number, ready, time.monotonic() - started)
             notes, seconds = ready.model.notes, round(self._start_s, 3)
             log.info("worker_ready", worker=number, pid=running.pid, seconds=seconds, grant=ready.grant, notes=notes)
             reason = await self._watched(running)
-            return Death(True, worker.held_at_end, time.monotonic() - started, reason)
+            if not worker.overspent:  # else it is known which image it was
+                self._on_loss(worker.lost_with)
+            return Death(True, len(worker.lost_with), time.monotonic() - started, reason)
         except WorkerLost:
             return Death(False, 0, time.monotonic() - started, "crash")
         except TimeoutError:
@@ -171,12 +181,23 @@ class Pool:
                 running.kill()
             return Death(False, 0, time.monotonic() - started, "hang")
         finally:
+            self._ready.discard(number)
+            self._due.pop(number, None)
             if running:
                 self._workers.discard(running.worker)
                 await running.end()
                 log.info("worker_ended", worker=number, pid=running.pid, exit=running.exit)
 
-    def _welcome(self, ready: Ready, start_s: float) -> None:
+    async def _until_ready(self, worker: Worker) -> Ready:
+        """What the worker says when it is ready. Raises `TimeoutError`, `CannotLoad`, `WorkerLost`."""
+        async with asyncio.timeout(_LONGEST_START_S):
+            while not worker.ready.done():
+                self._expect()
+                await asyncio.wait([worker.ready], timeout=_LOOK_S)
+            return await worker.ready
+
+    def _welcome(self, number: int, ready: Ready, start_s: float) -> None:
+        self._ready.add(number)
         self._start_s = start_s
         self._batcher.expect_executor(time.monotonic())  # should all die: until that is noticed, any moment
         if not self.model.done():
@@ -207,13 +228,13 @@ class Pool:
 
     async def _watched(self, running: WorkerProcess) -> str:
         """Wait until the worker is lost; the reason."""
-        watching = asyncio.ensure_future(watch(running, self._max_growth))
+        watch = Watch(running, self._max_growth)
+        watching = asyncio.ensure_future(watch.run())
         try:
             await running.worker.lost.wait()
-            verdict = watching.result() if watching.done() else Verdict.WELL
-            if verdict is Verdict.WELL:
+            if watch.verdict is Verdict.WELL:
                 return "cpu" if running.worker.overspent else "crash"
-            reason: str = verdict.value
+            reason: str = watch.verdict.value
             return reason
         finally:
             watching.cancel()
@@ -229,7 +250,3 @@ class Pool:
         for task in (self._bringing_up, *self._keepers):
             task.cancel()
         await self._tasks.__aexit__(kind, error, trace)
-
-
-def _when(death: Death) -> str:
-    return "soon after they were ready, with nothing in hand" if death.was_ready else "before they were ready"

@@ -18,6 +18,7 @@ from server.fleet.worker import Worker
 
 _BUFFER_BYTES = 1 << 20  # of the socket: a typical photo fits, so that sending it does not stall
 _FAREWELL_S = 5.0
+_STDERR = 2  # by its number: a program that was started without one has no such file
 
 
 class WorkerProcess:
@@ -41,7 +42,7 @@ class WorkerProcess:
                 *(sys.executable, "-P", "-m", "server.inference.worker", str(theirs.fileno())),
                 pass_fds=[theirs.fileno()],
                 stdin=DEVNULL,
-                stdout=sys.stderr,
+                stdout=_STDERR,
                 # A terminal's Ctrl-C goes to the group, and would end it while it loads. No session of its own: to
                 # Linux each is one task among the others (autogroup), and niceness counts only within.
                 preexec_fn=os.setpgrp,

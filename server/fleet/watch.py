@@ -1,6 +1,6 @@
 """Workers that live but do no good: one that hangs is killed, one that has grown is replaced when it is empty.
 
-Deciding is pure (`judge`); the rest only looks at a clock and at /proc.
+Deciding is pure (`judge`, `Silence`); the rest only looks at a clock and at /proc.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ import structlog
 from server.fleet.process import WorkerProcess
 
 _PERIOD_S = 1.0
+_MOST_COUNTED_S = 2.0  # of the time between two looks
 _SHORTEST_S, _TIMES_PREDICTED = 10.0, 20.0  # generous: a worker that gets no CPU is slow, not hung
 
 log = structlog.stdlib.get_logger("tureen.pool")
@@ -49,27 +50,61 @@ def judge(vitals: Vitals, max_growth: int) -> Verdict:
     return Verdict.WELL
 
 
-async def watch(running: WorkerProcess, max_growth: int) -> Verdict:
-    """Look once a second until something is wrong; then see to it, and say what it was.
+class Silence:
+    """Measures how long a worker has said nothing while this process could have heard it. Times in seconds.
 
-    Cancellation: stops watching.
+    A process that was stopped, or whose event loop stood still, finds messages waiting when it goes on: the worker was
+    not silent. So of a gap between two looks only as much counts as looks are apart at most.
     """
-    resident = running.resident_bytes
-    while True:
-        await asyncio.sleep(_PERIOD_S)
-        worker = running.worker
-        vitals = Vitals(
+
+    def __init__(self, now: float, heard: float) -> None:
+        self._looked = now
+        self._heard = heard
+        self._silent_s = 0.0
+
+    def look(self, now: float, heard: float) -> float:
+        """The silence until `now` of a worker that was last heard at `heard`."""
+        counted_s = min(now - self._looked, _MOST_COUNTED_S)
+        self._silent_s = min(now - heard, counted_s + (self._silent_s if heard == self._heard else 0.0))
+        self._looked, self._heard = now, heard
+        return self._silent_s
+
+
+class Watch:
+    """Looks at one worker once a second, and sees to what is wrong with it."""
+
+    def __init__(self, running: WorkerProcess, max_growth: int) -> None:
+        self.verdict = Verdict.WELL
+        """The last thing that was wrong."""
+        self._running = running
+        self._max_growth = max_growth
+        self._resident = running.resident_bytes
+        self._silence = Silence(time.monotonic(), running.worker.heard)
+
+    async def run(self) -> None:
+        """Look until the worker is killed. One that is to be replaced may hang before it is empty, and is killed then.
+
+        Cancellation: stops watching.
+        """
+        while self.verdict is not Verdict.HUNG:
+            await asyncio.sleep(_PERIOD_S)
+            vitals = self._look()
+            match judge(vitals, self._max_growth):
+                case Verdict.HUNG:
+                    self.verdict = Verdict.HUNG
+                    silent_s = round(vitals.silent_s, 1)
+                    log.warning("worker_hung", pid=self._running.pid, silent_s=silent_s, held=vitals.held)
+                    self._running.kill()
+                case Verdict.BLOATED if self.verdict is Verdict.WELL:
+                    self.verdict = Verdict.BLOATED
+                    log.warning("worker_memory_exceeded", pid=self._running.pid, grown_bytes=vitals.grown_bytes)
+                    self._running.worker.retire()
+
+    def _look(self) -> Vitals:
+        worker = self._running.worker
+        return Vitals(
             held=worker.held,
-            silent_s=time.monotonic() - worker.heard,
+            silent_s=self._silence.look(time.monotonic(), worker.heard),
             predicted_s=worker.predicted_s,
-            grown_bytes=running.resident_bytes - resident,
+            grown_bytes=self._running.resident_bytes - self._resident,
         )
-        match judge(vitals, max_growth):
-            case Verdict.HUNG:
-                log.warning("worker_hung", pid=running.pid, silent_s=round(vitals.silent_s, 1), held=vitals.held)
-                running.kill()
-                return Verdict.HUNG
-            case Verdict.BLOATED:
-                log.warning("worker_memory_exceeded", pid=running.pid, grown_bytes=vitals.grown_bytes)
-                worker.retire()
-                return Verdict.BLOATED

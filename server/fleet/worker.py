@@ -80,8 +80,8 @@ class Worker(asyncio.Protocol):
         self._retiring = False
         self.heard = time.monotonic()
         """When it last sent anything, or was first given something after it had nothing."""
-        self.held_at_end = 0
-        """Images it had when its connection ended."""
+        self.lost_with: tuple[Task, ...] = ()
+        """What it had when its connection ended."""
         self.overspent = False
         """It ended because one image took far more CPU than it should."""
         loop = asyncio.get_running_loop()
@@ -152,7 +152,7 @@ class Worker(asyncio.Protocol):
             self._transport.abort()  # what it held goes back to the queue, by connection_lost
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.held_at_end = self.held
+        self.lost_with = tuple(job.item for job in self._jobs.values())
         self.lost.set()
         for waited in (self.ready, self.loaded, self._asked):
             _fail(waited, WorkerLost(_GONE))

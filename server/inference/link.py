@@ -113,8 +113,10 @@ def read_forever(source: Source) -> None:
         while True:
             source.wait_feed()
     except BaseException:  # noqa: BLE001 - nothing can be answered any more: say why, and end
-        traceback.print_exc()
-        os._exit(1)
+        try:
+            traceback.print_exc()
+        finally:  # standard error may take nothing
+            os._exit(1)
 
 
 def end_with(connection: socket.socket) -> None:

@@ -17,7 +17,6 @@ from server.inference.pictures import soft_pictures
 from server.inference.warmup import Warmth, look, look_together, seen_in, warm_up
 from server.models.agreement import TOLERANCE, disagreement
 from server.models.card import Card, Located
-from server.models.digest import digest
 from server.models.doubts import doubts_of, saturated
 from server.models.errors import ModelError
 from server.models.fp16 import in_half_precision
@@ -190,12 +189,12 @@ def with_batch(model: Model, batch: int) -> Model:
     return model
 
 
-def metadata(model: Model) -> ModelMetadata:
-    """What the model is to those who ask it. Reads the whole file, for its digest."""
+def metadata(model: Model, digest: str) -> ModelMetadata:
+    """What the model is to those who ask it."""
     return ModelMetadata(
         name=model.card.name,
         version=model.card.version,
-        digest=digest(model.file),
+        digest=digest,
         provider=model.session.provider,
         inputs=(batched(model.session.input).spec,),
         outputs=tuple((led(tensor) if model.session.whole else tensor).spec for tensor in model.session.outputs),

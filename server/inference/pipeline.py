@@ -132,5 +132,7 @@ def _repeat(step: Callable[[], None]) -> None:
         while True:
             step()
     except BaseException:  # noqa: BLE001 - a thread would end alone, and everybody wait for it
-        traceback.print_exc()
-        os._exit(1)
+        try:
+            traceback.print_exc()
+        finally:  # standard error may take nothing
+            os._exit(1)

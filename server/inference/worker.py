@@ -42,16 +42,18 @@ from server.inference.sampling import Sampler
 from server.inference.stages import Filler, Runner
 from server.inference.trials import Audition
 from server.inference.warmup import decode_pace
-from server.models.card import find_model
+from server.models.card import Located, find_model
+from server.models.digest import digest
 from server.models.errors import ModelError
 from server.models.render import answerer
-from server.process import signals
+from server.process import console, signals
 
 _NICENESS = 10  # below web, which must stay prompt: it decides, refuses and answers health checks
 
 
 def main(argv: list[str]) -> int:
     """Serve the socket given by its descriptor until it ends."""
+    console.secure_descriptors()
     signals.ignore()
     os.nice(_NICENESS)
     with socket.socket(fileno=int(argv[0])) as connection, connection.makefile("rb") as file:
@@ -73,20 +75,35 @@ def _serve(connection: socket.socket, stream: BinaryIO, load: Load) -> int:
     end_with(connection)
     outbox = Outbox(connection)
     try:
-        model = _open(load, stream, outbox)
+        located = find_model(Path(load.model))
+        found = _digest(located, load)
+        model = _open(located, load, stream, outbox)
     except ModelError as error:
         outbox.send(frame(LoadFailed(str(error))))
         return 1
     engine = _engine(model, load, connection, outbox)
     set_ceiling(load.memory_growth)
-    outbox.send(frame(_ready(model, load.decoders)))
+    outbox.send(frame(_ready(model, found, load.decoders)))
     engine.run_forever()
     return 0
 
 
-def _open(load: Load, stream: BinaryIO, outbox: Outbox) -> Model:
+def _digest(located: Located, load: Load) -> str:
+    """The model's digest. Raises `ModelError` unless it is the one that is to be served."""
+    try:
+        found = digest(located.model_file)
+    except OSError as error:
+        raise ModelError(f"{located.model_file}: {error.strerror}") from error
+    if load.digest not in ("", found):
+        raise ModelError(
+            f"its files have changed: what was started has the digest {load.digest}, and there is {found}. Restart to"
+            " serve what is there"
+        )
+    return found
+
+
+def _open(located: Located, load: Load, stream: BinaryIO, outbox: Outbox) -> Model:
     """The model to serve, after its audition if there is to be one. Raises `ModelError`."""
-    located = find_model(Path(load.model))
     gpu = Gpu(load.device, load.cuda_graphs, load.gpu_memory_limit)
     how = {"decoders": load.decoders, "threads": load.threads}
     model = open_model(located, load.max_batch, load.provider, gpu, precision=load.precision, **how)
@@ -129,10 +146,10 @@ def _engine(model: Model, load: Load, connection: socket.socket, outbox: Outbox)
     return Engine(filler, runner, sampler, model.warmth.batch, PolledInbox(inbox, source), outbox.send)
 
 
-def _ready(model: Model, decoders: int) -> Ready:
+def _ready(model: Model, found: str, decoders: int) -> Ready:
     batch = model.warmth.batch  # twice that is granted: what runs, and what follows at once
     return Ready(
-        model=metadata(model),
+        model=metadata(model, found),
         grant=slots_beside(batch, decoders) if model.session.pipelined else 2 * batch,
         batch_seconds=model.warmth.profile.sizes,
     )

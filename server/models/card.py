@@ -14,11 +14,10 @@ from pathlib import Path
 from server.models.errors import ModelError
 from server.models.input_spec import Input
 from server.models.output_spec import Output
-from server.models.signature import recipe_from_input
 from server.models.toml_card import CARD_FILE, read_card
 
-# What a reader of cards needs, whichever file it stands in.
-__all__ = ["CARD_FILE", "Card", "Input", "Located", "ModelError", "Output", "find_model", "recipe_from_input"]
+# What a reader of cards needs, whichever file it stands in; without numpy.
+__all__ = ["CARD_FILE", "Card", "Input", "Located", "ModelError", "Output", "find_model"]
 
 MODEL_FILE = "model.onnx"
 FIRST_VERSION = "1"

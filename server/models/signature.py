@@ -71,8 +71,8 @@ def image_input(signature: Signature, constants: Collection[str] = ()) -> Tensor
     if len(rest) != 1:
         others = f", {len(constants)} of them constant" if constants else ""
         raise ModelError(
-            f"it has {len(signature.inputs)} inputs ({names}){others}; expected one, the image, and for each other a"
-            f" constant in the [input.constants] of {CARD_FILE}"
+            f"it has {len(signature.inputs)} inputs ({names}){others}; expected one: the image. Each other"
+            f" needs a constant in the [input.constants] of {CARD_FILE}"
         )
     return rest[0]
 

@@ -30,6 +30,12 @@ def read_card(file: Path) -> tuple[Input, Output]:
     return given, _build(Output, _with_labels(tables.get("output", {}), file), file, "output")
 
 
+def labels_path(file: Path) -> Path | None:
+    """The file of labels that the card names, if it does. For a card that `read_card` takes."""
+    output = _read_toml(file).get("output", {}) if file.exists() else {}
+    return file.parent / output["labels_file"] if "labels_file" in output else None
+
+
 def _read_toml(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_text(encoding="utf-8-sig"))
@@ -72,7 +78,8 @@ def _with_labels(table: dict[str, Any], file: Path) -> dict[str, Any]:
     if "labels" in table:
         raise ModelError(f"{where}: labels belong in the card or in a file, not in both")
     path = (file.parent / str(given)).resolve()
-    if not isinstance(given, str) or not path.is_relative_to(file.parent.resolve()):
+    inside = path.is_relative_to(file.parent.resolve())
+    if not isinstance(given, str) or not inside or Path(given).is_absolute():
         raise ModelError(f"{where}: must be a path inside the model's folder")
     rest = {key: value for key, value in table.items() if key != "labels_file"}
     return rest | {"labels": _read_labels(path, where)}

@@ -1,25 +1,34 @@
-"""Logs: one JSON object a line on standard error, or readable lines where that is a terminal.
+"""Logs: one JSON object per line on standard error, or readable lines where that is a terminal.
 
-Ours are events with named values; those of hypercorn and asyncio go the same way. No text of a client gets in but a
+Our events have named values; those of hypercorn and asyncio take the same way. No text of a client gets in but a
 request id, which has been checked; and whatever gets in, control characters are escaped, so that nothing can forge a
-line. An event that comes in floods is thinned out, and the next line of it says how many were left out.
+line. A flood of one event is thinned out, and its next line says how many were left out. The access log takes a way of
+its own (server/process/access_log.py).
 """
 
 import logging
-import sys
+import os
 import time
-from typing import TextIO
+from collections.abc import Callable
 
 import structlog
 from structlog.types import EventDict, Processor, WrappedLogger
 
+from server.process import console
+from server.process.printable import printable
+
+_STDERR = 2
 _BURST = 20  # lines of one event
 _PERIOD_S = 2.0  # in this time
 
 
-def configure(stream: TextIO = sys.stderr) -> None:
-    """Send everything that is logged in this process to `stream`. Writing a line never raises."""
-    terminal = stream.isatty()
+def configure(write: Callable[[bytes], None] | None = None, *, terminal: bool | None = None) -> None:
+    """Send everything that this process logs to `write`, by default to standard error, line by line.
+
+    `terminal`: whether people read the lines as they come. Logging never raises and never waits.
+    """
+    write = write or console.writer(_STDERR).write
+    terminal = os.isatty(_STDERR) if terminal is None else terminal
     prepare: list[Processor] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -33,7 +42,7 @@ def configure(stream: TextIO = sys.stderr) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
-    handler = _Handler(stream)
+    handler = _Handler(write)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, render],
@@ -43,7 +52,7 @@ def configure(stream: TextIO = sys.stderr) -> None:
     logging.root.handlers = [handler]
     logging.root.setLevel(logging.INFO)
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # a line of its own text for each malformed form
-    logging.raiseExceptions = False  # a full disk must not take the service down
+    logging.raiseExceptions = False  # what cannot be logged must not take the service down
 
 
 def leave_to_host() -> None:
@@ -62,14 +71,20 @@ def leave_to_host() -> None:
     )
 
 
-class _Handler(logging.StreamHandler[TextIO]):
+class _Handler(logging.Handler):
     """Writes lines. What a library logs meets the flood gate only here, and is not the library's to hear of."""
+
+    def __init__(self, write: Callable[[bytes], None]) -> None:
+        super().__init__()
+        self._write = write
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            super().emit(record)
+            self._write(f"{self.format(record)}\n".encode("utf-8", "backslashreplace"))
         except structlog.DropEvent:  # no Exception, so that it would end the event loop
             pass
+        except Exception:  # noqa: BLE001 - a value that cannot be rendered: logging's own rule, silent by `configure`
+            self.handleError(record)
 
 
 class FloodGate:
@@ -99,10 +114,12 @@ class FloodGate:
 
 def escape(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
     """Control characters as escapes, but for the line breaks of our own tracebacks."""
-    return {name: value if name == "exception" else _escaped(value) for name, value in event.items()}
+    return {name: _escaped(name, value) for name, value in event.items()}
 
 
-def _escaped(value: object) -> object:
-    if not isinstance(value, str) or value.isprintable():
+def _escaped(name: str, value: object) -> object:
+    if not isinstance(value, str):
         return value
-    return value.encode("unicode_escape").decode("ascii")
+    if name == "exception":
+        return "\n".join(map(printable, value.split("\n")))
+    return printable(value)

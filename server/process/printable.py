@@ -3,6 +3,8 @@
 
 def printable(text: str) -> str:
     """`text` with escapes in place of what is not printable: control characters, bytes that are not UTF-8."""
+    if text.isprintable():
+        return text
     return "".join(letter if letter.isprintable() else _escaped(letter) for letter in text)
 
 

@@ -1,36 +1,35 @@
-"""The supervisor: owns the listening socket, the signals and the exit code; starts web and restarts it.
+"""The supervisor: owns the listening socket, the signals, the children and the exit code.
 
-The socket outlives any web process, so the port never refuses while one is replaced: connections wait in
-the backlog. A web process is told to end through its standard input, which also ends when the supervisor
-is killed; so nothing is left behind either way.
+The socket outlives any web process, so the port never refuses while one is replaced: connections wait in the backlog.
 """
 
 import asyncio
 import signal
 import socket
-import sys
 import time
-from asyncio.subprocess import PIPE, Process
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from itertools import groupby
 
 import structlog
 
+from server import demo
+from server.models.errors import ModelError
+from server.models.kept import kept
 from server.process import logs, signals
-from server.process.control import HURRY_LINE, drain_line
 from server.settings import Settings
+from server.supervise.child import Child, ChildSpec
+from server.supervise.restarts import GiveUp, RestartPolicy
 
 EXIT_OK, EXIT_FAILED = 0, 1
 _WEB_GAVE_UP = 3  # server.web.process.EXIT_FATAL: it has said why on standard error
 _BACKLOG = 2048
-_PAUSE_S = 0.1
-_CRASHES, _WITHIN_S = 5, 30.0  # more deaths of web than this, in this time, end the server
 
 log = structlog.stdlib.get_logger("tureen.supervisor")
 
 
 def serve(settings: Settings) -> int:
-    """Serve until SIGTERM, SIGINT or a failure; returns the exit code: 0 only after an orderly end."""
+    """Serve until SIGTERM, SIGINT or a failure; returns the exit code: 0 only after an orderly end of every child."""
     logs.configure()
     if not settings.auth.is_set and not settings.is_local:
         log.warning("open_to_everybody", host=settings.host, advice="tureen keys add makes keys; --keys checks them")
@@ -44,7 +43,13 @@ def serve(settings: Settings) -> int:
     with ExitStack() as stack:
         for listener in listeners:
             stack.enter_context(listener)
-        return asyncio.run(_Supervisor(settings, listeners).run())
+        try:
+            with kept(settings.model or demo.FOLDER) as model:
+                settings = settings.model_copy(update={"model": model})
+                return asyncio.run(Supervisor([_web(settings, listeners)], settings, listeners).run())
+        except ModelError as error:
+            log.error("cannot_serve", reason=str(error))
+            return EXIT_FAILED
 
 
 def _addresses(settings: Settings) -> list[tuple[str, int]]:
@@ -53,31 +58,44 @@ def _addresses(settings: Settings) -> list[tuple[str, int]]:
     return [clients] if settings.is_local else [clients, (settings.server.admin_host, settings.server.admin_port)]
 
 
-class _Supervisor:
-    def __init__(self, settings: Settings, listeners: Sequence[socket.socket]) -> None:
+def _web(settings: Settings, listeners: Sequence[socket.socket]) -> ChildSpec:
+    descriptors = tuple(listener.fileno() for listener in listeners)
+    return ChildSpec(
+        name="web",
+        module="server.web.process",
+        settings=settings.model_dump_json().encode(),
+        arguments=tuple(map(str, descriptors)),
+        descriptors=descriptors,
+        policy=RestartPolicy(fatal=frozenset({_WEB_GAVE_UP})),
+    )
+
+
+class Supervisor:
+    """Runs children until a signal comes or one of them is given up; then ends them all, in their order.
+
+    Its whole state: `_stop` and `_delay_s`, set by the first signal. Each child has its own.
+    """
+
+    def __init__(self, specs: Sequence[ChildSpec], settings: Settings, listeners: Sequence[socket.socket]) -> None:
+        self._children = [Child(spec) for spec in sorted(specs, key=lambda spec: spec.drain_order)]
         self._settings = settings
         self._listeners = listeners
         self._stop = asyncio.Event()
         self._delay_s = 0.0
-        self._web: Process | None = None
-        self._crashes: list[float] = []
 
     async def run(self) -> int:
+        """Run all children; the exit code: `EXIT_OK` if all of them drained in time and ended with 0."""
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._on_signal, self._settings.server.drain_delay)
         loop.add_signal_handler(signal.SIGINT, self._on_signal, 0.0)
         if signals.held():  # told to end before anything has begun
             return EXIT_OK
         signals.release()
-        while True:
-            web = self._web = await self._start_web()
-            if await self._ended(web):
-                code = await web.wait()
-                if code == _WEB_GAVE_UP or self._crash_loop(code):
-                    return EXIT_FAILED
-                await asyncio.sleep(_PAUSE_S)
-            else:
-                return await self._stop_web(web)
+        async with asyncio.TaskGroup() as tasks:
+            keepers = {child: tasks.create_task(child.keep(), name=child.spec.name) for child in self._children}
+            given_up = await self._first_given_up(keepers.values())
+            in_time = await self._drain(keepers)
+        return exit_code([child.code for child in self._children]) if in_time and not given_up else EXIT_FAILED
 
     def _on_signal(self, delay_s: float) -> None:
         """The first signal starts the drain; a second one cuts it short."""
@@ -85,61 +103,47 @@ class _Supervisor:
             log.info("draining", seconds=delay_s)
             self._delay_s = delay_s
             self._stop.set()
-        elif self._web:
+        else:
             log.info("drain_cut_short")
-            _tell(self._web, HURRY_LINE)
+            for child in self._children:
+                child.hurry()
 
-    async def _start_web(self) -> Process:
-        fds = [listener.fileno() for listener in self._listeners]
-        signals.hold()  # web inherits that, until it ignores them: one that goes to all would end it while it loads
-        try:
-            web = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-P", "-m", "server.web.process", *map(str, fds)), pass_fds=fds, stdin=PIPE
-            )
-        finally:
-            signals.release()
-        _tell(web, self._settings.model_dump_json().encode() + b"\n")
-        return web
+    async def _first_given_up(self, keepers: Collection[asyncio.Task[GiveUp | None]]) -> bool:
+        """Wait until a child is given up (True) or the server is to stop (False)."""
+        stop = asyncio.ensure_future(self._stop.wait())
+        done, _ = await asyncio.wait((stop, *keepers), return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
+        reasons = [given_up.reason for keeper in keepers if keeper in done and (given_up := keeper.result())]
+        for reason in filter(None, reasons):
+            log.error("giving_up", reason=reason)
+        return bool(reasons)
 
-    async def _ended(self, web: Process) -> bool:
-        """Wait until the web process has ended (True) or the server is to stop (False)."""
-        ended, stop = asyncio.ensure_future(web.wait()), asyncio.ensure_future(self._stop.wait())
-        await asyncio.wait((ended, stop), return_when=asyncio.FIRST_COMPLETED)
-        if ended.done() and not stop.done():
-            stop.cancel()
-            return True
-        ended.cancel()
-        return False
-
-    async def _stop_web(self, web: Process) -> int:
-        """Let web drain, stop listening and answer what it has accepted; insist at the time limit."""
+    async def _drain(self, keepers: Mapping[Child, asyncio.Task[GiveUp | None]]) -> bool:
+        """Drain all children in their order; kill what is left at the time limit, and then say False."""
         for listener in self._listeners:
             listener.close()  # web holds the socket as well: the port closes when web closes it
-        _tell(web, drain_line(self._delay_s))
-        try:
-            code = await asyncio.wait_for(web.wait(), self._settings.server.shutdown_timeout)
-        except TimeoutError:
-            web.kill()
-            await web.wait()
-            log.error(
-                "shutdown_timeout", seconds=self._settings.server.shutdown_timeout, reason="not everything had ended"
-            )
-            return EXIT_FAILED
-        return EXIT_OK if code == 0 else EXIT_FAILED
-
-    def _crash_loop(self, code: int) -> bool:
-        now = time.monotonic()
-        self._crashes = [when for when in self._crashes if now - when < _WITHIN_S] + [now]
-        log.warning("web_died", how=_how(code))
-        if len(self._crashes) <= _CRASHES:
-            return False
-        log.error("giving_up", reason=f"the web process died {len(self._crashes)} times in {_WITHIN_S:g} s")
+        deadline = time.monotonic() + self._settings.server.shutdown_timeout
+        for _, group in groupby(self._children, key=lambda child: child.spec.drain_order):
+            ending = list(group)
+            for child in ending:
+                child.drain(self._delay_s)
+            left_s = max(0.0, deadline - time.monotonic())
+            if (await asyncio.wait([keepers[child] for child in ending], timeout=left_s))[1]:
+                for child in self._children:
+                    child.kill()
+                log.error(
+                    "shutdown_timeout",
+                    seconds=self._settings.server.shutdown_timeout,
+                    reason="not everything had ended",
+                )
+                return False
+            self._delay_s = 0.0  # it is the load balancer's time to notice, and has passed
         return True
 
 
-def _tell(web: Process, line: bytes) -> None:
-    assert web.stdin
-    web.stdin.write(line)
+def exit_code(codes: Iterable[int | None]) -> int:
+    """The server's, for those of its children; None is one that ended between two lives."""
+    return EXIT_FAILED if any(codes) else EXIT_OK
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -150,7 +154,3 @@ def _listen(host: str, port: int) -> socket.socket:
     listener.bind(address)
     listener.listen(_BACKLOG)
     return listener
-
-
-def _how(code: int) -> str:
-    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"

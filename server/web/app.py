@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Scope
 
-from server.web.body import BodyLimits
+from server.process.access_log import AccessLog
 from server.web.early_reject import EarlyReject
 from server.web.exchange import Exchange
 from server.web.gate import Gate
@@ -20,6 +20,7 @@ from server.web.refusals import Refusals
 from server.web.request import Request
 from server.web.runtime import Runtime
 from server.web.side_share import SideShare
+from server.web.uploads import Uploads
 
 
 class Application(NamedTuple):
@@ -34,18 +35,18 @@ def build_app(
     runtime: Runtime,
     gate: Gate,
     metrics: Metrics,
-    body: BodyLimits,
-    access_log: bool,
+    uploads: Uploads,
+    access_log: AccessLog,
     *,
     clients: bool = True,
     admin: bool = True,
 ) -> Application:
     """One application for one listening socket: with the resources for clients, those for admins, or both."""
-    images = Images(runtime, metrics, body.max_bytes) if clients else None
+    images = Images(runtime, metrics, uploads.limits.max_bytes) if clients else None
     resources = Resources(images, Health(runtime, metrics, admin), admin)
     refusals = Refusals(metrics, access_log)
-    early_reject = EarlyReject(runtime, gate, refusals, body.max_bytes)
-    exchange = Exchange(resources, gate, runtime, metrics, body, early_reject.arm, access_log)
+    early_reject = EarlyReject(runtime, gate, refusals, uploads.limits.max_bytes)
+    exchange = Exchange(resources, gate, runtime, metrics, uploads, early_reject.arm, access_log)
     return Application(exchange, early_reject, refusals)
 
 

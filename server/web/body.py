@@ -12,41 +12,31 @@ it goes on reading.
 import asyncio
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from starlette.types import Message, Receive, Send
 
 from server.web.errors import ClientGone, RequestError
 from server.web.interrupt import Interruptible
+from server.web.uploads import Uploads
 
 _GRACE_S = 5.0
 _DRAIN_S = 5.0
 _CLOSE = {"Connection": "close"}
 
 
-@dataclass(frozen=True, slots=True)
-class BodyLimits:
-    """How large a body may be, and how slow."""
-
-    max_bytes: int
-    timeout_s: float
-    """Seconds in which the whole of it must arrive."""
-    min_rate: float
-    """Bytes per second that it must average after its first few seconds."""
-
-
 class Body:
     """One request's body: `read` it piece by piece, or answer without it."""
 
     __slots__ = (
-        "_alarm", "_headers", "_interruptible", "_limits", "_loop", "_receive", "_seen", "_started", "ended",
+        "_alarm", "_headers", "_interruptible", "_limits", "_loop", "_receive", "_seen", "_started", "_uploads",
+        "ended",
     )  # fmt: skip
 
     def __init__(
         self,
         headers: Mapping[bytes, bytes],
         receive: Receive,
-        limits: BodyLimits,
+        uploads: Uploads,
         interruptible: Interruptible,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
@@ -54,7 +44,8 @@ class Body:
         """Nothing more of it will come."""
         self._headers = headers
         self._receive = receive
-        self._limits = limits
+        self._limits = uploads.limits
+        self._uploads = uploads
         self._interruptible = interruptible
         self._seen = 0
         self._alarm: asyncio.TimerHandle | None = None
@@ -85,6 +76,7 @@ class Body:
         if self._alarm is None:
             if self.declared_bytes > self._limits.max_bytes:
                 raise RequestError("body_too_large")
+            self._uploads.begin(self)
             self._alarm = self._loop.call_at(self._next_due(), self._on_alarm)
         message = await self._receive()
         self._note(message)
@@ -111,9 +103,16 @@ class Body:
         self._stop_alarm()
 
     def _next_due(self) -> float:
-        """When more must have come: what is here has bought time at the minimum rate, up to the whole body's."""
+        """When more must have come: what is here has bought time at the minimum rate, up to the whole body's and up to
+        the end of all uploads."""
         bought_s = _GRACE_S + self._seen / self._limits.min_rate
-        return self._started + min(bought_s, self._limits.timeout_s)
+        return min(self._started + min(bought_s, self._limits.timeout_s), self._uploads.until)
+
+    def look_at_clock(self) -> None:
+        """As `Timed.look_at_clock`."""
+        if self._alarm:
+            self._alarm.cancel()
+            self._alarm = self._loop.call_at(self._next_due(), self._on_alarm)
 
     def _on_alarm(self) -> None:
         due = self._next_due()
@@ -125,6 +124,7 @@ class Body:
     def _stop_alarm(self) -> None:
         if self._alarm:
             self._alarm.cancel()
+            self._uploads.end(self)
 
     def _note(self, message: Message) -> None:
         self._seen += len(message.get("body", b""))
@@ -133,10 +133,11 @@ class Body:
             self._stop_alarm()
 
     async def _drain(self) -> None:
-        """Read the rest of the body and throw it away: at most twice the byte limit, for a few seconds."""
+        """Read the rest of the body and throw it away: at most twice the byte limit, for a few seconds; not at all once
+        uploads have ended."""
         budget = self._seen + 2 * self._limits.max_bytes
         try:
-            async with asyncio.timeout(_DRAIN_S):
+            async with asyncio.timeout(min(_DRAIN_S, max(0.0, self._uploads.until - self._loop.time()))):
                 while not self.ended and self._seen < budget:
                     self._note(await self._receive())
         except TimeoutError:

@@ -8,7 +8,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from batcher import Refused
-from server.web.body import BodyLimits
+from server.process.access_log import AccessLog
 from server.web.errors import ClientGone, RequestError, code_of, problem_response
 from server.web.gate import Gate
 from server.web.metrics import Metrics
@@ -16,6 +16,7 @@ from server.web.presence import STATE, Presence
 from server.web.request import Request, client_host
 from server.web.response import GUARDS, RawHeaders, RawResponse, guards_for
 from server.web.runtime import Runtime
+from server.web.uploads import Uploads
 
 Handler = Callable[[Request], Awaitable[Response]]
 """What answers a request. It raises what `server.web.errors` has a row for."""
@@ -34,16 +35,16 @@ class Exchange:
         gate: Gate,
         runtime: Runtime,
         metrics: Metrics,
-        limits: BodyLimits,
+        uploads: Uploads,
         on_refusal: Callable[[], None],
-        access_log: bool,
+        access_log: AccessLog,
     ) -> None:
         """`on_refusal` is called when the gate or the batcher has refused a request."""
         self._handler = handler
         self._gate = gate
         self._runtime = runtime
         self._metrics = metrics
-        self._limits = limits
+        self._uploads = uploads
         self._on_refusal = on_refusal
         self._access_log = access_log
         self._loop = asyncio.get_running_loop()  # asking for it costs more than one thinks
@@ -52,14 +53,12 @@ class Exchange:
         if scope["type"] != "http":
             await _refuse(scope, receive, send)
             return
-        request = Request(scope, receive, self._limits, self._runtime.now(), self._loop)
+        request = Request(scope, receive, self._uploads, self._runtime.now(), self._loop)
         outcome, response = await self._outcome(request)
         if response:
             await self._deliver(request, response, send)
         resource = self._metrics.count(scope["path"], outcome)
-        if self._access_log:
-            seconds = self._runtime.now() - request.received
-            log.info("request", request_id=request.id, resource=resource, outcome=outcome, ms=round(seconds * 1e3, 3))
+        self._access_log.request(request.id, resource, outcome, self._runtime.now() - request.received)
 
     async def _outcome(self, request: Request) -> tuple[str, Response | None]:
         """What comes of a request, and what to say about it: nothing to a client that has left."""

@@ -38,7 +38,8 @@ class Images:
         runtime = self._runtime
         terms = read_terms(request.headers)
         # What is declared past the limit is refused for its size when it is read, not for want of room.
-        with runtime.engine.reserve(min(request.body.declared_bytes, self._max_image_bytes)) as reservation:
+        size = min(request.body.declared_bytes, self._max_image_bytes)
+        with runtime.engine.reserve(size, request.interruptible.interrupt) as reservation:
             image = await _read(request, reservation)
             uploaded = runtime.now()
             if terms.timeout_s is None:

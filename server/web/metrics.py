@@ -14,7 +14,7 @@ from server.engine import Status
 from server.web.http.connections import Connections
 
 _RESOURCES = {"/v1/images": "images", "/healthz": "health", "/readyz": "health", "/metrics": "metrics"}
-_REASONS = ("crash", "hang", "memory", "cpu")
+_REASONS = ("crash", "hang", "memory", "cpu", "load")
 _STAGES = ("waiting", "running")
 _DROPS = ("preempted", "unmeetable")
 _LATENCY_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0)
@@ -94,7 +94,7 @@ class _StateCollector(Collector):
         yield _gauge("queue_images", "Images waiting for a worker", stats.waiting)
         yield _gauge("running_images", "Images with a worker", stats.running)
         yield _gauge("held_bytes", "Encoded bytes of images not yet answered", stats.held_bytes)
-        yield _gauge("arriving_bytes", "Bytes reserved by uploads under way", status.arriving_bytes)
+        yield _gauge("arriving_bytes", "Bytes held by uploads under way", status.arriving_bytes)
         yield _gauge("queue_oldest_seconds", "How long the oldest waiting image has waited", stats.oldest_s)
         yield _info(status.model)
         yield _gauge("workers", "Workers there should be", status.workers)

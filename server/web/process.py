@@ -20,14 +20,14 @@ from server.access.errors import AccessError
 from server.access.setup import set_up
 from server.engine import Engine, EngineFailed
 from server.engine.groups import leaves
-from server.process import logs, signals
+from server.process import console, logs, signals
+from server.process.access_log import AccessLog
 from server.process.control import Control, read_first_line
 from server.process.file_watch import watch
 from server.process.memory import usable_memory
 from server.settings import Settings, derived
 from server.web.app import build_app
 from server.web.banner import banner
-from server.web.body import BodyLimits
 from server.web.front import Front, serve
 from server.web.gate import Gate
 from server.web.http.connections import Connections
@@ -35,15 +35,18 @@ from server.web.http.versions import WrongVersion
 from server.web.metrics import Metrics
 from server.web.runtime import Runtime
 from server.web.tls import Certificates, TlsFailed
+from server.web.uploads import BodyLimits, Uploads
 
 _ADMIN_CONNECTIONS = 64
 EXIT_FATAL = 3  # starting again would fail again
+_FOR_UPLOADS = 0.5  # of the time in which everything must have ended
 
 log = structlog.stdlib.get_logger("tureen.web")
 
 
 def main(argv: list[str]) -> int:
     """Serve until told to drain. Returns 0, or `EXIT_FATAL` if serving is impossible."""
+    console.secure_descriptors()
     signals.ignore()
     logs.configure()
     listeners = [int(fd) for fd in argv]
@@ -70,25 +73,32 @@ async def _run(settings: Settings, listeners: Sequence[int]) -> None:
         metrics = Metrics(runtime)
         engine.delay.tell(metrics.loop_lag.observe)
         upload = settings.upload
-        body = BodyLimits(upload.max_image_bytes, upload.upload_timeout, upload.min_upload_rate)
+        uploads = Uploads(BodyLimits(upload.max_image_bytes, upload.upload_timeout, upload.min_upload_rate))
         gate = Gate(access.authenticator, access.limits, metrics.count_auth_refusal)
-        share = partial(build_app, runtime, gate, metrics, body, settings.server.access_log)
+        share = partial(build_app, runtime, gate, metrics, uploads, AccessLog(settings.server.access_log))
         fronts = [Front(share(admin=settings.is_local), listeners[0], connections)]
         if not settings.is_local:  # with connections of its own: clients cannot take those of the operator
             fronts.append(Front(share(admin=True, clients=False), listeners[1], Connections(_ADMIN_CONNECTIONS)))
+        stop = partial(_until_stop, control, runtime, uploads, settings.server.shutdown_timeout)
         async with asyncio.TaskGroup() as tasks:
             beside = [tasks.create_task(_announce(engine, settings, listeners)), tasks.create_task(access.run())]
             if certificates:
                 beside.append(tasks.create_task(watch(certificates.paths, certificates.reload)))
-            await serve(fronts, settings, certificates, partial(control.wait_stop, runtime.drain))
+            await serve(fronts, settings, certificates, stop)
             for task in beside:
                 task.cancel()
+
+
+async def _until_stop(control: Control, runtime: Runtime, uploads: Uploads, timeout_s: float) -> None:
+    """Wait until it is time to stop listening. Uploads have half of what is left then, answers the rest."""
+    await control.wait_stop(runtime.drain)
+    uploads.end_within(max(0.0, timeout_s - runtime.draining_s) * _FOR_UPLOADS)
 
 
 async def _announce(engine: Engine, settings: Settings, listeners: Sequence[int]) -> None:
     model = await engine.wait_ready()
     _spare_the_collector()
-    print(banner(model, settings, listeners, engine.placement.why, engine.layout), flush=True)
+    console.say(banner(model, settings, listeners, engine.placement.why, engine.layout))
 
 
 def _spare_the_collector() -> None:

@@ -3,8 +3,7 @@
 import re
 from http import HTTPStatus
 
-import structlog
-
+from server.process.access_log import AccessLog
 from server.web.errors import RequestError, code_of, problem_response
 from server.web.http.date import http_date
 from server.web.metrics import Metrics
@@ -16,13 +15,11 @@ _ID = re.compile(rb"\r\nx-request-id:[ \t]*([^\r]*?)[ \t]*\r\n", re.IGNORECASE)
 _CLOSE = {"Connection": "close"}
 _FINAL_WAIT_S = 0.5  # a place may be free in no time, and a successor is up in little more
 
-log = structlog.stdlib.get_logger("tureen.web")
-
 
 class Refusals:
     """Problem documents (RFC 9457), as bytes that a connection can write."""
 
-    def __init__(self, metrics: Metrics, access_log: bool) -> None:
+    def __init__(self, metrics: Metrics, access_log: AccessLog) -> None:
         self._metrics = metrics
         self._access_log = access_log
 
@@ -39,8 +36,7 @@ class Refusals:
     def _response(self, error: Exception, path: str, name: str) -> bytes:
         code = code_of(error)
         resource = self._metrics.count(path, code)
-        if self._access_log:
-            log.info("request", request_id=name, resource=resource, outcome=code, ms=0.0)
+        self._access_log.request(name, resource, code)
         response = problem_response(error, name)
         status = HTTPStatus(response.status_code)
         headers = [*response.raw_headers, *GUARDS, (b"x-request-id", name.encode()), (b"date", http_date())]

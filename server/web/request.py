@@ -8,8 +8,9 @@ from starlette.types import Receive, Scope
 
 from server.access.principal import Principal
 from server.contract.ids import uuid7
-from server.web.body import Body, BodyLimits
+from server.web.body import Body
 from server.web.interrupt import Interruptible
+from server.web.uploads import Uploads
 
 _SANE_ID = re.compile(rb"[A-Za-z0-9._~:+/=@-]{1,128}")
 
@@ -24,7 +25,7 @@ class Request:
     __slots__ = ("body", "headers", "id", "interruptible", "principal", "received", "scope")
 
     def __init__(
-        self, scope: Scope, receive: Receive, limits: BodyLimits, received: float, loop: asyncio.AbstractEventLoop
+        self, scope: Scope, receive: Receive, uploads: Uploads, received: float, loop: asyncio.AbstractEventLoop
     ) -> None:
         self.scope = scope
         self.principal: Principal
@@ -33,7 +34,7 @@ class Request:
         self.headers: Mapping[bytes, bytes] = dict(scope["headers"])
         self.id = request_id(self.headers.get(b"x-request-id"))
         self.interruptible = Interruptible(loop)
-        self.body = Body(self.headers, receive, limits, self.interruptible, loop)
+        self.body = Body(self.headers, receive, uploads, self.interruptible, loop)
 
 
 def client_host(scope: Scope) -> str:

@@ -12,12 +12,22 @@ from server.web.terms import Terms
 
 
 class Runtime:
-    """One web process. `draining` is its only state: once set, it is not ready and closes connections."""
+    """One web process. Its only state: since when it is draining. Then it is not ready and closes connections."""
 
     def __init__(self, engine: Intake, connections: Connections) -> None:
         self.engine = engine
         self.connections = connections
-        self.draining = False
+        self._draining_since: float | None = None
+
+    @property
+    def draining(self) -> bool:
+        """Whether it has been told to end."""
+        return self._draining_since is not None
+
+    @property
+    def draining_s(self) -> float:
+        """Seconds since then."""
+        return 0.0 if self._draining_since is None else self.now() - self._draining_since
 
     @property
     def ready(self) -> bool:
@@ -26,7 +36,7 @@ class Runtime:
 
     def drain(self) -> None:
         """Say from now on that requests should go elsewhere; those that come are served all the same."""
-        self.draining = True
+        self._draining_since = self.now()
 
     def would_refuse(
         self, principal: Principal, header: Header, size: int, terms: Terms, before: int

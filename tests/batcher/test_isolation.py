@@ -109,3 +109,20 @@ async def test_slot_that_grants_nothing_any_more_is_not_used():
         assert ([["r"]], [["a"]]) == (retiring.batches, other.batches)
         other.answer("a")
         assert ["R", "A"] == [await running.wait(), await suspect.wait()]
+
+
+@virtual_time
+async def test_an_item_that_an_executor_was_lost_with_before_runs_alone():
+    """Whoever submits it may know so from an earlier job; the next loss tells that it is the cause."""
+    async with new_batcher() as batcher:
+        executor = GatedExecutor(batcher, credits=4)
+        suspect = batcher.enqueue_nowait("p", losses=1)
+        others = [batcher.enqueue_nowait(item) for item in "xy"]
+        await all_blocked()
+        assert [["p"]] == executor.batches
+
+        executor.slot.close("killed")
+        with pytest.raises(RetriesExhausted):
+            await suspect.wait()
+        for handle in others:
+            handle.cancel()

@@ -89,6 +89,24 @@ async def test_while_no_slot_is_there_those_are_told_for_whom_the_next_comes_too
 
 
 @virtual_time
+async def test_whoever_waits_for_an_executor_that_comes_later_than_expected_is_told_at_once():
+    """Expected in 2 s, then in 20: the one that is due in 25 s waits on, the other need not wait for its deadline."""
+    async with measured_batcher(ONE_BY_ONE, max_batch=1) as batcher:
+        executor = GatedExecutor(batcher, credits=1)
+        await answer_one_by_one(batcher, [executor], 10)
+        executor.slot.close("killed")
+        batcher.expect_executor(now() + 2.0)
+        near, far = (asyncio.ensure_future(batcher.submit(item, deadline=now() + within)) for item, within in LATER)
+        await all_blocked()
+        assert not near.done()
+        batcher.expect_executor(now() + 20.0)
+        await all_blocked()
+
+        assert (WouldBeLate, False) == (type(near.exception()), far.done())
+        far.cancel()
+
+
+@virtual_time
 async def test_what_was_predicted_with_other_slots_teaches_nothing():
     """Of two that run as a slot goes, the one that is left is answered late, and no error is learned."""
     async with measured_batcher(ONE_BY_ONE, max_batch=1) as batcher:

@@ -2,14 +2,19 @@
 
 import asyncio
 import re
+from pathlib import Path
 
 import numpy as np
+import onnxruntime as ort
 import pytest
 
 from benchmarks.models import build
+from preprocess.limits import Limits
+from preprocess.tensor import prepare
 from server.commands import inspect as inspection
+from server.models.signature import recipe_from_input
 from server.process.gpus import may_have_gpu
-from tests import models
+from tests import models, odd_models
 from tests.end_to_end.harness import serving
 from tests.photos import photo
 from tests.reference import Reference
@@ -117,6 +122,62 @@ def test_card_that_inspect_wrote_serves_the_same_answers(tmp_path):
     assert before == [answer["score"] for answer in after]
     assert {("low", "Up!"), ("high", "Well done.")} == {(answer["label"], answer["tip"]) for answer in after}
     assert all((answer["score"] >= 0) == (answer["label"] == "high") for answer in after)
+
+
+def overwrite(path):
+    odd_models.every_row_is_the_first(path)
+
+
+@pytest.mark.parametrize("change", [overwrite, Path.unlink], ids=["overwritten", "removed"])
+def test_a_worker_that_is_replaced_serves_the_model_of_the_start(tmp_path, change):
+    """Whatever has become of its file: one picture has one answer, from every worker."""
+    path = odd_models.plain(tmp_path / "m.onnx")
+    with serving("--workers", "2", str(path)) as server:
+
+        async def every():
+            clients = [await server.connect() for _ in range(12)]
+            return [reply.json() for reply in await asyncio.gather(*(client.post(PHOTOS[0]) for client in clients))]
+
+        before = server.run(every())
+        change(path)
+        server.workers[0].kill()
+        server.run(server.restarted("crash", 1))
+        server.run(server.all_ready())
+        after = server.run(every())
+
+    assert 1 == len({str(answer["predictions"]) for answer in before + after})
+
+
+@pytest.mark.parametrize("model", [odd_models.every_row_is_the_first, odd_models.batch_norm_in_training])
+def test_what_else_is_sent_does_not_change_an_answer(tmp_path, model):
+    """A model whose rows depend on each other is found out, and the operator told so."""
+    with serving("--workers", "1", str(model(tmp_path / "m.onnx")), "--slo", "60s") as server:
+
+        async def ask(image):
+            return (await (await server.connect()).post(image)).json()["predictions"]
+
+        async def burst():
+            return await asyncio.gather(*(ask(image) for image in PHOTOS[:2] * 8))
+
+        alone = [server.run(ask(image)) for image in PHOTOS[:2]]
+        together = server.run(burst())
+
+    assert alone * 8 == together
+    assert "images are run one at a time" in server.final_log
+
+
+def test_detector_whose_outputs_no_batch_leads(tmp_path):
+    """Each image's boxes, whatever their number, as a plain session gives them."""
+    model = odd_models.torchvision(tmp_path / "m.onnx")
+    session = ort.InferenceSession(str(model))
+
+    for image, answer in zip(PHOTOS[:3], answers(model, PHOTOS[:3]), strict=True):
+        given = session.get_inputs()[0]
+        recipe = recipe_from_input([1, *given.shape], given.type)
+        tensor = np.empty(recipe.shape, recipe.dtype)
+        prepare(image, recipe, tensor, Limits())
+        boxes, labels = session.run(None, {given.name: tensor})
+        assert {"boxes": boxes.tolist(), "labels": labels.tolist()} == answer["outputs"]
 
 
 def refused(*flags):

@@ -1,5 +1,6 @@
 """The two steps of an end: unready first, then gone."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -44,6 +45,30 @@ def test_ctrl_c_does_not_wait():
     with serving("--workers", "1", "--drain-delay", "1h", "--shutdown-timeout", "2h") as server:
         server.signal_group(signal.SIGINT)
 
+        assert 0 == server.wait()
+
+
+@pytest.mark.parametrize("http", HTTP_SERVERS)
+def test_upload_that_trickles_does_not_decide_the_exit_code(http):
+    """It sends a byte now and then for as long as it is let: 408 in time, and the end is an orderly one."""
+    limits = ("--shutdown-timeout", "6s", "--min-upload-rate", "1")
+    with serving("--workers", "1", "--http-server", http, *limits) as server:
+
+        async def run():
+            client = await server.connect()
+            await client.send("POST", "/v1/images", b"x", content_length="100000")
+            while not (await server.metrics())["tureen_arriving_bytes"]:
+                pass
+            server.process.terminate()
+            reading = asyncio.ensure_future(client.read())
+            while not reading.done():
+                client.writer.write(b"x")
+                await asyncio.sleep(0.05)  # the rate of the trickle; nothing waits for it
+            return reading.result()
+
+        reply = server.run(run())
+
+        assert (408, "upload_timeout") == (reply.status, reply.json()["code"])
         assert 0 == server.wait()
 
 

@@ -61,3 +61,24 @@ def test_poison_is_found_and_answered_alone_and_the_others_get_their_answers(tmp
     assert (500, "worker_lost") == (first.status, first.json()["code"])
     assert (422, "quarantined") == (again.status, again.json()["code"])
     assert 2.0 == after[f'tureen_worker_restarts_total{{reason="{REASONS[act]}"}}']
+
+
+def test_poison_is_kept_out_where_there_is_one_worker_and_the_default_promise(tmp_path):
+    """The worker takes as long to come back as clients wait, so that nobody is there for a second try: the content is
+    a suspect all the same, and kept out after the second worker."""
+    with serving("--workers", "1", environ=environ(tmp_path, ACTS["kills"])) as server:
+
+        async def run():
+            codes = []
+            while "quarantined" not in codes:
+                await server.all_ready()
+                reply = await (await server.connect()).post(POISON)
+                codes.append(reply.json()["code"])
+            await server.all_ready()
+            return codes, await (await server.connect()).post(photo(1)), await server.metrics()
+
+        codes, good, after = server.run(run())
+
+    assert len(codes) <= 4
+    assert 200 == good.status
+    assert 2.0 == after['tureen_worker_restarts_total{reason="crash"}']

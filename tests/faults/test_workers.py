@@ -4,8 +4,10 @@ import psutil
 import pytest
 
 from server import demo
-from tests.end_to_end.harness import serving
+from tests.end_to_end.harness import before_all, serving
 from tests.end_to_end.load import IMAGES, Load
+from tests.faults.test_poison import POISON
+from tests.faults.test_poison import environ as poison_environ
 from tests.photos import photo
 from tests.reference import Reference
 
@@ -53,6 +55,48 @@ def test_grown_worker_is_replaced_when_it_is_empty():
 
     assert {200} == {reply.status for _, reply in answered}
     assert 0.0 == after["tureen_retried_images_total"]
+
+
+def test_grown_worker_that_hangs_before_it_is_empty_is_killed(tmp_path):
+    """It is to be replaced, but only once it has answered; as it never does, it is replaced all the same."""
+    growing = "global kept; kept = bytearray(60_000_000); signal.pause()"
+    environ = poison_environ(tmp_path, growing)
+    with serving("--workers", "1", "--slo", "60s", "--max-worker-growth", "40MB", environ=environ) as server:
+
+        async def run():
+            client = await server.connect()
+            await client.send("POST", "/v1/images", POISON)
+            await server.restarted("hang", 1)
+            return await (await server.connect()).post(photo(1))
+
+        assert 200 == server.run(run()).status
+
+
+def test_images_are_refused_at_once_while_a_successor_hangs_at_its_start(tmp_path):
+    """The only worker is gone and the next one hangs: nobody is accepted in vain."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import pathlib, signal, sys\n"
+        "if 'server.inference.worker' in sys.orig_argv and pathlib.Path(__file__).with_name('hang').exists():\n"
+        "    signal.pause()\n"
+    )
+    with serving("--workers", "1", "--slo", "1s", environ={"PYTHONPATH": before_all(tmp_path)}) as server:
+
+        async def run():
+            (tmp_path / "hang").touch()
+            for worker in server.workers:
+                worker.kill()
+            client = await server.connect()
+            while (await client.post(photo(1))).json().get("code") != "not_ready":
+                pass
+            before = await server.metrics()
+            replies = [await client.post(photo(1)) for _ in range(50)]
+            return replies, before, await server.metrics()
+
+        replies, before, after = server.run(run())
+
+    assert {(503, "not_ready")} == {(reply.status, reply.json()["code"]) for reply in replies}
+    assert all(int(reply.headers["retry-after"]) >= 1 for reply in replies)
+    assert before["tureen_accepted_images_total"] == after["tureen_accepted_images_total"]
 
 
 def test_worker_that_keeps_dying_with_nothing_in_hand_ends_the_server():

@@ -31,6 +31,12 @@ def alpha(size):
     return items(encode(with_alpha(photo(*size)), "AVIF", quality=60, speed=10))[1]
 
 
+@cache
+def whole(format, size, mode, **options):
+    """A file of that size; the large one is of one colour."""
+    return encode(Image.new(mode, size) if size[0] > 1000 else photo(*size).convert(mode), format, **options)
+
+
 class Liar:
     """Draws from `seed`; `make` gives (format, bytes)."""
 
@@ -105,8 +111,7 @@ class Liar:
 
     def webp(self):
         size, canvas = self.pick(SIZES), self.size()
-        stream = encode(photo(*size) if size[0] < 1000 else Image.new("RGB", size), "WEBP", lossless=self.chance(0.5))
-        parts = stream[12:]
+        parts = whole("WEBP", size, "RGB", lossless=self.chance(0.5))[12:]
         if self.chance(0.5):
             frame = self.size()
             head = b"".join(
@@ -155,8 +160,7 @@ class Liar:
 
     def jpeg(self):
         size = self.pick(SIZES)
-        picture = photo(*size) if size[0] < 1000 else Image.new(self.pick(("RGB", "L", "CMYK")), size)
-        data = encode(picture, quality=50, progressive=self.chance(0.6))
+        data = whole("JPEG", size, self.pick(("RGB", "L", "CMYK")), quality=50, progressive=self.chance(0.6))
         at = max(data.find(b"\xff\xc0"), data.find(b"\xff\xc2"))
         data = bytearray(data)
         if self.chance(0.5):

@@ -69,7 +69,7 @@ def pace():
 
 @pytest.mark.timeout(0 if COUNT > 1000 else 120)
 def test_nothing_costs_more_than_its_header_was_priced_for():
-    """CPU within ten times the prediction and 0.3 s, memory within 16 bytes per pixel and 24 MB; only known codes."""
+    """CPU within ten times the prediction and 0.3 s, memory within 16 bytes per pixel and 24 MB; known codes only."""
     liar, slot, slower = Liar(seed=20), np.zeros(RECIPE.shape, RECIPE.dtype), pace()
     counts, worst_cpu, worst_memory = Counter(), (0.0, ""), (0, "")
     for number in range(COUNT):

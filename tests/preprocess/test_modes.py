@@ -85,6 +85,7 @@ def test_16_bit_colour():
         pytest.param(2, b"\x1b", 2, [0, 85, 255, 255], id="2 bits: 0 1 2 3"),
         pytest.param(4, b"\x0f\x7f", 7, [0, 255, 255, 255], id="4 bits: 0 15 7 15"),
         pytest.param(16, b"\x00\x00\x80\x05", 0x8005, [0, 255], id="16 bits"),
+        pytest.param(16, b"\x00\x00\x00\x05", 0x0005, [0, 255], id="16 bits, told apart by the last"),
     ],
 )
 def test_clear_value_of_another_depth(depth, row, clear, expected):

@@ -6,7 +6,8 @@ import pytest
 
 from preprocess.recipe import Recipe
 from server.demo import FOLDER, build
-from server.models.card import find_model, recipe_from_input
+from server.models.card import find_model
+from server.models.signature import recipe_from_input
 
 LEVELS = (0, 15, 33, 45, 59, 82, 109)
 

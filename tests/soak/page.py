@@ -26,9 +26,9 @@ def write_page(page: Path, results: Path) -> None:
 def table(phases: Sequence[Mapping[str, Any]]) -> str:
     """The machine, and an item per phase."""
     last = max(phases, key=lambda one: one["when"])
-    lines = [", ".join(f"{name}: {value}" for name, value in last["machine"].items()) + ".\n"]
-    for one in phases:
-        lines.append(f"- **`{one['phase']}`** ({_conditions(one)}): {'; '.join(_figures(one))}.")
+    machine = ", ".join(f"{name}: {value}" for name, value in last["machine"].items())
+    lines = [f"{machine}; last run {last['when'][:10]}.\n"]
+    lines += [f"- **`{one['phase']}`**{_conditions(one)}: {'; '.join(_figures(one))}." for one in phases]
     return "\n".join(lines) + "\n"
 
 
@@ -45,8 +45,9 @@ def _figures(phase: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _conditions(one: Mapping[str, Any]) -> str:
-    scale = f", scale {one['scale']:g}" if one["scale"] != 1 else ""
-    return f"{one['when'][:16].replace('T', ' ')} UTC, seed {one['seed']}{scale}"
+    """What is not as usual."""
+    unusual = [f"{name} {one[name]:g}" for name in ("seed", "scale") if one[name] != 1]
+    return f" ({', '.join(unusual)})" if unusual else ""
 
 
 def _read(results: Path) -> list[dict[str, Any]]:

@@ -32,7 +32,7 @@ class Judgement:
     reasons: Sequence[str]
     saturated: bool = False  # more client processes might help
     late: bool = False  # the client had CPU left and was late all the same: it had to wait for its turn
-    silent: bool = False  # nothing is wrong but that no image was answered: for a search, a rate far too high
+    silent: bool = False  # nothing is wrong but that no request was answered: for a search, a rate far too high
 
 
 def judge(summary: Summary, client_cpu_s: Sequence[float], *, slo_s: float, quantile: float) -> Judgement:
@@ -41,9 +41,9 @@ def judge(summary: Summary, client_cpu_s: Sequence[float], *, slo_s: float, quan
     flaws, saturated, late, silent = [], False, False, False
     if not summary.offered:
         flaws.append("nothing was due within the window: a longer --duration or a higher --rate is needed")
-    elif not summary.ok:
+    elif not summary.answered:  # a refusal is an answer, and breaks the promise
         silent = True
-        flaws.append("no image was answered")
+        flaws.append("no request was answered")
     if wrong := summary.outcomes.get(Outcome.WRONG, 0):
         flaws.append(f"{wrong} of the answers are wrong")
     if malformed := summary.outcomes.get(Outcome.MALFORMED, 0):

@@ -16,6 +16,7 @@ from server.fleet.layout.choose import Asked, Row
 from server.fleet.layout.machine import Key, differences
 
 FORMAT = 1
+_LARGEST_BATCH = 1024  # as of `max_batch`
 _LARGEST = 1_000_000  # bytes; one is a few thousand
 
 
@@ -84,15 +85,22 @@ def _decoded(text: bytes, path: Path) -> Profile:
         raise ProfileError(f"{path} is damaged: {error}") from error
     if profile.format != FORMAT:
         raise ProfileError(f"{path} has format {profile.format}; this version reads {FORMAT}")
-    if problem := next(filter(None, map(_problem, profile.rows)), "" if profile.rows else "it has no rows"):
+    if problem := next(
+        filter(None, (_problem(profile, row) for row in profile.rows)), "" if profile.rows else "it has no rows"
+    ):
         raise ProfileError(f"{path} is damaged: {problem}")
     return profile
 
 
-def _problem(row: Row) -> str:
-    """What cannot have been measured."""
+def _problem(profile: Profile, row: Row) -> str:
+    """What cannot have been measured: a server that believed it might start a thousand processes."""
     if min(row.workers, row.threads, row.batch) < 1:
         return "workers, threads and batch are at least 1"
+    cpus = profile.key.cpus
+    if row.workers > max(profile.workers or 0, cpus) or row.threads > max(profile.threads or 0, cpus):
+        return f"{row.layout} is more than was asked for, or than {cpus} CPUs are for"
+    if row.batch > _LARGEST_BATCH:
+        return f"batch is at most {_LARGEST_BATCH}"
     if not (0 < row.rate < float("inf") and row.batch_s > 0 and row.lone_s > 0):
         return "rate, batch_s and lone_s are above 0"
     return ""

@@ -1,6 +1,8 @@
 """Which workers there are where not every one of them can open the model."""
 
 import asyncio
+import os
+import signal
 
 import pytest
 import structlog
@@ -13,8 +15,11 @@ from server.contract.wire import Load
 from server.fleet.layout.choose import Layout
 from server.fleet.layout.placement import Decision, Plan
 from server.fleet.pool import Pool, PoolFailed
+from server.models.digest import digest
 from tests import models, odd_models
 from tests.server.inference.bench import plain
+
+pytestmark = pytest.mark.timeout(150)  # a hang guard: each worker is a process that loads a model
 
 
 @pytest.fixture
@@ -89,6 +94,45 @@ def test_not_even_a_spare_one_is_left_out_where_none_has_loaded_the_model(model)
     assert "--workers" not in said
 
 
+def replaced_while_another_serves(model, while_spoilt):
+    """Kills one of two workers once the model is spoilt, calls `while_spoilt(pool, logged)` until it is true, mends the
+    model, and waits for the successor."""
+
+    async def run(logged):
+        async with Batcher() as batcher:
+            plan = Plan(Decision(Layout(2, 1), 0, ""))
+            async with Pool(batcher, Load(str(model), 1, 1_000_000), plan, 1 << 30) as pool:
+                for _ in iter(lambda: batcher.stats().executors, 2):
+                    await asyncio.sleep(0)
+                spoil(model)
+                pid = next(event["pid"] for event in logged if event["event"] == "worker_ready")
+                os.kill(pid, signal.SIGKILL)
+                for _ in iter(lambda: while_spoilt(pool, logged), True):
+                    await asyncio.sleep(0)
+                assert 1 == batcher.stats().executors
+                model.unlink()
+                model.symlink_to("good.onnx")
+                for _ in iter(lambda: batcher.stats().executors, 2):
+                    await asyncio.sleep(0)
+                return pool.size
+
+    with structlog.testing.capture_logs() as logged:
+        return asyncio.run(asyncio.wait_for(run(logged), 60)), logged
+
+
+def test_a_successor_that_cannot_load_the_model_is_tried_again_while_another_worker_serves(model):
+    """A file that is being copied over must not end a server that can answer; the log says what is wrong."""
+
+    def failed_twice(pool, logged):
+        return pool.restarts["load"] == 2
+
+    size, logged = replaced_while_another_serves(model, failed_twice)
+
+    assert 2 == size
+    (first, *_) = [event for event in logged if event.get("reason") == "load"]
+    assert "it does not run" in first["detail"]
+
+
 def test_a_model_that_is_fast_gets_more_workers_by_what_the_first_measured(model, monkeypatch):
     """As beside a GPU with CPUs enough: two, and when the first is ready it is told how many it takes to feed it."""
     monkeypatch.setattr("server.fleet.pool.usable_cpus", lambda: 16)
@@ -110,7 +154,7 @@ def test_a_model_that_is_fast_gets_more_workers_by_what_the_first_measured(model
 
 def test_all_workers_run_one_image_at_a_time_when_one_has_found_out(tmp_path):
     """That the answers of a batch depend on each other. Warming up saw nothing; a look at a live batch does."""
-    path = odd_models.wrong_with_red_company(tmp_path / "m" / "1" / "model.onnx", 4096)
+    path = odd_models.wrong_with_red_company(tmp_path / "m" / "1" / "model.onnx", 1024)
     (tmp_path / "m" / "model.toml").write_text("[input]\nscale = 1.0\nmean = [0.0]\nstd = [1.0]\n")
     images = [plain(colour, 32) for colour in ("black", "red")] * 8
 
@@ -132,10 +176,65 @@ def test_all_workers_run_one_image_at_a_time_when_one_has_found_out(tmp_path):
                 return before, await answers(), pool.differences
 
     with structlog.testing.capture_logs() as logged:
-        before, after, differences = asyncio.run(asyncio.wait_for(run(), 50))
+        before, after, differences = asyncio.run(asyncio.wait_for(run(), 120))
 
     assert max(reply.batch for reply in before) > 1
     assert {1} == {reply.batch for reply in after}
     assert 1 == len({reply.members for reply in after[::2]})
     assert differences >= 2
     assert {"answer_differs_in_batch", "one_image_at_a_time"} <= {event["event"] for event in logged}
+
+
+def kill_one(pool):
+    """The first of the workers."""
+    next(iter(pool._workers)).hang_up()
+
+
+def after_a_death(model, load, change, until):
+    """The events that were logged when one of two workers was replaced after `change`."""
+
+    async def run():
+        async with Batcher() as batcher:
+            plan = Plan(Decision(Layout(2, 1), 0, ""))
+            async with Pool(batcher, load, plan, 1 << 30) as pool:
+                for _ in iter(lambda: batcher.stats().executors, 2):
+                    await asyncio.sleep(0.02)  # the workers need the CPU
+                change()
+                kill_one(pool)
+                for _ in iter(lambda: until(logged, batcher), True):
+                    await asyncio.sleep(0.02)
+                return batcher.stats().executors
+
+    with structlog.testing.capture_logs() as logged:
+        return asyncio.run(asyncio.wait_for(run(), 120)), logged
+
+
+def cannot_load(logged):
+    return [event["detail"] for event in logged if event["event"] == "worker_died" and event["reason"] == "load"]
+
+
+def test_a_successor_that_cannot_load_is_tried_again_while_another_worker_serves(model):
+    """And when the model is there again, it serves."""
+
+    def until(logged, batcher):
+        if len(cannot_load(logged)) == 2 and not model.exists():
+            model.symlink_to("good.onnx")
+        return len(cannot_load(logged)) >= 2 and batcher.stats().executors == 2
+
+    executors, logged = after_a_death(model, Load(str(model), 1, 1_000_000), model.unlink, until)
+
+    assert 2 == executors
+    assert "there is no such file or folder" in cannot_load(logged)[0]
+
+
+def test_a_successor_of_another_digest_is_not_seated(model):
+    """It would answer with another model under the old one's name."""
+    load = Load(str(model), 1, 1_000_000, digest=digest(model))
+
+    def change():
+        models.dense(model.with_name("good.onnx"), hidden=(32,))
+
+    executors, logged = after_a_death(model, load, change, lambda logged, batcher: len(cannot_load(logged)) > 0)
+
+    assert 1 == executors
+    assert cannot_load(logged)[0].startswith(f"its files have changed: what was started has the digest {load.digest}")

@@ -2,8 +2,7 @@
 
 import pytest
 
-from server.fleet.pool import Death
-from server.fleet.watch import Verdict, Vitals, judge
+from server.fleet.watch import Silence, Verdict, Vitals, judge
 
 GROWTH = 1000
 
@@ -26,17 +25,25 @@ def test_judgement(vitals, verdict):
     assert verdict is judge(vitals, GROWTH)
 
 
-@pytest.mark.parametrize(
-    ("death", "futile"),
-    [
-        (Death(was_ready=False, held=0, lived_s=99, reason="crash"), True),
-        (Death(was_ready=True, held=0, lived_s=1, reason="crash"), True),
-        (Death(was_ready=True, held=0, lived_s=31, reason="crash"), False),
-        (Death(was_ready=True, held=1, lived_s=1, reason="crash"), False),  # it may have died of its image
-        (Death(was_ready=True, held=0, lived_s=1, reason="memory"), False),
-        (Death(was_ready=True, held=3, lived_s=1, reason="hang"), False),
-    ],
-)
-def test_futile_lives_are_those_no_image_is_to_blame_for(death, futile):
-    """Only they count towards giving up."""
-    assert futile is death.futile
+def silences(*looks):
+    """What `Silence` says at each look: (now, heard). The first look is at 0."""
+    silence = Silence(0.0, 0.0)
+    return [silence.look(now, heard) for now, heard in looks]
+
+
+def test_silence_is_counted_from_the_last_word():
+    """Look by look, and again from when the worker was heard."""
+    assert [1.0, 2.0, 0.5, 1.5] == silences((1.0, 0.0), (2.0, 0.0), (3.0, 2.5), (4.0, 2.5))
+
+
+def test_a_process_that_was_stopped_does_not_take_its_workers_for_silent():
+    """It slept for 12 s, and finds their messages only after this look: one gap counts for two seconds at most."""
+    before, woken, after = silences((1.0, 0.5), (13.0, 0.5), (14.0, 13.1))
+
+    assert [0.5, 2.5] == [before, woken]
+    assert after == pytest.approx(0.9)
+
+
+def test_a_worker_that_stays_silent_after_that_is_found():
+    """The gap itself is the only time that is not counted."""
+    assert 10.0 < silences((12.0, 0.0), *((float(now), 0.0) for now in range(13, 22)))[-1]

@@ -316,7 +316,7 @@ def test_a_worker_that_ends_because_of_one_image_answers_that_one_alone():
                 await costly
             await worker.lost.wait()
             stats = batcher.stats()
-            assert (worker.overspent, worker.held_at_end, other.done()) == (True, 0, False)
+            assert (worker.overspent, worker.lost_with, other.done()) == (True, (), False)
             assert (stats.waiting, stats.retried) == (1, 1)
             other.cancel()
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from preprocess import IMAGENET_MEAN, IMAGENET_STD, Recipe
-from server.models.card import Card, Input, ModelError, Output, find_model, recipe_from_input
-from server.models.signature import Tensor, recipe_for
+from server.models.card import Card, Input, ModelError, Output, find_model
+from server.models.signature import Tensor, recipe_for, recipe_from_input
 
 CARD = """
 [input]

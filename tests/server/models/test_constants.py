@@ -65,7 +65,7 @@ def test_the_image_is_the_input_without_a_constant():
     signature = Signature((Tensor("k", "tensor(float)", ("N", 2)), IMAGE), ())
 
     assert IMAGE == image_input(signature, {"k": [1, 1]})
-    with pytest.raises(ModelError, match=r"for each other a constant in the \[input.constants\] of model.toml"):
+    with pytest.raises(ModelError, match=r"Each other needs a constant in the \[input.constants\] of model.toml"):
         image_input(signature)
     with pytest.raises(ModelError, match="a constant for the input 'c'; the model has k"):
         image_input(signature, {"c": 1})

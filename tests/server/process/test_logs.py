@@ -1,6 +1,5 @@
 """Logs that a machine can read, a stranger cannot forge, and a flood cannot drown."""
 
-import io
 import json
 import logging
 import subprocess
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 import structlog
 
+from server.process import logs
 from server.process.logs import FloodGate, escape
 
 
@@ -96,18 +96,23 @@ def test_writing_never_raises():
 
 def test_terminal_gets_readable_lines():
     """On a terminal nobody wants to read JSON."""
-    stream = io.StringIO()
-    stream.isatty = lambda: True
+    lines = []
     handlers, level = logging.root.handlers, logging.root.level
     try:
-        from server.process import logs
-
-        logs.configure(stream)
+        logs.configure(lines.append, terminal=True)
         structlog.stdlib.get_logger("t").info("worker_ready", worker=1)
     finally:
         logging.root.handlers = handlers
         logging.root.setLevel(level)
         structlog.reset_defaults()
 
-    assert "worker_ready" in stream.getvalue()
-    assert "{" not in stream.getvalue()
+    (line,) = lines
+    assert b"worker_ready" in line
+    assert b"{" not in line
+
+
+def test_traceback_colours_nothing():
+    """The message of an exception may hold what a file is named; only the line breaks of a traceback stay."""
+    event = escape(None, "error", {"event": "e", "exception": "Traceback\n  boom \x1b[31m"})
+
+    assert "Traceback\n  boom \\x1b[31m" == event["exception"]

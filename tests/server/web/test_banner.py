@@ -11,6 +11,7 @@ from server.fleet.layout.placement import Decision
 from server.settings import Settings
 from server.web.banner import banner
 
+ADDRESS = ("127.0.0.1", 0)
 MODEL = ModelMetadata(
     name="plates",
     version="3",
@@ -25,7 +26,7 @@ MODEL = ModelMetadata(
 @pytest.mark.parametrize(("layout", "words"), [(Layout(1, 2), "1 x 2 threads"), (Layout(2, 1), "2 x 1 thread")])
 def test_block_says_what_answers_on_what_and_why(layout, words):
     """Model, input, output, provider and layout with their reasons, promise, address, and a line to try."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with socket.create_server(ADDRESS) as listener:
         address = f"http://127.0.0.1:{listener.getsockname()[1]}"
         text = banner(MODEL, Settings(), [listener.fileno()], "auto: no GPU", Decision(layout, 0, "as configured"))
 

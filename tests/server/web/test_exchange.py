@@ -4,12 +4,13 @@ import asyncio
 
 from starlette.responses import StreamingResponse
 
-from server.web.body import BodyLimits
+from server.process.access_log import AccessLog
 from server.web.exchange import Exchange
 from server.web.gate import Gate
 from server.web.metrics import Metrics
 from server.web.presence import STATE, Presence
 from server.web.runtime import Runtime
+from server.web.uploads import BodyLimits, Uploads
 from tests.fakes_source import EmptySource
 
 GET = {
@@ -26,8 +27,10 @@ GET = {
 async def exchange(handler, send, presence):
     """Have `handler` answer one request."""
     source = EmptySource()
-    limits = BodyLimits(1000, 10.0, 1.0)
-    app = Exchange(handler, Gate(None), Runtime(None, source.connections), Metrics(source), limits, lambda: None, False)
+    limits = Uploads(BodyLimits(1000, 10.0, 1.0))
+    app = Exchange(
+        handler, Gate(None), Runtime(None, source.connections), Metrics(source), limits, lambda: None, AccessLog(False)
+    )
     never = asyncio.get_running_loop().create_future()
     await app(GET | {"state": {STATE: presence}}, lambda: never, send)
 

@@ -117,12 +117,14 @@ def test_an_absent_server_has_no_figure(images):
     assert "NO FIGURE http://127.0.0.1:1/v1/images: Connection refused" in run.stderr
 
 
-def test_a_server_that_refuses_everything_has_no_figure(images):
-    """A table of nothing would be read as one."""
+def test_a_server_that_refuses_everything_breaks_the_promise(images, tmp_path):
+    """Each refusal is an answer: a miss, and no reason to call the measurement invalid."""
+    page = tmp_path / "out.html"
     with scripted(answer(503)) as server:
-        run = bench(server.url, "--images", images, *SHORT)
+        run = bench(server.url, "--images", images, *SHORT, "--report", page)
 
-    assert (2, True) == (run.returncode, "no image was answered" in run.stdout)
+    assert (1, True) == (run.returncode, "0.00% were good" in run.stdout)
+    assert "503" in page.read_text()
 
 
 def test_the_capacity_is_found(images):

@@ -65,9 +65,14 @@ def test_a_client_that_had_to_wait_is_told_from_one_that_had_no_cpu_left():
     assert [True, False, False] == [one.late for one in (judged(late), judged(late, cpu_s=(0.95,)), judged(GOOD))]
 
 
+def test_all_refused_is_a_promise_missed():
+    """Every one of them was answered, and none of them was good."""
+    assert Verdict.MISSED is judged(*[REFUSED] * 9).verdict
+
+
 def test_nothing_answered_is_no_measurement():
     """But a search may take it for a rate far too high."""
-    silent, wrong, nothing = judged(REFUSED), judged((0, 0.1, 404)), judged()
+    silent, wrong, nothing = judged((0, 9, Outcome.NO_ANSWER)), judged((0, 0.1, 404)), judged()
 
     assert [Verdict.INVALID] * 3 == [one.verdict for one in (silent, wrong, nothing)]
     assert [True, False, False] == [one.silent for one in (silent, wrong, nothing)]
