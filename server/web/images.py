@@ -65,8 +65,8 @@ class Images:
             total=_ms(total_s),
         )
         server_timing = (
-            f"upload;dur={timing.upload}, queue;dur={timing.queue}, decode;dur={timing.decode}, "
-            f"infer;dur={timing.infer}, total;dur={timing.total}"
+            f"upload;dur={timing.upload:.3f}, queue;dur={timing.queue:.3f}, decode;dur={timing.decode:.3f}, "
+            f"infer;dur={timing.infer:.3f}, total;dur={timing.total:.3f}"
         )
         headers = [(b"content-type", b"application/json"), (b"server-timing", server_timing.encode())]
         return RawResponse(200, headers, render(answer, timing))

@@ -14,7 +14,7 @@ from server.engine import Status
 from server.web.http.connections import Connections
 
 _RESOURCES = {"/v1/images": "images", "/healthz": "health", "/readyz": "health", "/metrics": "metrics"}
-_REASONS = ("crash", "hang", "memory", "cpu", "load")
+_REASONS = ("crash", "hang", "memory", "cpu")
 _STAGES = ("waiting", "running")
 _DROPS = ("preempted", "unmeetable")
 _LATENCY_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0)

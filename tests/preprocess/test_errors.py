@@ -24,6 +24,7 @@ def test_codes_are_stable():
         "too_many_pixels",
         "image_truncated",
         "image_corrupt",
+        "image_too_costly",
     }
 
     assert expected == {leaf.code for leaf in LEAVES}
