@@ -8,6 +8,7 @@ from preprocess.header import Header
 from server.contract.answer import Source
 from server.contract.framing import Codec, Message
 from server.contract.metadata import ModelMetadata, TensorSpec
+from server.contract.owner import NOBODY, Owner
 from server.contract.task import Reuse, Want
 
 
@@ -22,6 +23,7 @@ class SubmitImage(Message, frozen=True):
     version: str
     header: Header
     reuse: Reuse = "allowed"
+    owner: Owner = NOBODY
 
 
 class SubmitTensor(Message, frozen=True):
@@ -36,6 +38,7 @@ class SubmitTensor(Message, frozen=True):
     dtype: str
     shape: tuple[int, ...]
     reuse: Reuse = "allowed"
+    owner: Owner = NOBODY
 
 
 class Cancel(Message, frozen=True):

@@ -22,6 +22,7 @@ from server.contract.answer import Answer, Reply
 from server.contract.errors import UnknownModel
 from server.contract.ids import uuid7
 from server.contract.metadata import ModelMetadata
+from server.contract.owner import NOBODY, Owner
 from server.contract.task import Reuse, Task
 from server.contract.wire import Load
 from server.engine.arrivals import Arrivals, GiveUp, Reservation
@@ -33,6 +34,8 @@ from server.engine.groups import leaves
 from server.engine.intake import Status
 from server.engine.loop_delay import LoopDelay
 from server.engine.quarantine import Quarantine
+from server.engine.shares import Shares
+from server.engine.sharing import BEYOND_SHARE, Room, Sharing
 from server.engine.submission import Stage, Submission
 from server.fleet.layout.choose import Asked
 from server.fleet.layout.placement import Decision, Placement, Plan, Wish, decoders, lay_out, settle
@@ -44,6 +47,8 @@ from server.process import logs
 from server.process.memory import usable_memory
 from server.settings import Settings, derived
 
+_SAVED = 0.5  # of the SLO: what an owner may save up, in seconds of a worker
+_LEAST_S = 1e-4  # that an image costs its owner, whatever was measured
 _NOT_STARTED = "the engine is not started: use it as `async with Engine(settings) as engine`"
 
 
@@ -62,7 +67,7 @@ class Engine:
     leaving by an exception or by cancellation waits for nothing. `EngineFailed` is raised on either way, and cancels
     whoever is inside, if the model cannot be served any more.
 
-    The whole state: `_batcher` and `_pool` (set once, on entering), `_arrivals`.
+    The whole state: `_batcher`, `_sharing` and `_pool` (set once, on entering), `_arrivals`.
     """
 
     def __init__(
@@ -83,6 +88,7 @@ class Engine:
         self._placement = Placement("cpu", 0, "")
         self._first: Stage
         self._remembering: Remembering
+        self._sharing: Sharing
         self._arrivals = Arrivals(self)
 
     async def __aenter__(self) -> Self:
@@ -108,11 +114,17 @@ class Engine:
             raise _reason(group, error) from None
 
     async def submit(
-        self, task: Task, deadline: float | None = None, urgency: int = DEFAULT_URGENCY, reuse: Reuse = "allowed"
+        self,
+        task: Task,
+        deadline: float | None = None,
+        urgency: int = DEFAULT_URGENCY,
+        reuse: Reuse = "allowed",
+        owner: Owner = NOBODY,
     ) -> Answer:
         """As `Intake.submit`."""
         self._check_model(task)
-        submission = Submission(task, self._clock() + self.slo_s if deadline is None else deadline, urgency, reuse)
+        due = self._clock() + self.slo_s if deadline is None else deadline
+        submission = Submission(task, due, urgency, reuse, owner)
         reply = await self._first.submit(submission)
         return Answer(uuid7(), submission.digest, reply)
 
@@ -120,9 +132,14 @@ class Engine:
         """As `Intake.reserve`."""
         return self._arrivals.reserve(size, give_up)
 
-    def refusal(self, header: Header, size: int, deadline: float, urgency: int, coming: int) -> Refused | None:
+    def refusal(
+        self, header: Header, size: int, deadline: float, urgency: int, coming: int, owner: Owner = NOBODY
+    ) -> Refused | None:
         """As `Intake.refusal`."""
         cost = decode_seconds(header, size)
+        urgency = self._sharing.urgency(owner, cost, urgency)
+        if urgency == BEYOND_SHARE and (full := self._sharing.full(size)):
+            return full
         return self._batcher.refusal(prep_s=cost, deadline=deadline, urgency=urgency, coming=coming)
 
     def remembers(self, size: int, payload: bytes | None) -> bool:
@@ -209,8 +226,10 @@ class Engine:
         stack.callback(tasks.cancel_scope.cancel)
         settings, beside = self._settings.cache, await self._shared_cache(stack, tasks)
         flights = Flights(self._batcher, self._clock, beside)
+        room = Room(max(1, self._settings.queue.max_queue // 2), max(1, self.max_bytes // 2))
+        self._sharing = Sharing(flights, Shares(_SAVED * self.slo_s), self._cost_s, self._clock, room)
         cache = MemoryCache(settings.memory_bytes, settings.cache_ttl, self._clock)
-        self._remembering = Remembering(flights, cache, self._model, beside, self._clock)
+        self._remembering = Remembering(self._sharing, cache, self._model, beside, self._clock)
         self._first = quarantine = Quarantine(self._remembering)
         return quarantine
 
@@ -223,6 +242,11 @@ class Engine:
 
         store = await stack.enter_async_context(RedisStore(cache.redis_url, cache.cache_timeout, cache.cache_ttl))
         return SharedCache(store, tasks, self._model)
+
+    def _cost_s(self, prepare_s: float) -> float:
+        """Seconds of a worker that an image takes in a batch that pays."""
+        model = self._batcher.cost_model
+        return max(_LEAST_S, model.slowdown * (prepare_s * model.prep_factor + model.batch_run_s / model.batch))
 
     def _running(self) -> Pool:
         if self._pool is None:

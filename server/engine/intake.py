@@ -11,6 +11,7 @@ from preprocess.header import Header
 from preprocess.limits import Limits
 from server.contract.answer import Answer
 from server.contract.metadata import ModelMetadata
+from server.contract.owner import NOBODY, Owner
 from server.contract.task import Reuse, Task
 from server.engine.arrivals import GiveUp, Reservation
 from server.engine.loop_delay import LoopDelay
@@ -75,10 +76,16 @@ class Intake(Protocol):
         """How late this process's event loop is."""
 
     async def submit(
-        self, task: Task, deadline: float | None = None, urgency: int = DEFAULT_URGENCY, reuse: Reuse = "allowed"
+        self,
+        task: Task,
+        deadline: float | None = None,
+        urgency: int = DEFAULT_URGENCY,
+        reuse: Reuse = "allowed",
+        owner: Owner = NOBODY,
     ) -> Answer:
-        """The answer to a task, by `deadline` (None: within the SLO from now). `reuse`: whether an inference that is
-        under way, or an answer that is kept, will do; `Answer.reply.source` tells.
+        """The answer to a task, by `deadline` (None: within the SLO from now). Owners share the workers by weight.
+
+        `reuse`: whether an inference that is under way, or an answer that is kept, will do: `Answer.reply.source` says.
 
         Raises the errors of `batcher` and of `server.contract.errors`; a `Refused` says in `retry_after_s` when the
         task would have been accepted.
@@ -92,7 +99,9 @@ class Intake(Protocol):
         Raises what would refuse its allowance if it were here already: `QueueFull`, `NoExecutor`, `BatcherClosed`.
         """
 
-    def refusal(self, header: Header, size: int, deadline: float, urgency: int, coming: int) -> Refused | None:
+    def refusal(
+        self, header: Header, size: int, deadline: float, urgency: int, coming: int, owner: Owner = NOBODY
+    ) -> Refused | None:
         """What `submit` would refuse an image of `size` bytes with, after `coming` others like it; counted as refused.
 
         None where it would be accepted, or where only `submit` can tell. Raises `BatcherClosed`.

@@ -126,7 +126,7 @@ class _FrontEnd:
     async def _answered(self, message: SubmitImage | SubmitTensor, payload: bytes) -> bytes:
         try:
             answer = await self._engine.submit(
-                _task(message, payload), message.deadline, message.urgency, message.reuse
+                _task(message, payload), message.deadline, message.urgency, message.reuse, message.owner
             )
         except Exception as error:  # noqa: BLE001 - whatever it is, its front end is waiting to hear of it
             return from_engine.frame(Raised(message.number, *to_words(error)))

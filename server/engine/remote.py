@@ -39,6 +39,7 @@ from server.contract.engine_frames import (
 from server.contract.errors import EngineLost
 from server.contract.framing import FrameReader, WireError
 from server.contract.metadata import ModelMetadata
+from server.contract.owner import NOBODY, Owner
 from server.contract.task import ImageTask, Reuse, Task
 from server.contract.tensors import split
 from server.engine.arrivals import Arrivals, GiveUp, Reservation
@@ -108,7 +109,12 @@ class RemoteEngine:
             raise (error if error and all(one is error for one in leaves(group)) else group) from None
 
     async def submit(
-        self, task: Task, deadline: float | None = None, urgency: int = DEFAULT_URGENCY, reuse: Reuse = "allowed"
+        self,
+        task: Task,
+        deadline: float | None = None,
+        urgency: int = DEFAULT_URGENCY,
+        reuse: Reuse = "allowed",
+        owner: Owner = NOBODY,
     ) -> Answer:
         """As `Intake.submit`. Raises `EngineLost`, too."""
         if self._lost.is_set():
@@ -116,7 +122,7 @@ class RemoteEngine:
         number = next(self._numbers)
         waiting: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting[number] = waiting
-        self._send(_message(number, task, deadline, urgency, reuse), task.payload)
+        self._send(_message(number, task, deadline, urgency, reuse, owner), task.payload)
         try:
             return await waiting
         except asyncio.CancelledError:
@@ -129,7 +135,9 @@ class RemoteEngine:
         """As `Intake.reserve`, by the latest status."""
         return self._arrivals.reserve(size, give_up)
 
-    def refusal(self, header: Header, size: int, deadline: float, urgency: int, coming: int) -> Refused | None:
+    def refusal(
+        self, header: Header, size: int, deadline: float, urgency: int, coming: int, owner: Owner = NOBODY
+    ) -> Refused | None:
         """None: only the engine can tell."""
         return None
 
@@ -248,7 +256,8 @@ class RemoteEngine:
         return Answer(message.id, message.hash, reply)
 
 
-def _message(number: int, task: Task, deadline: float | None, urgency: int, reuse: Reuse) -> ToEngine:
+def _message(number: int, task: Task, deadline: float | None, urgency: int, reuse: Reuse, owner: Owner) -> ToEngine:
+    asked = (number, deadline, urgency, task.want, task.model, task.version)
     if isinstance(task, ImageTask):
-        return SubmitImage(number, deadline, urgency, task.want, task.model, task.version, task.header, reuse)
-    return SubmitTensor(number, deadline, urgency, task.want, task.model, task.version, task.dtype, task.shape, reuse)
+        return SubmitImage(*asked, task.header, reuse, owner)
+    return SubmitTensor(*asked, task.dtype, task.shape, reuse, owner)

@@ -6,6 +6,7 @@ from typing import NamedTuple, Protocol
 
 from server.contract.answer import Reply
 from server.contract.ids import content_hash
+from server.contract.owner import NOBODY, Owner
 from server.contract.task import Reuse, Task
 
 
@@ -19,17 +20,19 @@ class Identity(NamedTuple):
     model: str
     version: str
     variant: tuple[str, ...]
-    owner: str
+    account: str
 
 
 class Submission:
-    """A task, when its answer is due, how urgent it is, and which answer will do.
+    """A task, when its answer is due, how urgent it is, which answer will do, and whose it is.
 
-    `deadline` is in seconds of CLOCK_MONOTONIC; `urgency` is 0 (first) to 7. `owner`: whoever may see the answer;
-    nothing is shared between owners. Hashes are computed when they are first asked for: a refusal must be cheap.
+    `deadline` is in seconds of CLOCK_MONOTONIC; `urgency` is 0 (first) to 7. Nothing is shared
+    between owners with accounts. Hashes are computed when they are first asked for: a refusal must be cheap.
     """
 
-    def __init__(self, task: Task, deadline: float, urgency: int, reuse: Reuse = "allowed", owner: str = "") -> None:
+    def __init__(
+        self, task: Task, deadline: float, urgency: int, reuse: Reuse = "allowed", owner: Owner = NOBODY
+    ) -> None:
         self.task = task
         self.deadline = deadline
         self.urgency = urgency
@@ -55,7 +58,7 @@ class Submission:
     @cached_property
     def identity(self) -> Identity:
         """What this task has in common with others that get the same answer."""
-        return Identity(self.digest, self.task.model, self.task.version, self.task.variant, self.owner)
+        return Identity(self.digest, self.task.model, self.task.version, self.task.variant, self.owner.account)
 
 
 class Stage(Protocol):

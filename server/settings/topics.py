@@ -15,16 +15,22 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from server.settings.units import HOUR, MB, SIZE
 from server.settings.values import (
+    AnyText,
     Bytes,
     Cache,
     Count,
+    ExistingFile,
     Folder,
+    Host,
     HttpServer,
     HttpServerName,
+    JwtAlgorithm,
     OnOff,
     OptionalBytes,
     OptionalCount,
+    OptionalNumber,
     OptionalSeconds,
+    OptionalText,
     Pixels,
     Precision,
     Records,
@@ -107,10 +113,78 @@ class ServerSettings(Topic):
         default=None, ge=1, description="open connections"
     )
 
+    admin_host: Annotated[Host, ADVANCED] = Field(
+        default="127.0.0.1", description="address of the admin port, unless host is loopback"
+    )
+    admin_port: Annotated[Count, ADVANCED] = Field(
+        default=9091, ge=0, le=65535, description="TCP port of metrics, unless host is loopback"
+    )
+
     @property
     def http_server_name(self) -> HttpServerName:
         """`http_server`, or the fastest that is installed."""
         return self.http_server or ("uvicorn" if find_spec("uvicorn") and find_spec("httptools") else "hypercorn")
+
+
+class AuthSettings(Topic):
+    """Who may ask, and how much."""
+
+    heading = "access"
+
+    keys: Annotated[ExistingFile, Shown("none: everybody may ask")] = Field(
+        default=None, description="file of API keys, made by tureen keys"
+    )
+    require_auth: Annotated[OnOff, Shown()] = Field(
+        default=False, description="refuse to start without keys or tokens to check"
+    )
+    jwt_issuer: Annotated[OptionalText, Shown("none: no tokens", advanced=True)] = Field(
+        default=None, description="issuer of the tokens (JWT) that are accepted"
+    )
+    jwt_audience: Annotated[OptionalText, Shown("none", rule="which tokens need", advanced=True)] = Field(
+        default=None, description="audience that a token must name"
+    )
+    jwt_algorithm: Annotated[JwtAlgorithm, ADVANCED] = Field(
+        default="RS256", description="the one algorithm that tokens are signed with"
+    )
+    jwks_url: Annotated[OptionalText, Shown("what the issuer's discovery document says", advanced=True)] = Field(
+        default=None, description="URL of the issuer's public keys"
+    )
+    jwt_key: Annotated[ExistingFile, Shown("none: the issuer is asked", advanced=True)] = Field(
+        default=None, description="file with the issuer's public key (PEM)"
+    )
+    jwt_scope_claim: Annotated[Text, ADVANCED] = Field(
+        default="scope", description="claim in which a token's scopes stand"
+    )
+    client_rate: Annotated[OptionalNumber, Shown("no limit", advanced=True)] = Field(
+        default=None, gt=0, description="images per second of one client, for clients without a limit of their own"
+    )
+    client_burst: Annotated[OptionalCount, Shown("one second of client_rate", advanced=True)] = Field(
+        default=None, ge=1, description="images that a client may send at once"
+    )
+    client_images: Annotated[OptionalCount, Shown("no limit", advanced=True)] = Field(
+        default=None, ge=1, description="images of one client under way at a time"
+    )
+
+    @property
+    def is_set(self) -> bool:
+        """Whether there is anything to check a client by."""
+        return bool(self.keys or self.jwt_issuer)
+
+
+class TlsSettings(Topic):
+    """Encryption."""
+
+    heading = "encryption"
+
+    tls_cert: Annotated[ExistingFile, Shown("none: plain HTTP", advanced=True)] = Field(
+        default=None, description="certificate chain (PEM): HTTPS only"
+    )
+    tls_key: Annotated[ExistingFile, Shown("in tls_cert", advanced=True)] = Field(
+        default=None, description="private key of the certificate (PEM)"
+    )
+    tls_client_ca: Annotated[ExistingFile, Shown("none", advanced=True)] = Field(
+        default=None, description="certificates (PEM) by which clients must be certified (mTLS)"
+    )
 
 
 class QueueSettings(Topic):
@@ -173,10 +247,10 @@ class StorageSettings(Topic):
     )
     spool_bytes: Annotated[Bytes, ADVANCED] = Field(default=1000 * MB, ge=1, description="bytes the spool may hold")
     spool_items: Annotated[Count, ADVANCED] = Field(default=100_000, ge=1, description="images the spool may hold")
-    s3_endpoint: Annotated[Text, Shown("that of AWS", advanced=True)] = Field(
+    s3_endpoint: Annotated[AnyText, Shown("that of AWS", advanced=True)] = Field(
         default="", description="URL of a server that is compatible with S3"
     )
-    s3_encryption: Annotated[Text, Shown("the bucket's own", advanced=True)] = Field(
+    s3_encryption: Annotated[AnyText, Shown("the bucket's own", advanced=True)] = Field(
         default="", description="server-side encryption to ask for: AES256 or aws:kms"
     )
 

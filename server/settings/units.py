@@ -14,6 +14,7 @@ __all__ = [
     "HOUR",
     "MB",
     "MINUTE",
+    "NUMBER",
     "PERIOD",
     "PIXELS",
     "SIZE",
@@ -115,6 +116,7 @@ class Switch(Kind):
 
 SWITCH = Switch("on|off", "on or off")
 COUNT = Number("NUMBER", "a whole number")
+NUMBER = Number("NUMBER", "a number", whole=False)
 DURATION = Number(
     "DURATION",
     "a duration",

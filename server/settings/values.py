@@ -1,5 +1,6 @@
 """What the value of a setting may be: how each kind is read, and what the help and the error texts call it."""
 
+import ipaddress
 import os
 import re
 from importlib.util import find_spec
@@ -8,7 +9,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BeforeValidator
 
-from server.settings.units import COUNT, DURATION, PERIOD, PIXELS, SIZE, SWITCH, Kind
+from server.settings.units import COUNT, DURATION, NUMBER, PERIOD, PIXELS, SIZE, SWITCH, Kind
 
 HOST = Kind("HOST", "an IP address or a host name", "127.0.0.1, 0.0.0.0 or ::")
 MODEL = Kind("PATH", "an .onnx file or a model folder, which must exist")
@@ -18,8 +19,11 @@ CACHE = Kind("WHERE", "memory, off, or the URL of a Redis server", "redis://127.
 STORE = Kind("WHERE", "a folder, or s3://BUCKET/PREFIX", "/var/lib/tureen/images or s3://photos/tureen")
 STORE_POLICY = Kind("WHEN", "async or required")
 RECORDS = Kind("HOW", "off or open")
-TEXT = Kind("TEXT", "a text")
 HTTP_SERVER = Kind("NAME", "hypercorn, or uvicorn if its extra is installed (pip install 'tureen[uvicorn]')")
+FILE = Kind("FILE", "a file, which must exist")
+ANY_TEXT = Kind("TEXT", "a text")
+TEXT = Kind("TEXT", "a text without spaces")
+JWT_ALGORITHM = Kind("NAME", "RS256, PS256, ES256 or EdDSA")
 PRECISION = Kind("NAME", "model, or fp16 if its extra is installed (pip install 'tureen[fp16]')")
 
 
@@ -28,6 +32,14 @@ def _read_host(given: object) -> str:
     if not isinstance(given, str) or not re.fullmatch(r"[^\s/]+", given):
         raise ValueError("that is neither")
     return given
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address to listen on is reached from this machine only."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _read_path(given: object) -> Path:
@@ -55,6 +67,25 @@ def _read_folder(given: object) -> str | None:
     if os.path.exists(path) and not os.path.isdir(path):
         raise ValueError("that is a file")
     return str(path)  # as above
+
+
+def _read_file(given: object) -> str | None:
+    if given is None:
+        return None
+    path = _read_path(given)
+    if not os.path.isfile(path):
+        raise ValueError(f"there is no file {path}")
+    return str(path)  # as above
+
+
+def _read_text(given: object) -> object:
+    if given is not None and (not isinstance(given, str) or not re.fullmatch(r"[!-~]{1,1000}", given)):
+        raise ValueError("that is none")
+    return given
+
+
+def _read_optional_number(given: object) -> float | None:
+    return None if given is None else float(NUMBER.read(given))
 
 
 def _read_provider(given: object) -> object:
@@ -126,6 +157,11 @@ Cache: TypeAlias = Annotated[str, BeforeValidator(_read_cache), CACHE]
 StoreUrl: TypeAlias = Annotated[str, BeforeValidator(_read_store), STORE]
 StorePolicy: TypeAlias = Annotated[Literal["async", "required"], STORE_POLICY]
 Records: TypeAlias = Annotated[Literal["off", "open"], RECORDS]
-Text: TypeAlias = Annotated[str, TEXT]
 OptionalSeconds: TypeAlias = Annotated[float | None, BeforeValidator(_read_optional_seconds), PERIOD]
+OptionalNumber: TypeAlias = Annotated[float | None, BeforeValidator(_read_optional_number), NUMBER]
+ExistingFile: TypeAlias = Annotated[Path | None, BeforeValidator(_read_file), FILE]
+AnyText: TypeAlias = Annotated[str, ANY_TEXT]
+Text: TypeAlias = Annotated[str, BeforeValidator(_read_text), TEXT]
+OptionalText: TypeAlias = Annotated[str | None, BeforeValidator(_read_text), TEXT]
+JwtAlgorithm: TypeAlias = Annotated[Literal["RS256", "PS256", "ES256", "EdDSA"], JWT_ALGORITHM]
 Precision: TypeAlias = Annotated[Literal["model", "fp16"], BeforeValidator(_read_precision), PRECISION]

@@ -10,7 +10,9 @@ import asyncio
 
 from preprocess.errors import ImageError
 from preprocess.header import Header, read_header
+from server.web.errors import RequestError
 from server.web.fast_head import Upload, plain_upload
+from server.web.gate import Gate
 from server.web.http.rules import Rejection
 from server.web.refusals import Refusals
 from server.web.runtime import Runtime
@@ -24,8 +26,9 @@ class EarlyReject:
     Its whole state: until when it looks at all, and how many uploads it has let in that are not in the queue yet.
     """
 
-    def __init__(self, runtime: Runtime, refusals: Refusals, max_bytes: int) -> None:
+    def __init__(self, runtime: Runtime, gate: Gate, refusals: Refusals, max_bytes: int) -> None:
         self._runtime = runtime
+        self._gate = gate
         self._refusals = refusals
         self._max_bytes = max_bytes
         self._armed_until = 0.0
@@ -36,23 +39,32 @@ class EarlyReject:
         """An upload has been refused: look at those that come next."""
         self._armed_until = self._runtime.now() + _ARMED_S
 
-    def __call__(self, data: bytes) -> Rejection | None:
+    def __call__(self, host: str, data: bytes) -> Rejection | None:
         """What to answer to `data`, the first bytes of a request on a connection with nothing under way; None to let
-        it through. What is let through has not been counted."""
+        it through. What is let through has not been counted. `host`: the client's address."""
         if self._armed_until <= self._runtime.now() or self._runtime.draining:
             return None
         upload = plain_upload(data, self._max_bytes)
-        header = upload and self._header(data, upload)
-        if upload is None or header is None:
+        if upload is None:
+            return None
+        try:
+            principal = self._gate.glance("/v1/images", upload.authorization, host, self._runtime.now())
+        except RequestError as error:
+            return self._rejection(error, upload)
+        header = self._header(data, upload)
+        if principal is None or header is None:
             return None
         size = len(data) + upload.rest - upload.start
         payload = None if upload.rest else data[upload.start :]
         if upload.terms.reuse == "allowed" and self._runtime.engine.remembers(size, payload):
             return None
-        error = self._runtime.would_refuse(header, size, upload.terms, self._let_in)
-        if error is None:
+        refusal = self._runtime.would_refuse(principal, header, size, upload.terms, self._let_in)
+        if refusal is None:
             self._let_in_one()
             return None
+        return self._rejection(refusal, upload)
+
+    def _rejection(self, error: Exception, upload: Upload) -> Rejection:
         self.arm()
         return Rejection(self._refusals.of_upload(error, upload.id), upload.rest)
 

@@ -10,15 +10,18 @@ from starlette.types import Message, Receive, Scope, Send
 from batcher import Refused
 from server.process.access_log import AccessLog
 from server.web.errors import ClientGone, RequestError, code_of, problem_response
+from server.web.gate import Gate
 from server.web.metrics import Metrics
 from server.web.presence import STATE, Presence
-from server.web.request import Request
-from server.web.response import RawHeaders
+from server.web.request import Request, client_host
+from server.web.response import GUARDS, RawHeaders, RawResponse, guards_for
 from server.web.runtime import Runtime
 from server.web.uploads import Uploads
 
 Handler = Callable[[Request], Awaitable[Response]]
 """What answers a request. It raises what `server.web.errors` has a row for."""
+
+_CHEAP = frozenset({"unauthenticated", "forbidden", "rate_limited", "too_many_in_flight"})
 
 log = structlog.stdlib.get_logger("tureen.web")
 
@@ -29,14 +32,16 @@ class Exchange:
     def __init__(
         self,
         handler: Handler,
+        gate: Gate,
         runtime: Runtime,
         metrics: Metrics,
         uploads: Uploads,
         on_refusal: Callable[[], None],
         access_log: AccessLog,
     ) -> None:
-        """`on_refusal` is called when the batcher has refused an upload."""
+        """`on_refusal` is called when the gate or the batcher has refused a request."""
         self._handler = handler
+        self._gate = gate
         self._runtime = runtime
         self._metrics = metrics
         self._uploads = uploads
@@ -66,7 +71,7 @@ class Exchange:
             return "client_gone", None
         except Exception as error:
             code = code_of(error)
-            if isinstance(error, Refused):
+            if isinstance(error, Refused) or code in _CHEAP:
                 self._on_refusal()
             if code in ("internal_error", "model_error"):
                 log.error("request_failed", request_id=request.id, code=code, exc_info=error)
@@ -80,9 +85,22 @@ class Exchange:
         with request.interruptible:
             presence.watch(lambda: request.interruptible.interrupt(ClientGone()))
             try:
-                return await self._handler(request)
+                return await self._admitted(request)
             finally:
                 presence.unwatch()
+
+    async def _admitted(self, request: Request) -> Response:
+        """The handler's response to a request that the gate lets in. Raises what either raises."""
+        scope = request.scope
+        given = [value for name, value in scope["headers"] if name == b"authorization"]
+        admitted = await self._gate.enter(scope["path"], given, client_host(scope), request.received)
+        request.principal = admitted.principal
+        try:
+            response = await self._handler(request)
+        finally:
+            self._gate.leave(admitted)
+        response.raw_headers += admitted.headers
+        return response
 
     async def _deliver(self, request: Request, response: Response, send: Send) -> None:
         await send(self._start(request, response))
@@ -111,7 +129,9 @@ class Exchange:
             request.body.abandon()
 
     def _start(self, request: Request, response: Response) -> Message:
-        headers = [*response.raw_headers, (b"x-request-id", request.id.encode())]
+        given = response.raw_headers
+        guards = GUARDS if type(response) is RawResponse else guards_for(given)
+        headers = [*given, *guards, (b"x-request-id", request.id.encode())]
         if self._runtime.draining:
             headers.append((b"connection", b"close"))
         return {"type": "http.response.start", "status": response.status_code, "headers": headers}

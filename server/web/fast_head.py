@@ -24,14 +24,17 @@ _LENGTH = re.compile(rb"\r\ncontent-length: ?([0-9]{1,15})(?=\r\n|\Z)", re.IGNOR
 _HOST = re.compile(rb"\r\nhost:", re.IGNORECASE)
 _CONNECTION = re.compile(rb"\r\nconnection:(?! ?keep-alive(?:\r\n|\Z))", re.IGNORECASE)
 _TERM = re.compile(rb"\r\n(x-request-timeout-ms|priority|cache-control): ?([^\r]*)", re.IGNORECASE)
+_AUTHORIZATION = re.compile(rb"\r\nauthorization: ?([^\r]*)", re.IGNORECASE)
 _ID = re.compile(rb"\r\nx-request-id: ?([^\r]*)", re.IGNORECASE)
 
 
 class Upload(NamedTuple):
-    """A plain upload, by its head. `start`: where its body begins; `rest`: bytes of that which are not here yet."""
+    """A plain upload, by its head. `start`: where its body begins; `rest`: bytes of that which are not here yet.
+    `authorization`: the values of all its headers of this name."""
 
     id: str
     terms: Terms
+    authorization: list[bytes]
     start: int
     rest: int
 
@@ -53,7 +56,7 @@ def plain_upload(data: bytes, max_bytes: int) -> Upload | None:
         return None
     terms = _terms(fields)
     given = _ID.search(fields)
-    return terms and Upload(request_id(given[1] if given else None), terms, start, rest)
+    return terms and Upload(request_id(given[1] if given else None), terms, _AUTHORIZATION.findall(fields), start, rest)
 
 
 def _terms(fields: bytes) -> Terms | None:

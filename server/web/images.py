@@ -11,7 +11,7 @@ from server.web.metrics import Metrics
 from server.web.multipart import image_in
 from server.web.request import Request
 from server.web.response import RawResponse
-from server.web.runtime import Runtime
+from server.web.runtime import Runtime, owner_of
 from server.web.terms import read_terms
 
 
@@ -53,7 +53,8 @@ class Images:
                 deadline = request.received + terms.timeout_s
             task = ImageTask(image, read_header(image, runtime.engine.limits))
             reservation.release()  # CORRECTNESS: no await before submit has queued the bytes
-            answer = await runtime.engine.submit(task, deadline, terms.urgency, terms.reuse)
+            urgency, owner = terms.urgency_for(request.principal), owner_of(request.principal)
+            answer = await runtime.engine.submit(task, deadline, urgency, terms.reuse, owner)
         times = Times(request.received, uploaded, runtime.now())
         timing = _timing(answer, times)
         kept = NOT_KEPT

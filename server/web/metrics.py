@@ -50,6 +50,10 @@ class Metrics:
             "tureen_requests", "Requests by resource and outcome: ok, a problem code, or client_gone",
             ["resource", "outcome"], registry=registry,
         )  # fmt: skip
+        self._auth = Counter(
+            "tureen_auth_refusals", "Requests whose credentials were refused, by reason", ["reason"],
+            registry=registry,
+        )  # fmt: skip
         self._counters: dict[tuple[str, str], Counter] = {}  # its children: finding one costs more than counting
         self.loop_lag = Histogram(
             "tureen_event_loop_lag_seconds", "How late the event loop runs a timer", buckets=_LAG_S,
@@ -64,6 +68,10 @@ class Metrics:
             counter = self._counters[resource, outcome] = self._requests.labels(resource, outcome)
         counter.inc()
         return resource
+
+    def count_auth_refusal(self, reason: str) -> None:
+        """Credentials were refused. `reason`: one of `server.access.errors.REASONS`."""
+        self._auth.labels(reason).inc()
 
     def observe(self, answer: Answer, queue_s: float, total_s: float) -> None:
         """One image was answered."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from batcher.policy import DEFAULT_URGENCY, LEAST_URGENT, MOST_URGENT
+from server.access.principal import Principal
 from server.contract.task import Reuse
 from server.web.errors import RequestError
 
@@ -16,6 +17,10 @@ class Terms(NamedTuple):
     timeout_s: float | None
     urgency: int
     reuse: Reuse = "allowed"
+
+    def urgency_for(self, principal: Principal) -> int:
+        """The urgency that this client gets: above the default is for those with the scope."""
+        return self.urgency if principal.may("urgent") else max(self.urgency, DEFAULT_URGENCY)
 
 
 def read_terms(headers: Mapping[bytes, bytes]) -> Terms:

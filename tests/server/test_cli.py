@@ -54,14 +54,14 @@ def described(setting, text):
     return re.search(rf"^  {word}\b", text, re.MULTILINE) is not None
 
 
-def test_serve_help_shows_at_most_twelve_settings_in_three_groups():
+def test_serve_help_shows_at_most_fourteen_settings_in_four_groups():
     """More is no list that anybody reads."""
     text = tureen("serve", "--help").stdout
 
     shown = [setting for setting in SETTINGS.values() if described(setting, text)]
-    assert len(shown) <= 12
+    assert len(shown) <= 14
     assert [] == [setting.name for setting in shown if setting.advanced]
-    assert ["service", "uploads", "operation"] == re.findall(r"^(\w+):$", text, re.MULTILINE)[1:-1]
+    assert ["service", "uploads", "operation", "access"] == re.findall(r"^(\w+):$", text, re.MULTILINE)[1:-1]
 
 
 def test_serve_help_all_tells_each_setting():
@@ -132,3 +132,11 @@ def test_serve_gives_the_exit_code_of_the_server():
     assert run.returncode == 1
     assert f"127.0.0.1:{port}" in run.stderr
     assert "Traceback" not in run.stderr
+
+
+def test_required_authentication_without_keys_is_refused():
+    """Nobody finds out later that the server was open."""
+    run = tureen("serve", "--require-auth")
+
+    assert run.returncode == 2
+    assert "require_auth = on: needs --keys FILE" in run.stderr

@@ -46,4 +46,4 @@ class Entry(NamedTuple):
 def key_of(model: ModelMetadata, identity: Identity) -> Key:
     """Where the answer of this model to these bytes is kept."""
     name, version, digest, recipe = model.name, model.version, model.digest, model.recipe
-    return Key(name, version, digest, recipe, identity.digest, identity.variant, identity.owner)
+    return Key(name, version, digest, recipe, identity.digest, identity.variant, identity.account)

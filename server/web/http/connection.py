@@ -6,6 +6,7 @@ goes out with what follows it, in one write; nothing is written after a final re
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from server.web.http.machine import Machine
 from server.web.http.rules import LIMITS_S, STALL_S, Action, Do, Event, Phase, Respond, Write
@@ -27,7 +28,7 @@ class Connection:
     ) -> None:
         """`left` is called when the client of a request under way has left."""
         self.presence = Presence()
-        self.machine = Machine(service.reject_early)
+        self.machine = Machine(partial(service.reject_early, _host(transport)))
         self._service = service
         self._transport = transport
         self._left = left
@@ -154,8 +155,7 @@ class Connection:
                 self._left()
             case Do.LINGER:
                 self._flush()
-                self._transport.write_eof()
-                self._transport.resume_reading()
+                self._end_writing()
                 self._watch_writing()
             case Do.CLOSE:
                 self._flush()
@@ -163,6 +163,13 @@ class Connection:
                 self._watch_writing()
             case _:
                 self._transport.abort()
+
+    def _end_writing(self) -> None:
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+            self._transport.resume_reading()
+        else:  # TLS has no half-closed connections; closing reads on and throws away until the client closes as well
+            self._transport.close()
 
     def _flush(self) -> None:
         if self._head:
@@ -193,6 +200,11 @@ class Connection:
             self._watch_writing()
         else:
             self.on(Event.STALLED)
+
+
+def _host(transport: asyncio.Transport) -> str:
+    peer = transport.get_extra_info("peername")
+    return peer[0] if isinstance(peer, tuple) else ""
 
 
 def _nothing() -> None: ...

@@ -31,7 +31,23 @@ def test_nothing_given_gives_the_defaults():
             "access_log": False,
             "http_server": None,
             "max_connections": None,
+            "admin_host": "127.0.0.1",
+            "admin_port": 9091,
         },
+        "auth": {
+            "keys": None,
+            "require_auth": False,
+            "jwt_issuer": None,
+            "jwt_audience": None,
+            "jwt_algorithm": "RS256",
+            "jwks_url": None,
+            "jwt_key": None,
+            "jwt_scope_claim": "scope",
+            "client_rate": None,
+            "client_burst": None,
+            "client_images": None,
+        },
+        "tls": {"tls_cert": None, "tls_key": None, "tls_client_ca": None},
         "queue": {"max_batch": 32, "max_queue": 1024},
         "cache": {"cache": "memory", "cache_ttl": 3600.0, "cache_bytes": 64_000_000, "cache_timeout": 0.05},
         "storage": {
@@ -125,8 +141,18 @@ def test_every_setting_has_its_flag_its_variable_and_its_key(setting, toml, tmp_
         "precision": "fp16",
         "cache": "off",
         "cache_timeout": "200ms",
+        "store": str(tmp_path),
+        "store_policy": "required",
+        "records": "open",
+        "keys": __file__,
+        "tls_cert": __file__,
+        "tls_key": __file__,
+        "tls_client_ca": __file__,
+        "admin_host": "::1",
+        "jwt_key": __file__,
+        "require_auth": "on",
+        "jwt_algorithm": "ES256",
     }
-    texts |= {"store": str(tmp_path), "store_policy": "required", "records": "open"}
     text = texts.get(setting.name, "7")
     ways = [
         load_settings([setting.flag, text], {}),

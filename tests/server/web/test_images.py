@@ -6,6 +6,7 @@ import json
 import pytest
 
 from preprocess.limits import Limits
+from server.access.principal import EVERYTHING, Principal
 from server.contract.answer import Answer, Reply
 from server.contract.metadata import ModelMetadata
 from server.engine.arrivals import Arrivals
@@ -46,7 +47,7 @@ class Scripted:
     def observe(self, answer, queue_s, total_s):
         self.observed = queue_s, total_s
 
-    async def submit(self, task, deadline, urgency, reuse="allowed"):
+    async def submit(self, task, deadline, urgency, reuse="allowed", owner=None):
         self.deadline = deadline
         self.clock = ANSWERED
         return Answer("id", "hash", Reply(MODEL, b'"tip":"soup"', BEGUN, 0.1, 0.05, 4))
@@ -66,6 +67,7 @@ def posted(*headers):
         fields = [(b"content-length", b"%d" % len(image)), *headers]
         uploads = Uploads(BodyLimits(1_000_000, 30.0, 1.0))
         request = Request({"headers": fields}, receive, uploads, HEAD, asyncio.get_running_loop())
+        request.principal = Principal("ip:a", EVERYTHING)
         return await Images(server, server, 1_000_000).post(request)
 
     return server, json.loads(asyncio.run(run()).body)["timing"]

@@ -30,6 +30,9 @@ class Transport:
 
     def get_extra_info(self, name): ...
 
+    def can_write_eof(self):
+        return True
+
     def __getattr__(self, name):
         return lambda: self.done.append(name)
 
@@ -44,7 +47,7 @@ def loop():
 class Client:
     """A connection, its transport, and whether its handler was told that the client left."""
 
-    def __init__(self, loop, limit=1, reject_early=lambda _: None):
+    def __init__(self, loop, limit=1, reject_early=lambda host, data: None):
         self.connections = Connections(limit)
         service = Service(None, reject_early, lambda code, head: code.encode(), self.connections, KEEP_ALIVE_S)
         self.transport = Transport()
@@ -185,7 +188,7 @@ def test_lingering_begins_when_the_final_response_has_been_taken(loop):
 
 def test_refusal_of_unparsed_bytes_is_written_as_it_is(loop):
     """By itself, in one write."""
-    client = Client(loop, reject_early=lambda _: Rejection(b"503", 0))
+    client = Client(loop, reject_early=lambda host, data: Rejection(b"503", 0))
 
     client.receive(GET)
 
