@@ -233,13 +233,13 @@ class StorageSettings(Topic):
     store: Annotated[StoreUrl, Shown(default="nowhere")] = Field(
         default="", description="where images and their records are kept"
     )
-    store_policy: Annotated[StorePolicy, Shown()] = Field(
+    store_policy: Annotated[StorePolicy, ADVANCED] = Field(
         default="async", description="whether an answer waits until its image is safely in the spool"
     )
     records: Annotated[Records, Shown()] = Field(
         default="off", description="whether records and originals can be read and deleted over HTTP"
     )
-    retention: Annotated[OptionalSeconds, Shown("for ever")] = Field(
+    retention: Annotated[OptionalSeconds, Shown("for ever", advanced=True)] = Field(
         default=None, gt=0, description="time for which images are kept"
     )
     spool_dir: Annotated[Folder, Shown(".spool in a local store, else in ~/.cache/tureen", advanced=True)] = Field(
