@@ -5,16 +5,17 @@ goes out with what follows it, in one write; nothing is written after a final re
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from server.web.http.machine import Machine
-from server.web.http.rules import LIMITS_S, STALL_S, Action, Do, Event, Parse, Phase, Respond, Write
+from server.web.http.rules import LIMITS_S, STALL_S, Action, Do, Event, Phase, Respond, Write
 from server.web.http.service import Service
 from server.web.http.timer import Timer
 from server.web.presence import Presence
 
 _INTERIM = b"HTTP/1.1 1"  # 100 Continue: the client waits for it
 _STREAM = b"\r\ntransfer-encoding: chunked\r\n"  # a response whose first part may be a while
+_BODY = Phase.BODY
 _SILENT = frozenset({Phase.LINGERING, Phase.CLOSING, Phase.CLOSED})
 
 
@@ -50,18 +51,18 @@ class Connection:
         return event is Event.ADMITTED
 
     def received(self, data: bytes) -> None:
-        """Bytes came: go through `pieces`."""
+        """Bytes came: take what `next_piece` gives."""
         self.machine.receive(data)
 
-    def pieces(self) -> Iterator[bytes]:
-        """What to parse now, piece by piece."""
+    def next_piece(self) -> bytes | None:
+        """What to parse now; None until more comes, or happens."""
         while actions := self.machine.next():
-            for action in actions:
-                if type(action) is Parse:
-                    yield action.data
-                else:
-                    self._do(action)
+            piece = actions[0]
+            if type(piece) is bytes:
+                return piece
+            self._carry_out(actions)
         self._watch_phase()
+        return None
 
     def on(self, event: Event, code: str = "") -> None:
         """Anything else happened."""
@@ -116,7 +117,8 @@ class Connection:
             return
         if not self._responding and not data.startswith(_INTERIM):
             self._responding = True
-            self.machine.on(Event.RESPONSE_BEGUN)
+            if self.machine.phase is _BODY:
+                self.machine.on(Event.RESPONSE_BEGUN)
             if _STREAM not in data:
                 self._head = data
                 return

@@ -5,11 +5,11 @@ form differently: what follows would be smuggled past it. One check stands befor
 """
 
 import re
-from typing import Final, NamedTuple
+from typing import Final, TypeAlias
 
 HEAD_BYTES: Final = 16 * 1024
 HEAD_END: Final = b"\r\n\r\n"
-_MAX_HEADERS: Final = 100
+_MAX_LINES: Final = 102  # 100 headers, the request line and the empty one
 _LONGEST_LENGTH: Final = 19  # digits
 
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
@@ -28,14 +28,9 @@ METHODS: Final = frozenset(
 """Those that both parsers know. CONNECT is none: there is no tunnel."""
 
 
-class Head(NamedTuple):
-    """`fault`: the code of what is wrong with it, or "". `body_bytes`: None where chunks tell."""
-
-    fault: str
-    body_bytes: int | None
-
-
-_NO_BODY: Final = Head("", 0)
+Head: TypeAlias = tuple[str, int | None]
+"""The code of what is wrong with a head, or ""; and the bytes of its body, None where chunks tell."""
+_NO_BODY: Final[Head] = ("", 0)
 
 
 def check_head(head: bytes) -> Head:
@@ -43,7 +38,7 @@ def check_head(head: bytes) -> Head:
 
     Faults: headers_too_large, malformed_request, bad_content_length, not_implemented.
     """
-    if len(head) > HEAD_BYTES or head.count(b"\n") > _MAX_HEADERS + 2:
+    if len(head) > HEAD_BYTES or head.count(b"\n") > _MAX_LINES:
         return _at_fault("headers_too_large")
     found = _HEAD.fullmatch(head)
     if found is None:
@@ -64,13 +59,13 @@ def _framing(head: bytes, is_1_0: bool) -> Head:
     if codings:
         if is_1_0:
             return _at_fault("malformed_request")
-        return Head("", None) if _value(head, _CODING) == b"chunked" else _at_fault("not_implemented")
+        return ("", None) if _value(head, _CODING) == b"chunked" else _at_fault("not_implemented")
     if not lengths:
         return _NO_BODY
     length = _value(head, _LENGTH)
     if not (length.isdigit() and len(length) <= _LONGEST_LENGTH):
         return _at_fault("bad_content_length")
-    return Head("", int(length))
+    return ("", int(length))
 
 
 def _value(head: bytes, name: bytes) -> bytes:
@@ -79,7 +74,7 @@ def _value(head: bytes, name: bytes) -> bytes:
 
 
 def _at_fault(code: str) -> Head:
-    return Head(code, 0)
+    return (code, 0)
 
 
 def is_hopeless(begun: bytes) -> str:

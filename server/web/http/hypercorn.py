@@ -95,7 +95,7 @@ class HypercornConnection:
     async def _parse(self, http: Http1 | None) -> None:
         """Parse what may be parsed; what waits for an answer keeps the reader from reading on."""
         while True:
-            for piece in self._link.pieces():
+            while (piece := self._link.next_piece()) is not None:
                 assert http, "what was not admitted is not parsed"
                 await http.handle(RawData(piece))
             if not self._link.machine.is_holding:

@@ -10,9 +10,12 @@ from collections.abc import Sequence
 from typing import Final
 
 from server.web.http.head import HEAD_END, check_head, is_hopeless
-from server.web.http.rules import TABLE, Action, Do, Event, Parse, Phase, RejectEarly, Rejection, Respond, Write
+from server.web.http.rules import TABLE, Action, Do, Event, Phase, RejectEarly, Rejection, Respond, Write
 
 _EDGE: Final = len(HEAD_END) - 1
+_HEAD, _BODY, _ANSWERED_EARLY, _ANSWERING, _DISCARDING = (  # looking up a member of an enumeration costs a call
+    Phase.HEAD, Phase.BODY, Phase.ANSWERED_EARLY, Phase.ANSWERING, Phase.DISCARDING,
+)  # fmt: skip
 _DEAF: Final = frozenset({Phase.CONNECTING, Phase.LINGERING, Phase.CLOSING, Phase.CLOSED})
 """What comes in these phases is thrown away."""
 
@@ -23,11 +26,23 @@ class Machine:
     `changes` counts changes of phase, so that a driver sees when to set its timer anew.
     """
 
-    __slots__ = ("_body_left", "_discard", "_edge", "_last", "_pending", "_reject_early", "changes", "head", "phase")
+    __slots__ = (
+        "_body_left",
+        "_discard",
+        "_edge",
+        "_last",
+        "_pending",
+        "_reject_early",
+        "_steps",
+        "changes",
+        "head",
+        "phase",
+    )
 
     def __init__(self, reject_early: RejectEarly) -> None:
         """`reject_early` is asked about the first bytes of each request, before they are parsed."""
         self.phase = Phase.CONNECTING
+        self._steps = TABLE[self.phase]
         self.changes = 0
         self.head = b""
         """The present request's head, as far as it has come; for the id in a final response."""
@@ -41,6 +56,11 @@ class Machine:
         self._last = False
 
     @property
+    def has_bytes(self) -> bool:
+        """Whether bytes have come that are not parsed yet."""
+        return bool(self._pending)
+
+    @property
     def is_holding(self) -> bool:
         """Whether bytes wait for the answer to the request before them: there is no point in reading more."""
         return self.phase is Phase.ANSWERING and len(self._pending) > 1
@@ -49,10 +69,11 @@ class Machine:
         """What to do about this event. `code`: of the problem, where the event is REJECTED."""
         if event is Event.SHUTDOWN:
             self._last = True
-        step = TABLE[self.phase].get(event)
+        step = self._steps.get(event)
         if step is None:
             return ()
         self.phase = step.phase
+        self._steps = TABLE[step.phase]
         self.changes += 1
         if code:
             return tuple(Respond(code) if action is Do.RESPOND else action for action in step.actions)
@@ -72,15 +93,15 @@ class Machine:
         """What to do about the bytes that have come; nothing until more come or happens."""
         while self._pending:
             phase = self.phase
-            if phase is Phase.BODY or phase is Phase.ANSWERED_EARLY:
+            if phase is _BODY or phase is _ANSWERED_EARLY:
                 return self._parse(0) if self._body_left != 0 else self.on(Event.REJECTED, "malformed_request")
             if phase in _DEAF:
                 self._pending = b""
-            elif phase is Phase.DISCARDING:
+            elif phase is _DISCARDING:
                 self._throw_away()
-            elif phase is Phase.HEAD:
+            elif phase is _HEAD:
                 return self._read_head()
-            elif not self._skip_empty_lines() or phase is Phase.ANSWERING:
+            elif not self._skip_empty_lines() or phase is _ANSWERING:
                 break
             elif rejection := self._reject_early(self._pending):
                 return self._refuse_unparsed(rejection)
@@ -116,10 +137,10 @@ class Machine:
             return self.on(Event.REJECTED, code) if code else ()
         size = end + len(HEAD_END)
         self.head = self._pending[:size]
-        head = check_head(self.head)
-        if head.fault:
-            return self.on(Event.REJECTED, head.fault)
-        self._body_left, self._edge = head.body_bytes, b""
+        fault, self._body_left = check_head(self.head)
+        if fault:
+            return self.on(Event.REJECTED, fault)
+        self._edge = b""
         return self._parse(size)
 
     def _parse(self, start: int) -> Sequence[Action]:
@@ -131,7 +152,7 @@ class Machine:
             stop = min(len(data), start + self._body_left)
             self._body_left -= stop - start
         self._pending = data[stop:]
-        return (Parse(data if stop == len(data) else data[:stop]),)
+        return (data if stop == len(data) else data[:stop],)
 
     def _end_in_chunks(self, data: bytes, start: int) -> int:
         """Where the chunked body may end: after the next empty line, if that has come. An empty line can also stand in

@@ -97,19 +97,14 @@ class Respond(NamedTuple):
     code: str
 
 
-class Parse(NamedTuple):
-    """Give this to the parser: a whole head, with what has come of its body; or a piece of a body."""
-
-    data: bytes
-
-
 class Write(NamedTuple):
     """Write this response as it is."""
 
     data: bytes
 
 
-Action: TypeAlias = Do | Respond | Parse | Write
+Action: TypeAlias = Do | Respond | Write | bytes
+"""Bytes are for the parser: a whole head with what has come of its body, or a piece of a body."""
 
 
 class Rejection(NamedTuple):

@@ -32,7 +32,9 @@ _UPGRADE = re.compile(rb"\r\nupgrade:[^\r]*", re.IGNORECASE)
 def protocol_factory(service: Service) -> Callable[[], asyncio.Protocol]:
     """What makes the protocol of each new connection. Raises `WrongVersion`."""
     require(VERSIONS)
-    config = Config(cast(Any, service.app), access_log=False, log_level="error", log_config=None, ws="none")
+    config = Config(
+        cast(Any, service.app), access_log=False, log_level="error", log_config=None, proxy_headers=False, ws="none"
+    )
     config.load()
     state = ServerState()
     return lambda: UvicornConnection(service, config, state)
@@ -88,7 +90,10 @@ class UvicornConnection(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._in_head:  # else it is a trailer, and may not pass for a header (RFC 9110, section 6.5.1)
-            super().on_header(name, value)
+            name = name.lower()
+            if name == b"expect" and value.lower() == b"100-continue":
+                self.expect_100_continue = True
+            self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         if self.parser.should_upgrade():
@@ -132,12 +137,14 @@ class UvicornConnection(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         self._link.answered(self.cycle.keep_alive)
         self.flow.resume_reading()
-        self._parse()
+        if self._link.machine.has_bytes:
+            self._parse()
 
     # -- inside ------------------------------------------------------------------------------------
 
     def _parse(self) -> None:
-        for piece in self._link.pieces():
+        link = self._link
+        while (piece := link.next_piece()) is not None:
             self._framing_bytes += len(piece)
             try:
                 self.parser.feed_data(piece)

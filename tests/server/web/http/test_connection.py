@@ -55,7 +55,7 @@ class Client:
 
     def receive(self, data, *found):
         self.connection.received(data)
-        for _ in self.connection.pieces():
+        while self.connection.next_piece():
             for event in found:
                 self.connection.on(event)
 
@@ -209,7 +209,7 @@ def test_end_closes_what_is_idle_and_waits_for_the_rest(loop):
     busy = Connection(idle.connection._service, Transport(), loop, lambda: None)
     busy.open()
     busy.received(GET)
-    for _ in busy.pieces():
+    while busy.next_piece():
         busy.head_complete()
         busy.body_end()
     loop.call_later(5, idle.connection.lost)

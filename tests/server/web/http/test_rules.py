@@ -4,7 +4,7 @@ import pytest
 
 from server.web.http.head import HEAD_BYTES
 from server.web.http.machine import Machine
-from server.web.http.rules import LIMITS_S, TABLE, Do, Event, Parse, Phase, Rejection, Respond, Write
+from server.web.http.rules import LIMITS_S, TABLE, Do, Event, Phase, Rejection, Respond, Write
 
 GET = b"GET / HTTP/1.1\r\nHost: t\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 4\r\n\r\n"
@@ -29,7 +29,7 @@ class Driven:
         found = iter(then)
         while actions := self.machine.next():
             self.done += actions
-            for event in next(found, ()) if isinstance(actions[0], Parse) else ():
+            for event in next(found, ()) if isinstance(actions[0], bytes) else ():
                 self.on(event)
         return self
 
@@ -39,7 +39,7 @@ class Driven:
 
     @property
     def parsed(self):
-        return [action.data for action in self.done if isinstance(action, Parse)]
+        return [action for action in self.done if isinstance(action, bytes)]
 
 
 WHOLE = (Event.HEAD_COMPLETE, Event.BODY_END)
@@ -175,7 +175,7 @@ def test_request_behind_chunks_waits_however_the_bytes_are_cut(cut):
     for piece in (raw[:cut], raw[cut:]):
         driven.machine.receive(piece)
         while actions := driven.machine.next():
-            parser.append(actions[0].data)
+            parser.append(actions[0])
             if len(parser) == 1:
                 driven.on(Event.HEAD_COMPLETE)
             if b"".join(parser).endswith(b"0\r\n\r\n"):
