@@ -169,7 +169,7 @@ def after_a_death(model, load, change, until):
 
 
 def cannot_load(logged):
-    return [event["detail"] for event in logged if event["event"] == "worker_died" and event["reason"] == "load"]
+    return [event["reason"] for event in logged if event["event"] == "worker_cannot_load"]
 
 
 def test_a_successor_that_cannot_load_is_tried_again_while_another_worker_serves(model):
