@@ -37,8 +37,17 @@ def kept(*flags, store):
 
 
 def child(server, module):
-    (found,) = [one for one in server.tree() if module in " ".join(one.cmdline())]
-    return found
+    """Give the process of the server that runs a module; it waits for one that is just being replaced."""
+    while not (found := [one for one in server.tree() if runs(one, module)]):
+        pass
+    return found[0]
+
+
+def runs(process, module):
+    try:
+        return module in " ".join(process.cmdline())
+    except psutil.Error:  # it has just ended
+        return False
 
 
 def test_an_image_is_kept_and_read_back(tmp_path):
