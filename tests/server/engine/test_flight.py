@@ -7,6 +7,7 @@ import pytest
 from batcher import DeadlineExceeded, Failed, QueueFull, Result, WouldBeLate
 from server.contract.answer import Reply
 from server.contract.errors import ModelFailed
+from server.contract.owner import Owner
 from server.contract.task import TensorTask
 from server.engine.flight import Flights
 from server.engine.submission import Submission
@@ -30,7 +31,9 @@ class Bench:
         self.stage = Flights(batcher, now)
 
     def submit(self, what=None, deadline=50.0, urgency=3, reuse="allowed", owner=""):
-        return asyncio.create_task(self.stage.submit(Submission(what or task(), deadline, urgency, reuse, owner)))
+        return asyncio.create_task(
+            self.stage.submit(Submission(what or task(), deadline, urgency, reuse, Owner(account=owner)))
+        )
 
     async def finish(self, what=None, outcome=None):
         self.executor.slot.grant(8)

@@ -6,6 +6,7 @@ import pytest
 
 from server.contract.answer import Reply
 from server.contract.metadata import ModelMetadata
+from server.contract.owner import Owner
 from server.contract.task import ImageTask, TensorTask
 from server.engine.cache.memory import MemoryCache
 from server.engine.cache.remembering import Remembering
@@ -42,7 +43,7 @@ class Bench:
 
 
 def submission(data=b"abc", reuse="allowed", owner=""):
-    return Submission(TensorTask(data, "UINT8", (len(data),)), 1.0, 3, reuse, owner)
+    return Submission(TensorTask(data, "UINT8", (len(data),)), 1.0, 3, reuse, Owner(account=owner))
 
 
 @virtual_time
