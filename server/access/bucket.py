@@ -31,15 +31,19 @@ class Buckets:
         tokens, since = self._buckets.get(client, (burst, now))
         return max(0.0, (1 - tokens - (now - since) * rate) / rate)
 
-    def take(self, client: str, rate: float, burst: float, now: float) -> Verdict:
-        """Take one token if there is one. `rate`: tokens per second; `burst`: what the bucket holds, at least 1."""
+    def take(self, client: str, rate: float, burst: float, now: float, count: int = 1) -> Verdict:
+        """Take `count` tokens if they are there. `rate`: tokens per second; `burst`: what the bucket holds, at least 1.
+
+        For more than the bucket ever holds it must be full; what they are short of is owed.
+        """
         tokens, since = self._buckets.get(client, (burst, now))
         tokens = min(burst, tokens + (now - since) * rate)
-        passed = tokens >= 1
+        needed = min(count, burst)
+        passed = tokens >= needed
         if passed:
-            tokens -= 1
+            tokens -= count
         self._buckets[client] = tokens, now
         self._buckets.move_to_end(client)
         if len(self._buckets) > self._most:
             self._buckets.popitem(last=False)
-        return Verdict(0.0 if passed else (1 - tokens) / rate, int(tokens), (burst - tokens) / rate)
+        return Verdict(0.0 if passed else (needed - tokens) / rate, max(0, int(tokens)), (burst - tokens) / rate)

@@ -16,12 +16,12 @@ class InFlight:
         """Images of this client that are under way."""
         return self._counts.get(client, 0)
 
-    def begin(self, client: str) -> None:
-        """One more."""
-        self._counts[client] += 1
+    def begin(self, client: str, count: int = 1) -> None:
+        """So many more."""
+        self._counts[client] += count
 
-    def end(self, client: str) -> None:
-        """One less."""
-        self._counts[client] -= 1
+    def end(self, client: str, count: int = 1) -> None:
+        """So many less."""
+        self._counts[client] -= count
         if not self._counts[client]:
             del self._counts[client]

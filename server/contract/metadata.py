@@ -56,6 +56,8 @@ class ModelMetadata(msgspec.Struct, frozen=True, kw_only=True):
     outputs: tuple[TensorSpec, ...] = ()
     answer: str = ""
     """What an answer makes of the outputs, for people."""
+    labels: tuple[str, ...] = ()
+    """The names of the classes, in the order of the output; none where there are none, or too many to be told."""
     notes: tuple[str, ...] = ()
     """How it is computed where that is not plain, for people."""
     warnings: tuple[str, ...] = ()

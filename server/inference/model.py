@@ -190,6 +190,14 @@ def with_batch(model: Model, batch: int) -> Model:
     return model
 
 
+_LABEL_BYTES = 32 * 1024  # of all labels: they go into one frame's header
+
+
+def _labels(output: Output) -> tuple[str, ...]:
+    labels = output.labels if output.kind == "classes" else None
+    return labels if labels and sum(len(label.encode()) + 4 for label in labels) <= _LABEL_BYTES else ()
+
+
 def metadata(model: Model, digest: str) -> ModelMetadata:
     """What the model is to those who ask it."""
     return ModelMetadata(
@@ -201,6 +209,7 @@ def metadata(model: Model, digest: str) -> ModelMetadata:
         inputs=(batched(model.session.input).spec,),
         outputs=tuple((led(tensor) if model.session.whole else tensor).spec for tensor in model.session.outputs),
         answer=model.describe(),
+        labels=_labels(model.output),
         notes=model.notes(),
         warnings=model.warnings,
     )

@@ -15,6 +15,14 @@ def queue_bytes(upload: UploadSettings, memory: int) -> int:
     return upload.max_queue_bytes or max(memory // 8, upload.max_image_bytes)
 
 
+_IMAGES = 4  # of the largest size, that fit into one request with several
+
+
+def request_bytes(upload: UploadSettings, memory: int) -> int:
+    """The body of one request with several images or tensors."""
+    return min(_IMAGES * upload.max_image_bytes, queue_bytes(upload, memory))
+
+
 def connections(server: ServerSettings, memory: int) -> int:
     """Open connections, as far as there are descriptors for them."""
     return server.max_connections or max(1, memory // 8 // _CONNECTION_BYTES)

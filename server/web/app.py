@@ -11,12 +11,14 @@ from starlette.types import ASGIApp, Scope
 
 from server.process.access_log import AccessLog
 from server.web.early_reject import EarlyReject
-from server.web.exchange import Exchange
-from server.web.gate import Gate
+from server.web.exchange import Exchange, Handler
+from server.web.gate import OPEN, Gate
 from server.web.health import Health
 from server.web.images import Images
 from server.web.keeping import Keeping
 from server.web.metrics import Metrics
+from server.web.oip.infer import Inferrer
+from server.web.oip.resources import Protocol
 from server.web.records import Records
 from server.web.refusals import Refusals
 from server.web.request import Request
@@ -42,23 +44,27 @@ def build_app(
     keeping: Keeping | None = None,
     *,
     open_records: bool = False,
+    request_bytes: int = 0,
     clients: bool = True,
     admin: bool = True,
 ) -> Application:
     """One application for one listening socket: with the resources for clients, those for admins, or both.
 
-    `keeping`: None where nothing is kept. `open_records`: they can be read back.
+    `keeping`: None where nothing is kept. `open_records`: they can be read back. `request_bytes`: of the body of a
+    request with several images; 0 is what one image may have.
     """
     images = Images(runtime, metrics, uploads.limits.max_bytes, keeping) if clients else None
     records = Records(runtime, keeping) if clients and keeping and open_records else None
-    resources = Resources(images, Health(runtime, metrics, admin), records, admin)
+    most = request_bytes or uploads.limits.max_bytes
+    protocol = Protocol(runtime, metrics, Inferrer(runtime, gate, metrics), most) if clients else None
+    resources = Resources(images, Health(runtime, metrics, admin), records, protocol, admin)
     refusals = Refusals(metrics, access_log)
     early_reject = EarlyReject(runtime, gate, refusals, uploads.limits.max_bytes)
     exchange = Exchange(resources, gate, runtime, metrics, uploads, early_reject.arm, access_log)
     return Application(exchange, early_reject, refusals)
 
 
-_HEALTH = ("/healthz", "/readyz")  # a flood of anything else shall not delay what a load balancer asks
+_HEALTH = OPEN  # a flood of anything else shall not delay what a load balancer asks
 
 Endpoint = Callable[[StarletteRequest], Awaitable[Response]]
 
@@ -66,7 +72,9 @@ Endpoint = Callable[[StarletteRequest], Awaitable[Response]]
 class Resources:
     """Finds the handler of a request and gives its response, whole or as a stream."""
 
-    def __init__(self, images: Images | None, health: Health, records: Records | None, admin: bool) -> None:
+    def __init__(
+        self, images: Images | None, health: Health, records: Records | None, protocol: Protocol | None, admin: bool
+    ) -> None:
         self._images = images
         self._health_share, self._side_share = SideShare(), SideShare()
         self._routes = [Route("/healthz", health.alive), Route("/readyz", health.ready)]
@@ -80,6 +88,12 @@ class Resources:
             self._routes.append(Route("/v1/images", _by_post_only, methods=["POST"]))
         if images:
             self._routes.append(Route("/", health.about))
+        self._work: list[Route] = []
+        """What images are sent to: it waits for no turn."""
+        if protocol:
+            self._routes += _model_routes(protocol)
+            for path in _of_model("/infer"):
+                self._work.append(Route(path, protocol.infer, methods=["POST"]))
         if admin:
             self._routes.append(Route("/metrics", health.metrics))
 
@@ -88,13 +102,18 @@ class Resources:
         # The one whose every microsecond counts:
         if self._images and scope["path"] == "/v1/images" and scope["method"] == "POST":
             return await self._images.post(request)
+        for route in self._work:
+            match, found = route.matches(scope)
+            if match is Match.FULL:
+                scope.update(found)
+                return await cast(Handler, route.endpoint)(request)
         share = self._health_share if scope["path"] in _HEALTH else self._side_share
         async with share.turn():
             return await self._endpoint(scope)(StarletteRequest(scope))
 
     def _endpoint(self, scope: Scope) -> Endpoint:
         """The handler of a path and method. Raises `HTTPException` with 404 or 405."""
-        for route in self._routes:
+        for route in (*self._routes, *self._work):
             match, found = route.matches(scope)
             if match is Match.PARTIAL:
                 raise HTTPException(405, headers={"allow": ", ".join(sorted(route.methods or ()))})
@@ -102,6 +121,28 @@ class Resources:
                 scope.update(found)
                 return cast(Endpoint, route.endpoint)
         raise HTTPException(404)
+
+
+def _of_model(path: str) -> tuple[str, str]:
+    """A resource of a model, and of one version of it."""
+    return f"/v2/models/{{model}}{path}", f"/v2/models/{{model}}/versions/{{version}}{path}"
+
+
+def _model_routes(protocol: Protocol) -> list[Route]:
+    routes = [
+        Route("/v2", protocol.server),
+        Route("/v2/health/live", protocol.live),
+        Route("/v2/health/ready", protocol.ready),
+        Route("/v2/models", protocol.all),
+        Route("/v2/models/stats", protocol.stats),
+    ]
+    handlers = {
+        "": protocol.model,
+        "/ready": protocol.model_ready,
+        "/config": protocol.config,
+        "/stats": protocol.stats,
+    }
+    return routes + [Route(path, handler) for end, handler in handlers.items() for path in _of_model(end)]
 
 
 async def _by_post_only(request: StarletteRequest) -> Response:

@@ -28,8 +28,8 @@ class Body:
     """One request's body: `read` it piece by piece, or answer without it."""
 
     __slots__ = (
-        "_alarm", "_headers", "_interruptible", "_limits", "_loop", "_receive", "_seen", "_started", "_uploads",
-        "ended",
+        "_alarm", "_headers", "_interruptible", "_limits", "_loop", "_max_bytes", "_receive", "_seen", "_started",
+        "_uploads", "ended",
     )  # fmt: skip
 
     def __init__(
@@ -45,6 +45,7 @@ class Body:
         self._headers = headers
         self._receive = receive
         self._limits = uploads.limits
+        self._max_bytes = uploads.limits.max_bytes
         self._uploads = uploads
         self._interruptible = interruptible
         self._seen = 0
@@ -66,6 +67,10 @@ class Body:
             return math.inf
         return (self._loop.time() - self._started) * (self.declared_bytes - self._seen) / self._seen
 
+    def allow(self, max_bytes: int) -> None:
+        """This body may be of another size than that of one image. For before it is read."""
+        self._max_bytes = max_bytes
+
     async def read(self) -> bytes | None:
         """The next piece; None at the end.
 
@@ -74,7 +79,7 @@ class Body:
         if self.ended:
             return None
         if self._alarm is None:
-            if self.declared_bytes > self._limits.max_bytes:
+            if self.declared_bytes > self._max_bytes:
                 raise RequestError("body_too_large")
             self._uploads.begin(self)
             self._alarm = self._loop.call_at(self._next_due(), self._on_alarm)
@@ -82,7 +87,7 @@ class Body:
         self._note(message)
         if message["type"] == "http.disconnect":
             raise ClientGone
-        if self._seen > self._limits.max_bytes:
+        if self._seen > self._max_bytes:
             raise RequestError("body_too_large")
         piece: bytes = message["body"]
         return piece

@@ -49,6 +49,7 @@ _ROWS = (
     Problem(400, "bad_timeout", "X-Request-Timeout-Ms must be a whole number of milliseconds, 1 to 600000"),
     Problem(400, "bad_content_length", "Content-Length must be a number of up to 19 digits"),
     Problem(400, "malformed_request", "The request is not HTTP/1.1, or could be read in more than one way"),
+    Problem(400, "bad_inference", "The inference request is malformed, or does not fit the model"),
     Problem(400, "bad_multipart", "The multipart form is malformed, cut short, or not within this server's limits"),
     Problem(400, "image_part_missing", "The form has no part named image or file"),
     Problem(401, "unauthenticated", "This needs a valid key or token, as Authorization: Bearer KEY"),

@@ -12,6 +12,7 @@ from server.process.access_log import AccessLog
 from server.web.errors import ClientGone, RequestError, code_of, problem_response
 from server.web.gate import Gate
 from server.web.metrics import Metrics
+from server.web.oip.errors import error_response, unwrapped
 from server.web.presence import STATE, Presence
 from server.web.request import Request, client_host
 from server.web.response import GUARDS, RawHeaders, RawResponse, guards_for
@@ -69,7 +70,8 @@ class Exchange:
         except ClientGone:
             request.body.abandon()
             return "client_gone", None
-        except Exception as error:
+        except Exception as raised:
+            error = unwrapped(raised)
             code = code_of(error)
             if isinstance(error, Refused) or code in _CHEAP:
                 self._on_refusal()
@@ -77,6 +79,8 @@ class Exchange:
                 log.error("request_failed", request_id=request.id, code=code, exc_info=error)
             elif code == "deadline_exceeded":
                 log.warning("deadline_exceeded", request_id=request.id)
+            if request.scope["path"].startswith("/v2"):
+                return code, error_response(raised, request.id)
             return code, problem_response(error, request.id)
 
     async def _handled(self, request: Request) -> Response:

@@ -1,7 +1,8 @@
 """The gate: who asks, may they, and within their limits? Decided from a request's head, before its body is read."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Final, NamedTuple
 
 from server.access.authenticator import Authenticator, TooManyFailures
@@ -12,11 +13,12 @@ from server.access.principal import EVERYTHING, NO_LIMITS, Limits, Principal, ad
 from server.web.errors import RequestError
 from server.web.response import RawHeaders
 
-OPEN: Final = frozenset({"/healthz", "/readyz"})
+OPEN: Final = frozenset({"/healthz", "/readyz", "/v2/health/live", "/v2/health/ready"})
 """For load balancers, which have no keys."""
-SCOPE_OF: Final[Mapping[str, str]] = {"/": "infer", "/v1/images": "infer", "/metrics": "metrics"}
-"""The scope that each path needs; a path that is in neither table needs `admin`."""
-_LIMITED: Final = frozenset({"/v1/images"})
+SCOPE_OF: Final[Mapping[str, str]] = {"/": "infer", "/v1/images": "infer", "/v2": "infer", "/metrics": "metrics"}
+"""The scope that each path needs; a path that is in no table needs `admin`."""
+_BELOW: Final[Mapping[str, str]] = {"/v1/images/": "records", "/v2/repository/": "admin", "/v2/": "infer"}
+"""As `SCOPE_OF`, for all paths that begin so; the first counts."""
 _BUSY_WAIT_S = 1.0  # until one of the client's own images is answered; nobody knows when
 _CHALLENGE = 'Bearer realm="tureen"'
 
@@ -56,7 +58,7 @@ class Gate:
             return Admitted(self._anyone(host), [], False)
         principal = await self._identify(given, host, now)
         _authorise(principal, path)
-        if path not in _LIMITED:
+        if not is_limited(path):
             return Admitted(principal, [], False)
         rate, burst, most = self._limits_of(principal)
         self._check_in_flight(principal, most)
@@ -68,6 +70,22 @@ class Gate:
                 raise _rate_limited(headers, verdict.wait_s)
         self._in_flight.begin(principal.id)
         return Admitted(principal, headers, True)
+
+    @contextmanager
+    def more(self, principal: Principal, count: int, now: float) -> Iterator[None]:
+        """A request that was let in has so many more images than one: they are under way inside. Raises as `enter`."""
+        rate, burst, most = self._limits_of(principal)
+        if most and self._in_flight.of(principal.id) + count > most:
+            raise RequestError("too_many_in_flight", retry_after_s=_BUSY_WAIT_S)
+        if rate and count:
+            verdict = self._buckets.take(principal.id, rate, burst, now, count)
+            if verdict.wait_s:
+                raise _rate_limited(_rate_headers(rate, burst, verdict), verdict.wait_s)
+        self._in_flight.begin(principal.id, count)
+        try:
+            yield
+        finally:
+            self._in_flight.end(principal.id, count)
 
     def leave(self, admitted: Admitted) -> None:
         """Its response is complete."""
@@ -128,8 +146,18 @@ class Gate:
             raise RequestError("too_many_in_flight", retry_after_s=_BUSY_WAIT_S)
 
 
+def is_limited(path: str) -> bool:
+    """Whether a client's limits hold for what is sent there."""
+    return path == "/v1/images" or (path.startswith("/v2/") and path.endswith("/infer"))
+
+
+def scope_of(path: str) -> str:
+    """The scope that a path needs."""
+    return SCOPE_OF.get(path) or next((scope for begin, scope in _BELOW.items() if path.startswith(begin)), "admin")
+
+
 def _authorise(principal: Principal, path: str) -> None:
-    scope = SCOPE_OF.get(path) or ("records" if path.startswith("/v1/images/") else "admin")
+    scope = scope_of(path)
     if not principal.may(scope):
         challenge = f'{_CHALLENGE}, error="insufficient_scope", scope="{scope}"'
         raise RequestError("forbidden", {"WWW-Authenticate": challenge})

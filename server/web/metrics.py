@@ -13,6 +13,7 @@ from server.contract.metadata import ModelMetadata
 from server.engine import Status
 from server.web.http.connections import Connections
 from server.web.keeping import Figures
+from server.web.oip.statistics import Statistics
 
 _RESOURCES = {"/v1/images": "images", "/healthz": "health", "/readyz": "health", "/metrics": "metrics"}
 _REASONS = ("crash", "hang", "memory", "cpu")
@@ -46,6 +47,8 @@ class Metrics:
         if storage:
             registry.register(_StorageCollector(storage))
         self._answers = _Answers(registry)
+        self.statistics = Statistics()
+        """Of the same answers, for the Open Inference Protocol."""
         self._requests = Counter(
             "tureen_requests", "Requests by resource and outcome: ok, a problem code, or client_gone",
             ["resource", "outcome"], registry=registry,
@@ -62,7 +65,7 @@ class Metrics:
 
     def count(self, path: str, outcome: str) -> str:
         """One request has ended. `outcome` comes from a fixed set; so does what `path` becomes, which is returned."""
-        resource = _RESOURCES.get(path, "other")
+        resource = _RESOURCES.get(path) or _resource(path)
         counter = self._counters.get((resource, outcome))
         if counter is None:
             counter = self._counters[resource, outcome] = self._requests.labels(resource, outcome)
@@ -75,6 +78,7 @@ class Metrics:
 
     def observe(self, answer: Answer, queue_s: float, total_s: float) -> None:
         """One image was answered."""
+        self.statistics.observe(answer, queue_s, total_s)
         of = self._answers.of(answer.model)
         of.total.observe(total_s)
         if answer.reply.source != "inference":  # one inference is observed once
@@ -87,6 +91,14 @@ class Metrics:
     def render(self) -> bytes:
         """The text exposition format."""
         return generate_latest(self.registry)
+
+
+def _resource(path: str) -> str:
+    if path.startswith("/v2/health/"):
+        return "health"
+    if path.startswith("/v2/"):
+        return "infer" if path.endswith("/infer") else "models"
+    return "other"
 
 
 class _StateCollector(Collector):

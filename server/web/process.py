@@ -84,7 +84,7 @@ async def _run(settings: Settings, listeners: Sequence[int]) -> None:
         gate = Gate(access.authenticator, access.limits, metrics.count_auth_refusal)
         share = partial(
             build_app, runtime, gate, metrics, uploads, AccessLog(settings.server.access_log), keeping,
-            open_records=open_records,
+            open_records=open_records, request_bytes=derived.request_bytes(upload, usable_memory()),
         )  # fmt: skip
         fronts = [Front(share(admin=settings.is_local), listeners[0], connections)]
         if not settings.is_local:  # with connections of its own: clients cannot take those of the operator
