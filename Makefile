@@ -6,7 +6,7 @@ UV ?= uv
 HOST ?= http://127.0.0.1:8080
 
 .DEFAULT_GOAL := help
-.PHONY: help serve servers test check lint fmt type cover lock bench roofs soak mutants simulate sbom locust clean
+.PHONY: help serve servers test check lint fmt type cover lock bench roofs soak mutants simulate sbom proto locust clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -29,8 +29,8 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.serve
 serve: $(VENV)/.serve ## start the server on its defaults (demo model, http://127.0.0.1:8080); ARGS="--port 9000" adds flags
 	$(BIN)/tureen serve $(ARGS)
 
-servers: # nginx and wrk, for the tests
-	@tests/install_servers.sh
+servers: # nginx, wrk, Redis and Triton's client, for the tests
+	@PYTHON=$(PYTHON) tests/install_servers.sh
 
 test: $(VENV)/.dev servers ## run every test; a skipped one fails, those marked gpu excepted
 	$(BIN)/python -m pytest $(ARGS)
@@ -69,6 +69,12 @@ soak: $(VENV)/.dev servers ## ten minutes of faults and abuse: is every promise 
 mutants: $(VENV)/.dev ## change the code and see whether a test notices: one change in ten; ARGS="batcher.queue*" for some of your own
 	$(BIN)/mutmut run $(or $(ARGS),'*__mutmut_*3') > mutants.log; $(BIN)/mutmut results
 
+# In an environment of its own: code of newer tools does not load where Triton's client is.
+proto: $(BIN)/python ## make server/web/rpc/inference_pb2.py of its .proto
+	$(PYTHON) -m venv .venvs/proto
+	.venvs/proto/bin/python -m pip install --quiet grpcio-tools==1.80.0
+	.venvs/proto/bin/python -m grpc_tools.protoc -I. --python_out=. server/web/rpc/inference.proto
+
 locust: $(VENV)/.dev ## Locust's web interface, aimed at HOST; ARGS="--headless -u 8 -t 30s" does without
 	$(BIN)/locust -f benchmarks/locustfile.py --host $(HOST) $(ARGS)
 
@@ -85,4 +91,4 @@ sbom: $(BIN)/python ## list what is shipped, with hashes, as CycloneDX: sbom.jso
 	.sbom/bin/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --of JSON -o sbom.json
 
 clean: ## remove .venv and everything built
-	rm -rf $(VENV) .sbom sbom.json build dist .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis mutants mutants.log
+	rm -rf $(VENV) .venvs .sbom sbom.json build dist .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis mutants mutants.log

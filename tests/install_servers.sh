@@ -6,6 +6,15 @@ missing=
 for pair in nginx:nginx-light wrk:wrk redis-server:redis-server; do
   command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair#*:}"
 done
+# Clients whose pins clash with this project's have an environment each.
+root=$(cd "$(dirname "$0")/.." && pwd)
+for client in triton; do
+  lock=$root/tests/protocols/$client.lock venv=$root/.venvs/$client
+  cmp -s "$lock" "$venv/.lock" && continue
+  "${PYTHON:-python3}" -m venv --clear "$venv"
+  "$venv/bin/python" -m pip install --quiet --require-hashes -r "$lock"
+  cp "$lock" "$venv/.lock"
+done
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
   apt-get update -qq

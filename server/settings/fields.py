@@ -7,6 +7,7 @@ from pydantic import Field
 from server.settings.topics import (
     AuthSettings,
     CacheSettings,
+    ProtocolSettings,
     QueueSettings,
     ServerSettings,
     Shown,
@@ -39,6 +40,7 @@ class Settings(Topic):
     server: ServerSettings = Field(default_factory=ServerSettings)
     auth: AuthSettings = Field(default_factory=AuthSettings)
     tls: TlsSettings = Field(default_factory=TlsSettings)
+    protocols: ProtocolSettings = Field(default_factory=ProtocolSettings)
     queue: QueueSettings = Field(default_factory=QueueSettings)
     cache: CacheSettings = Field(default_factory=CacheSettings)
     storage: StorageSettings = Field(default_factory=StorageSettings)

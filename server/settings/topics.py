@@ -21,6 +21,7 @@ from server.settings.values import (
     Count,
     ExistingFile,
     Folder,
+    GrpcPort,
     Host,
     HttpServer,
     HttpServerName,
@@ -31,6 +32,7 @@ from server.settings.values import (
     OptionalNumber,
     OptionalSeconds,
     OptionalText,
+    Origins,
     Pixels,
     Precision,
     Records,
@@ -185,6 +187,24 @@ class TlsSettings(Topic):
     tls_client_ca: Annotated[ExistingFile, Shown("none", advanced=True)] = Field(
         default=None, description="certificates (PEM) by which clients must be certified (mTLS)"
     )
+
+
+class ProtocolSettings(Topic):
+    """What is spoken beside HTTP, and with whose pages."""
+
+    heading = "protocols"
+
+    grpc_port: Annotated[GrpcPort, Shown("none: no gRPC", advanced=True)] = Field(
+        default=None, ge=0, le=65535, description="TCP port of the Open Inference Protocol over gRPC"
+    )
+    cors_origins: Annotated[Origins, Shown("none", advanced=True)] = Field(
+        default="", description="origins whose pages may ask, separated by commas; * is any"
+    )
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """`cors_origins`, one by one."""
+        return tuple(filter(None, self.cors_origins.split(",")))
 
 
 class QueueSettings(Topic):

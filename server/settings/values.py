@@ -24,6 +24,8 @@ FILE = Kind("FILE", "a file, which must exist")
 ANY_TEXT = Kind("TEXT", "a text")
 TEXT = Kind("TEXT", "a text without spaces")
 JWT_ALGORITHM = Kind("NAME", "RS256, PS256, ES256 or EdDSA")
+GRPC_PORT = Kind("COUNT", "a number, with the extra grpc (pip install 'tureen[grpc]')", "8081")
+ORIGINS = Kind("ORIGINS", "origins as browsers send them, or *", "https://example.com,http://localhost:3000")
 PRECISION = Kind("NAME", "model, or fp16 if its extra is installed (pip install 'tureen[fp16]')")
 
 
@@ -132,6 +134,20 @@ def _read_precision(given: object) -> object:
     return given
 
 
+def _read_grpc_port(given: object) -> float | None:
+    port = _read_optional_count(given)
+    if port is not None and not (find_spec("grpc") and find_spec("grpc_health") and find_spec("grpc_reflection")):
+        raise ValueError("its extra is not installed")
+    return port
+
+
+def _read_origins(given: object) -> str:
+    text = given.replace(" ", "") if isinstance(given, str) else "?"
+    if not all(re.fullmatch(r"\*|https?://[^/\s,*?#@]+", origin) for origin in filter(None, text.split(","))):
+        raise ValueError("that is none")
+    return text
+
+
 def _read_optional_count(given: object) -> float | None:
     return None if given is None else COUNT.read(given)
 
@@ -152,6 +168,8 @@ Provider: TypeAlias = Annotated[str, BeforeValidator(_read_provider), PROVIDER]
 HttpServerName: TypeAlias = Literal["hypercorn", "uvicorn"]
 HttpServer: TypeAlias = Annotated[HttpServerName | None, BeforeValidator(_read_http_server), HTTP_SERVER]
 OptionalCount: TypeAlias = Annotated[int | None, BeforeValidator(_read_optional_count), COUNT]
+GrpcPort: TypeAlias = Annotated[int | None, BeforeValidator(_read_grpc_port), GRPC_PORT]
+Origins: TypeAlias = Annotated[str, BeforeValidator(_read_origins), ORIGINS]
 OptionalBytes: TypeAlias = Annotated[int | None, BeforeValidator(_read_optional_size), SIZE]
 Cache: TypeAlias = Annotated[str, BeforeValidator(_read_cache), CACHE]
 StoreUrl: TypeAlias = Annotated[str, BeforeValidator(_read_store), STORE]

@@ -19,6 +19,7 @@ from server.models.errors import ModelError
 from server.models.kept import kept
 from server.process import logs, signals
 from server.settings import Settings
+from server.settings.topics import ProtocolSettings
 from server.supervise.child import Child, ChildSpec
 from server.supervise.restarts import GiveUp, RestartPolicy
 
@@ -36,14 +37,19 @@ def serve(settings: Settings) -> int:
     if not settings.auth.is_set and not settings.is_local:
         log.warning("open_to_everybody", host=settings.host, advice="tureen keys add makes keys; --keys checks them")
     listeners: list[socket.socket] = []
+    reserved: list[socket.socket] = []
     try:
+        if settings.protocols.grpc_port is not None:
+            host, port = settings.host, settings.protocols.grpc_port
+            reserved.append(_reserve(host, port))
+            settings = settings.model_copy(update={"protocols": _with_port(settings, reserved[0])})
         for host, port in _addresses(settings):
             listeners.append(_listen(host, port))
     except OSError as error:
         log.error("cannot_listen", address=f"{host}:{port}", reason=error.strerror or str(error))
         return EXIT_FAILED
     with ExitStack() as stack:
-        for listener in listeners:
+        for listener in (*listeners, *reserved):
             stack.enter_context(listener)
         try:
             with kept(settings.model or demo.FOLDER) as model:
@@ -163,6 +169,19 @@ class Supervisor:
 def exit_code(codes: Iterable[int | None]) -> int:
     """The server's, for those of its children; None is one that ended between two lives."""
     return EXIT_FAILED if any(codes) else EXIT_OK
+
+
+def _with_port(settings: Settings, reserved: socket.socket) -> ProtocolSettings:
+    return settings.protocols.model_copy(update={"grpc_port": reserved.getsockname()[1]})
+
+
+def _reserve(host: str, port: int) -> socket.socket:
+    """A socket that keeps a port for gRPC, which opens its own there, and is given none. Raises `OSError`."""
+    family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    reserved = socket.socket(family, kind)
+    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    reserved.bind(address)
+    return reserved
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -14,6 +14,7 @@ def banner(model: ModelMetadata, settings: Settings, listeners: Sequence[int], w
     the reason for the provider."""
     scheme = "https" if settings.tls.tls_cert else "http"
     address, *admin = (f"{scheme}://{_authority(listener)}" for listener in listeners)
+    grpc_port = settings.protocols.grpc_port
     rows = {
         "model": f"{model.name} {model.version} ({model.digest[:12]})",
         "input": "; ".join((", ".join(map(str, model.inputs)), *model.notes)),
@@ -21,6 +22,7 @@ def banner(model: ModelMetadata, settings: Settings, listeners: Sequence[int], w
         "provider": f"{model.provider} ({why})",
         "workers": f"{decision.layout} ({decision.why})",
         "promise": f"answered within {settings.slo:g} s, or refused at once",
+        **({"grpc": f"{address.rpartition(':')[0].partition('://')[2]}:{grpc_port}"} if grpc_port is not None else {}),
         **({"admin": f"{admin[0]}/metrics"} if admin else {}),
         "address": address,
     }

@@ -139,15 +139,16 @@ def problem_response(error: Exception, request_id: str) -> RawResponse:
     given: dict[str, str] = getattr(error, "headers", None) or {}
     headers = [(name.lower().encode(), value.encode()) for name, value in given.items()]
     if problem.status in (429, 503):
-        wait_s = _wait_s(error)
-        document["retry_after_ms"] = math.ceil(wait_s * 1000)
-        headers.append((b"retry-after", b"%d" % max(1, math.ceil(wait_s))))
+        within_s = wait_s(error)
+        document["retry_after_ms"] = math.ceil(within_s * 1000)
+        headers.append((b"retry-after", b"%d" % max(1, math.ceil(within_s))))
     if isinstance(error, batcher.Unmeetable):
         document["shortest_ms"] = math.ceil(error.shortest_s * 1000)
     headers.append((b"content-type", b"application/problem+json"))
     return RawResponse(problem.status, headers, msgspec.json.encode(document))
 
 
-def _wait_s(error: Exception) -> float:
-    wait_s: float = getattr(error, "retry_after_s", _SHUTTING_DOWN_WAIT_S)
-    return wait_s * random.uniform(1.0, 1.0 + _JITTER)
+def wait_s(error: Exception) -> float:
+    """Seconds after which to try again: not the same for all that are refused together."""
+    seconds: float = getattr(error, "retry_after_s", _SHUTTING_DOWN_WAIT_S)
+    return seconds * random.uniform(1.0, 1.0 + _JITTER)

@@ -13,11 +13,15 @@ from server.access.principal import EVERYTHING, NO_LIMITS, Limits, Principal, ad
 from server.web.errors import RequestError
 from server.web.response import RawHeaders
 
-OPEN: Final = frozenset({"/healthz", "/readyz", "/v2/health/live", "/v2/health/ready"})
+RPC: Final = "/inference.GRPCInferenceService/"
+"""Begins the path of each call of the gRPC front."""
+OPEN: Final = frozenset(
+    {"/healthz", "/readyz", "/v2/health/live", "/v2/health/ready", f"{RPC}ServerLive", f"{RPC}ServerReady"}
+)
 """For load balancers, which have no keys."""
 SCOPE_OF: Final[Mapping[str, str]] = {"/": "infer", "/v1/images": "infer", "/v2": "infer", "/metrics": "metrics"}
 """The scope that each path needs; a path that is in no table needs `admin`."""
-_BELOW: Final[Mapping[str, str]] = {"/v1/images/": "records", "/v2/repository/": "admin", "/v2/": "infer"}
+_BELOW: Final[Mapping[str, str]] = {"/v1/images/": "records", "/v2/repository/": "admin", "/v2/": "infer", RPC: "infer"}
 """As `SCOPE_OF`, for all paths that begin so; the first counts."""
 _BUSY_WAIT_S = 1.0  # until one of the client's own images is answered; nobody knows when
 _CHALLENGE = 'Bearer realm="tureen"'
@@ -148,7 +152,7 @@ class Gate:
 
 def is_limited(path: str) -> bool:
     """Whether a client's limits hold for what is sent there."""
-    return path == "/v1/images" or (path.startswith("/v2/") and path.endswith("/infer"))
+    return path in ("/v1/images", f"{RPC}ModelInfer") or (path.startswith("/v2/") and path.endswith("/infer"))
 
 
 def scope_of(path: str) -> str:

@@ -16,6 +16,7 @@ from server.web.keeping import Figures
 from server.web.oip.statistics import Statistics
 
 _RESOURCES = {"/v1/images": "images", "/healthz": "health", "/readyz": "health", "/metrics": "metrics"}
+_RPC = "/inference.GRPCInferenceService/"
 _REASONS = ("crash", "hang", "memory", "cpu")
 _STAGES = ("waiting", "running")
 _DROPS = ("preempted", "unmeetable")
@@ -98,6 +99,8 @@ def _resource(path: str) -> str:
         return "health"
     if path.startswith("/v2/"):
         return "infer" if path.endswith("/infer") else "models"
+    if path.startswith(_RPC):
+        return "grpc_infer" if path.endswith("/ModelInfer") else "grpc_models"
     return "other"
 
 

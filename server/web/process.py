@@ -37,6 +37,7 @@ from server.web.http.connections import Connections
 from server.web.http.versions import WrongVersion
 from server.web.keeping import Keeping
 from server.web.metrics import Metrics
+from server.web.rpc.errors import RpcFailed
 from server.web.runtime import Runtime
 from server.web.tls import Certificates, TlsFailed
 from server.web.uploads import BodyLimits, Uploads
@@ -61,7 +62,7 @@ def main(argv: list[str]) -> int:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             runner.run(_run(settings, listeners))
-        except* (AccessError, EngineFailed, SpoolFailed, TlsFailed, WrongVersion) as group:
+        except* (AccessError, EngineFailed, RpcFailed, SpoolFailed, TlsFailed, WrongVersion) as group:
             log.error("cannot_serve", reason=str(leaves(group)[0]))
             code = EXIT_FATAL
     return code
@@ -80,20 +81,26 @@ async def _run(settings: Settings, listeners: Sequence[int]) -> None:
         engine.delay.tell(metrics.loop_lag.observe)
         upload = settings.upload
         uploads = Uploads(BodyLimits(upload.max_image_bytes, upload.upload_timeout, upload.min_upload_rate))
+        request_bytes = derived.request_bytes(upload, usable_memory())
         open_records = settings.storage.records == "open"
         gate = Gate(access.authenticator, access.limits, metrics.count_auth_refusal)
         share = partial(
             build_app, runtime, gate, metrics, uploads, AccessLog(settings.server.access_log), keeping,
-            open_records=open_records, request_bytes=derived.request_bytes(upload, usable_memory()),
+            open_records=open_records, request_bytes=request_bytes,
         )  # fmt: skip
         fronts = [Front(share(admin=settings.is_local), listeners[0], connections)]
         if not settings.is_local:  # with connections of its own: clients cannot take those of the operator
             fronts.append(Front(share(admin=True, clients=False), listeners[1], Connections(_ADMIN_CONNECTIONS)))
-        stop = partial(_until_stop, control, runtime, uploads, settings.server.shutdown_timeout)
+        stopping = asyncio.Event()
+        stop = partial(_until_stop, control, runtime, uploads, settings.server.shutdown_timeout, stopping)
         async with asyncio.TaskGroup() as tasks:
             beside = [tasks.create_task(_announce(engine, settings, listeners)), tasks.create_task(access.run())]
             if certificates:
                 beside.append(tasks.create_task(watch(certificates.paths, certificates.reload)))
+            if settings.protocols.grpc_port is not None:
+                from server.web.rpc.server import serve as serve_rpc  # an extra
+
+                tasks.create_task(serve_rpc(settings, runtime, gate, metrics, request_bytes, stopping.wait))
             await serve(fronts, settings, certificates, stop)
             for task in beside:
                 task.cancel()
@@ -109,9 +116,12 @@ async def _keeping(stack: AsyncExitStack, storage: StorageSettings) -> Keeping |
     return Keeping(await stack.enter_async_context(spool.running()), storage)
 
 
-async def _until_stop(control: Control, runtime: Runtime, uploads: Uploads, timeout_s: float) -> None:
+async def _until_stop(
+    control: Control, runtime: Runtime, uploads: Uploads, timeout_s: float, stopping: asyncio.Event
+) -> None:
     """Wait until it is time to stop listening. Uploads have half of what is left then, answers the rest."""
     await control.wait_stop(runtime.drain)
+    stopping.set()
     uploads.end_within(max(0.0, timeout_s - runtime.draining_s) * _FOR_UPLOADS)
 
 

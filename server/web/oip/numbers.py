@@ -27,6 +27,7 @@ NUMPY: Final = {
 """numpy's name of each dtype on the wire."""
 assert NUMPY.keys() == ITEM_BYTES.keys()
 
+_texts = msgspec.json.Decoder(list[str | tuple[str]]).decode
 _decoders: dict[str, msgspec.json.Decoder[Any]] = {
     "b": msgspec.json.Decoder(list[bool]),
     "i": msgspec.json.Decoder(list[int]),
@@ -69,7 +70,7 @@ def to_json(data: bytes, dtype: str) -> msgspec.Raw:
 def images_from_json(raw: bytes | memoryview) -> tuple[bytes, ...]:
     """The elements of a BYTES tensor in JSON, which must be images in base64. Raises `InvalidInference`."""
     try:
-        texts = msgspec.json.decode(raw, type=list[str] | list[tuple[str]])
+        texts = _texts(raw)
     except msgspec.MsgspecError:
         raise InvalidInference("the data of a BYTES tensor must be a list of strings") from None
     if len(texts) > MOST_ENTRIES:

@@ -4,8 +4,8 @@ The extension for binary tensors: `Inference-Header-Content-Length` is the lengt
 inputs with `binary_data_size`, in their order. A response is built the same way.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, TypeVar, TypeVarTuple
 
 import anyio
 import msgspec
@@ -34,6 +34,10 @@ _MOST_SIDES = 16
 _MOST_ID = 1024
 _LARGEST_SIDE = 2**40
 _MOST_IN_JSON = 4_000_000  # numbers of one response
+
+
+_T = TypeVar("_T")
+_Ts = TypeVarTuple("_Ts")
 
 
 class _Input(msgspec.Struct):
@@ -132,7 +136,7 @@ async def _input(given: _Input, binary: memoryview | None) -> InputTensor:
     check_tensor_parameters(given.parameters)
     shape = _shape(given.shape)
     if given.datatype == "BYTES":
-        images = numbers.images_from_json(given.data) if binary is None else elements.unpack(binary)
+        images = await _aside(numbers.images_from_json, given.data) if binary is None else elements.unpack(binary)
         return InputTensor(given.name, "BYTES", shape, elements=images)
     if given.datatype not in ITEM_BYTES:
         raise InvalidInference(f"known datatypes are {', '.join(ITEM_BYTES)}, BYTES")
@@ -148,12 +152,18 @@ def _shape(given: Sequence[int]) -> tuple[int, ...]:
 
 
 async def _decoded(given: _Input, shape: Sequence[int]) -> bytes:
-    count, raw = 1, memoryview(given.data)
+    count = 1
     for side in shape:
         count *= side
-    if len(raw) < _IN_A_THREAD:
-        return numbers.from_json(raw, given.datatype, count)
-    return await anyio.to_thread.run_sync(numbers.from_json, raw, given.datatype, count)
+    return await _aside(numbers.from_json, given.data, given.datatype, count)
+
+
+async def _aside(decode: Callable[[memoryview, *_Ts], _T], raw: msgspec.Raw | memoryview, *rest: *_Ts) -> _T:
+    """Decode it, in a thread where that takes long."""
+    view = memoryview(raw)
+    if len(view) < _IN_A_THREAD:
+        return decode(view, *rest)
+    return await anyio.to_thread.run_sync(decode, view, *rest)
 
 
 def _wanted(output: _Output) -> Wanted:

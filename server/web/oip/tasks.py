@@ -78,7 +78,7 @@ def _headers(given: InputTensor, limits: Limits) -> list[Header]:
         try:
             headers.append(read_header(element, limits))
         except ImageError as error:
-            raise EntryFailed(index, error) from None
+            raise (EntryFailed(index, error) if len(elements) > 1 else error) from None
     return headers
 
 
