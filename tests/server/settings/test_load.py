@@ -48,6 +48,7 @@ def test_nothing_given_gives_the_defaults():
             "client_images": None,
         },
         "tls": {"tls_cert": None, "tls_key": None, "tls_client_ca": None},
+        "protocols": {"grpc_port": None, "cors_origins": ""},
         "queue": {"max_batch": 32, "max_queue": 1024},
         "cache": {"cache": "memory", "cache_ttl": 3600.0, "cache_bytes": 64_000_000, "cache_timeout": 0.05},
         "storage": {
@@ -152,6 +153,7 @@ def test_every_setting_has_its_flag_its_variable_and_its_key(setting, toml, tmp_
         "jwt_key": __file__,
         "require_auth": "on",
         "jwt_algorithm": "ES256",
+        "cors_origins": "https://example.com",
     }
     text = texts.get(setting.name, "7")
     ways = [
