@@ -11,7 +11,7 @@ import pytest
 CONFTEST = Path(__file__).with_name("conftest.py")
 ALONE = os.environ | {
     "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"
-}  # a dozen plugins take a second to load, and do nothing here
+}  # plugins take seconds to load
 OPTIONS = ["-p", "no:cacheprovider", "-o", "markers=gpu: needs a GPU"]
 
 
