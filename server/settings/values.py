@@ -3,6 +3,7 @@
 import os
 import re
 from importlib.util import find_spec
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
@@ -15,6 +16,7 @@ MODEL = Kind("PATH", "an .onnx file or a model folder, which must exist")
 PROVIDER = Kind("NAME", "auto, cpu, cuda or the index of a GPU as in cuda:1")
 FOLDER = Kind("PATH", "a folder, which may not exist yet")
 HTTP_SERVER = Kind("NAME", "hypercorn, or uvicorn if its extra is installed (pip install 'tureen[uvicorn]')")
+NETWORKS = Kind("LIST", "addresses and networks, separated by commas", "127.0.0.1 or 10.0.0.0/8,fd00::/8")
 PRECISION = Kind("NAME", "model, or fp16 if its extra is installed (pip install 'tureen[fp16]')")
 
 
@@ -64,6 +66,14 @@ def _read_http_server(given: object) -> object:
     return given
 
 
+def _read_networks(given: object) -> object:
+    if not isinstance(given, str):
+        raise ValueError("that is no text")
+    for one in filter(None, map(str.strip, given.split(","))):
+        ip_network(one)
+    return given
+
+
 def _read_precision(given: object) -> object:
     if given == "fp16" and not find_spec("onnx"):
         raise ValueError("it is not installed")
@@ -89,6 +99,7 @@ Folder: TypeAlias = Annotated[Path | None, BeforeValidator(_read_folder), FOLDER
 Provider: TypeAlias = Annotated[str, BeforeValidator(_read_provider), PROVIDER]
 HttpServerName: TypeAlias = Literal["hypercorn", "uvicorn"]
 HttpServer: TypeAlias = Annotated[HttpServerName | None, BeforeValidator(_read_http_server), HTTP_SERVER]
+Networks: TypeAlias = Annotated[str, BeforeValidator(_read_networks), NETWORKS]
 OptionalCount: TypeAlias = Annotated[int | None, BeforeValidator(_read_optional_count), COUNT]
 OptionalBytes: TypeAlias = Annotated[int | None, BeforeValidator(_read_optional_size), SIZE]
 Precision: TypeAlias = Annotated[Literal["model", "fp16"], BeforeValidator(_read_precision), PRECISION]

@@ -10,9 +10,11 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Scope
 
 from server.process.access_log import AccessLog
+from server.web.client import TrustedProxies
 from server.web.early_reject import EarlyReject
 from server.web.exchange import Exchange
 from server.web.health import Health
+from server.web.http.pacing import Pacing
 from server.web.images import Images
 from server.web.metrics import Metrics
 from server.web.refusals import Refusals
@@ -28,15 +30,18 @@ class Application(NamedTuple):
     asgi: ASGIApp
     early_reject: EarlyReject
     refusals: Refusals
+    pacing: Pacing
 
 
-def build_app(runtime: Runtime, metrics: Metrics, uploads: Uploads, access_log: AccessLog) -> Application:
+def build_app(
+    runtime: Runtime, metrics: Metrics, uploads: Uploads, proxies: TrustedProxies, access_log: AccessLog
+) -> Application:
     """One application for one runtime."""
     resources = Resources(Images(runtime, metrics, uploads.limits.max_bytes), Health(runtime, metrics))
     refusals = Refusals(metrics, access_log)
     early_reject = EarlyReject(runtime, refusals, uploads.limits.max_bytes)
-    exchange = Exchange(resources, runtime, metrics, uploads, early_reject.arm, access_log)
-    return Application(exchange, early_reject, refusals)
+    exchange = Exchange(resources, runtime, metrics, uploads, early_reject.arm, proxies, access_log)
+    return Application(exchange, early_reject, refusals, Pacing(proxies, metrics.refusal_delay.observe))
 
 
 _HEALTH = ("/healthz", "/readyz")  # a flood of anything else shall not delay what a load balancer asks

@@ -51,7 +51,7 @@ class EarlyReject:
             self._let_in_one()
             return None
         self.arm()
-        return Rejection(self._refusals.of_upload(error, upload.id), upload.rest)
+        return Rejection(self._refusals.of_upload(error, upload.id), upload.rest, error.retry_after_s)
 
     def _header(self, data: bytes, upload: Upload) -> Header | None:
         try:

@@ -21,7 +21,9 @@ async def serve(
     Raises `WrongVersion` where the HTTP server is installed in a version that is not known. Cancellation: what is under
     way is left.
     """
-    service = Service(app.asgi, app.early_reject, app.refusals.final, connections, settings.server.keep_alive)
+    service = Service(
+        app.asgi, app.early_reject, app.refusals.final, connections, app.pacing, settings.server.keep_alive
+    )
     protocols = _protocol_factory(settings.server.http_server_name, service)
     loop = asyncio.get_running_loop()
     server = await loop.create_server(protocols, sock=socket.socket(fileno=listener), backlog=_BACKLOG)

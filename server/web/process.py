@@ -23,6 +23,7 @@ from server.process.memory import usable_memory
 from server.settings import Settings, derived
 from server.web.app import build_app
 from server.web.banner import banner
+from server.web.client import TrustedProxies
 from server.web.front import serve
 from server.web.http.connections import Connections
 from server.web.http.versions import WrongVersion
@@ -63,7 +64,8 @@ async def _run(settings: Settings, listener: int) -> None:
         engine.delay.tell(metrics.loop_lag.observe)
         upload = settings.upload
         uploads = Uploads(BodyLimits(upload.max_image_bytes, upload.upload_timeout, upload.min_upload_rate))
-        app = build_app(runtime, metrics, uploads, AccessLog(settings.server.access_log))
+        proxies = TrustedProxies(settings.server.trusted_proxies)
+        app = build_app(runtime, metrics, uploads, proxies, AccessLog(settings.server.access_log))
         stop = partial(_until_stop, control, runtime, uploads, settings.server.shutdown_timeout)
         async with asyncio.TaskGroup() as tasks:
             announcing = tasks.create_task(_announce(engine, settings, listener))

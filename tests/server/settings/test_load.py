@@ -29,6 +29,7 @@ def test_nothing_given_gives_the_defaults():
             "drain_delay": 5.0,
             "shutdown_timeout": 30.0,
             "access_log": False,
+            "trusted_proxies": "",
             "http_server": None,
             "max_connections": None,
         },
@@ -107,7 +108,12 @@ def test_the_model_is_an_argument(words, tmp_path, monkeypatch):
 def test_every_setting_has_its_flag_its_variable_and_its_key(setting, toml, tmp_path):
     """One value, given in three ways, means the same."""
     texts = {"host": "::1", "model": str(tmp_path), "max_queue_bytes": "1GB", "access_log": "on", "provider": "cuda:1"}
-    texts |= {"http_server": "hypercorn", "cuda_graphs": "off", "precision": "fp16"}
+    texts |= {
+        "http_server": "hypercorn",
+        "cuda_graphs": "off",
+        "precision": "fp16",
+        "trusted_proxies": "10.0.0.0/8,::1",
+    }
     text = texts.get(setting.name, "7")
     ways = [
         load_settings([setting.flag, text], {}),

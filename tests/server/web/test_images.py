@@ -25,6 +25,7 @@ class Scripted:
     limits = Limits()
     slo_s = SLO_S
     longest_linger_s = 0.0
+    max_bytes = free_bytes = 1_000_000
 
     def __init__(self):
         self.engine = self
