@@ -1,5 +1,6 @@
 """The ASGI application: uploads go straight to their handler, everything else by starlette's routes."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple, cast
 
@@ -41,7 +42,8 @@ def build_app(
     refusals = Refusals(metrics, access_log)
     early_reject = EarlyReject(runtime, refusals, uploads.limits.max_bytes)
     exchange = Exchange(resources, runtime, metrics, uploads, early_reject.arm, proxies, access_log)
-    return Application(exchange, early_reject, refusals, Pacing(proxies, metrics.refusal_delay.observe))
+    pacing = Pacing(proxies, early_reject.room, metrics.refusal_delay.observe, asyncio.get_running_loop())
+    return Application(exchange, early_reject, refusals, pacing)
 
 
 _HEALTH = ("/healthz", "/readyz")  # a flood of anything else shall not delay what a load balancer asks

@@ -8,20 +8,26 @@ parser: this file never decides what a request means, only that a plain one has 
 
 import asyncio
 
+from batcher import BatcherClosed
+from batcher.policy import DEFAULT_URGENCY
 from preprocess.errors import ImageError
 from preprocess.header import Header, read_header
 from server.web.fast_head import Upload, plain_upload
 from server.web.http.rules import Rejection
 from server.web.refusals import Refusals
 from server.web.runtime import Runtime
+from server.web.terms import Terms
 
 _ARMED_S = 1.0  # after a refusal
+_MANY = 8
+_EXAMPLE = (Header("jpeg", 640, 480), 100_000, Terms(None, DEFAULT_URGENCY))
 
 
 class EarlyReject:
     """Asked about the first bytes of every request, before its parser.
 
-    Its whole state: until when it looks at all, and how many uploads it has let in that are not in the queue yet.
+    Its whole state: until when it looks at all, how many uploads it has let in that are not in the queue yet, and the
+    upload that it refused last.
     """
 
     def __init__(self, runtime: Runtime, refusals: Refusals, max_bytes: int) -> None:
@@ -30,6 +36,7 @@ class EarlyReject:
         self._max_bytes = max_bytes
         self._armed_until = 0.0
         self._let_in = 0
+        self._example = _EXAMPLE
         self._loop = asyncio.get_running_loop()
 
     def arm(self) -> None:
@@ -50,8 +57,18 @@ class EarlyReject:
         if error is None:
             self._let_in_one()
             return None
+        self._example = (header, size, upload.terms)
         self.arm()
         return Rejection(self._refusals.of_upload(error, upload.id), upload.rest, error.retry_after_s)
+
+    def room(self) -> int:
+        """For how many uploads like the one that was refused last there is room now: many, one or none."""
+        try:
+            if self._runtime.would_refuse(*self._example, 0):
+                return 0
+            return 1 if self._runtime.would_refuse(*self._example, _MANY - 1) else _MANY
+        except BatcherClosed:
+            return 0
 
     def _header(self, data: bytes, upload: Upload) -> Header | None:
         try:

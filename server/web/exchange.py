@@ -55,7 +55,8 @@ class Exchange:
         request = Request(scope, receive, self._uploads, self._runtime.now(), self._loop)
         outcome, response, delay_s = await self._outcome(request)
         if delay_s and not self._runtime.draining:
-            await asyncio.sleep(delay_s)
+            presence: Presence = scope["state"][STATE]
+            await presence.wait_to_tell(delay_s)
         if response:
             await self._deliver(request, response, send)
         resource = self._metrics.count(scope["path"], outcome)

@@ -28,6 +28,11 @@ class Presence:
         """A request is about to be refused: seconds by which to tell the client later, as in `Caller.refused`."""
         return self._caller.refused(retry_after_s, cpu_s) if self._caller else 0.0
 
+    async def wait_to_tell(self, seconds: float) -> None:
+        """Wait with a refusal for so long, or until there is room: see `server/web/http/pacing.py`."""
+        if self._caller:
+            await self._caller.wait(seconds)
+
     def left(self) -> None:
         """For the connection: the client has left."""
         if self._tell:

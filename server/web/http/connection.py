@@ -106,6 +106,7 @@ class Connection:
         """The transport is closed."""
         self.on(Event.LOST)
         self._service.connections.leave(self)
+        self._service.pacing.let_go(self)
         self._timer.cancel()
         self._stall.cancel()
         self._owner = None  # which holds this one
@@ -183,7 +184,17 @@ class Connection:
         rejection = self._service.reject_early(data)
         if rejection is None:
             return None
-        return rejection._replace(delay_s=self.presence.refused(rejection.retry_after_s, EARLY_CPU_S))
+        delay_s = self.presence.refused(rejection.retry_after_s, EARLY_CPU_S)
+        if delay_s:
+            self._service.pacing.hold(self, self._tell_now)
+        return rejection._replace(delay_s=delay_s)
+
+    def _tell_now(self) -> None:
+        """The time of a refusal that was held back has come."""
+        if self.machine.phase is _PACED:
+            self.on(Event.TIMEOUT)
+            if self._owner:
+                self._owner.resume()
 
     def _flush(self) -> None:
         if self._head:
@@ -200,12 +211,13 @@ class Connection:
         phase = self.machine.phase
         if phase is Phase.HEAD or phase is Phase.DISCARDING:
             self._service.connections.note_slow_head()
-        if phase is Phase.LINGERING and self._transport.get_write_buffer_size():
+        if phase is _PACED:
+            self._service.pacing.let_go(self)
+            self._tell_now()
+        elif phase is Phase.LINGERING and self._transport.get_write_buffer_size():
             self._timer.set(self._limits[phase])  # it lingers once it has been told; `_on_stall` sees to the rest
         else:
             self.on(Event.TIMEOUT)
-            if phase is _PACED and self._owner:
-                self._owner.resume()
 
     def _watch_writing(self) -> None:
         self._unwritten = self._transport.get_write_buffer_size()

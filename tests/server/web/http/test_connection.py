@@ -50,7 +50,8 @@ class Client:
     def __init__(self, loop, limit=1, reject_early=lambda _: None):
         self.connections = Connections(limit)
         self.delays = []
-        pacing = Pacing(TrustedProxies(""), self.delays.append, loop.time)
+        self.room = 0
+        pacing = Pacing(TrustedProxies(""), lambda: self.room, self.delays.append, loop, loop.time)
         self.service = Service(
             None, reject_early, lambda code, head: code.encode(), self.connections, pacing, KEEP_ALIVE_S
         )
@@ -258,3 +259,15 @@ def test_end_tells_what_was_held_back(loop):
     client.connection.shut_down()
 
     assert [b"503", "write_eof", "resume_reading"] == client.transport.done[-3:]
+
+
+def test_refusal_is_told_as_soon_as_there_is_room(loop):
+    """Its client asks again, and is admitted."""
+    client = Client(loop, reject_early=lambda _: Rejection(b"503", 0, retry_after_s=60.0))
+    while client.connection.machine.phase is not Phase.PACED:
+        client.receive(GET)
+    told = client.transport.done.count(b"503")
+    client.room = 1
+
+    assert told + 1 == client.after(0.021).count(b"503")
+    assert Phase.IDLE is client.connection.machine.phase
