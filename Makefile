@@ -6,7 +6,7 @@ UV ?= uv
 HOST ?= http://127.0.0.1:8080
 
 .DEFAULT_GOAL := help
-.PHONY: help serve servers test check lint fmt type cover lock bench roofs soak simulate locust clean
+.PHONY: help serve servers test check lint fmt type cover lock bench roofs soak mutants simulate sbom locust clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -66,6 +66,9 @@ simulate: $(VENV)/.dev ## the scheduler against an oracle, in virtual time; writ
 soak: $(VENV)/.dev servers ## ten minutes of faults and abuse: is every promise kept? ARGS="--only PHASE"; ARGS=--help lists them
 	$(BIN)/python -m tests.soak $(ARGS)
 
+mutants: $(VENV)/.dev ## change the code and see whether a test notices: one change in ten; ARGS="batcher.queue*" for some of your own
+	$(BIN)/mutmut run $(or $(ARGS),'*__mutmut_*3') > mutants.log; $(BIN)/mutmut results
+
 locust: $(VENV)/.dev ## Locust's web interface, aimed at HOST; ARGS="--headless -u 8 -t 30s" does without
 	$(BIN)/locust -f benchmarks/locustfile.py --host $(HOST) $(ARGS)
 
@@ -75,5 +78,11 @@ lock: ## renew both lock files (needs uv); no index URL may stand in them
 	$(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
 	  --upgrade --quiet --group build --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 
+# In an environment of its own: the tool brings twenty packages that nothing else here needs.
+sbom: $(BIN)/python ## list what is shipped, with hashes, as CycloneDX: sbom.json
+	$(PYTHON) -m venv .sbom
+	.sbom/bin/python -m pip install --quiet cyclonedx-bom==7.5.0
+	.sbom/bin/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --of JSON -o sbom.json
+
 clean: ## remove .venv and everything built
-	rm -rf $(VENV) build dist .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .sbom sbom.json build dist .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis mutants mutants.log

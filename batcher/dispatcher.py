@@ -136,6 +136,23 @@ class Dispatcher(Generic[T, R]):
         self._line(job).add(job)
         self.wake()
 
+    def reschedule(self, job: Job[T, R], deadline: float, expires: float, urgency: int) -> None:
+        """Give a job other terms. A prediction made for a later deadline holds; one for an earlier one does not."""
+        if job.done:
+            return
+        order = (urgency, deadline, job.order[2])
+        if job.stage is Stage.WAITING and order != job.order:
+            self._line(job).remove(job)
+            if order < job.order:
+                self._tardiness.jobs_pushed()
+            else:
+                job.predicted = None
+            job.order = order
+            self._line(job).add(job)
+        job.deadline, job.urgency = deadline, urgency
+        self.in_flight.keep_until(job, expires)
+        self.wake()
+
     def _line(self, job: Job[T, R]) -> WaitingQueue[T, R]:
         """Where a waiting job stands."""
         return self.isolation.retries if is_isolated(job) else self.queue
@@ -226,7 +243,7 @@ class Dispatcher(Generic[T, R]):
     def _discard_dead(self, queue: WaitingQueue[T, R], now: float, credits: int) -> None:
         """CORRECTNESS: nothing is started after its deadline, even if its timer comes late, nor for a waiter
         whose task was cancelled just now and has not run yet."""
-        while dead := [job for job in queue.first(credits) if job.done or job.deadline <= now]:
+        while dead := [job for job in queue.first(credits) if job.done or job.expires <= now]:
             for job in dead:
                 if job.done:
                     self.in_flight.cancel(job)

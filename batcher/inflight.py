@@ -49,6 +49,13 @@ class InFlight(Generic[T, R]):
         self._empty.clear()
         self._arm(job)
 
+    def keep_until(self, job: Job[T, R], expires: float) -> None:
+        """Expire a job at another time."""
+        sooner, job.expires = expires < job.expires, expires
+        if sooner:  # a timer that rings too early is set again
+            self._open[job].cancel()
+            self._arm(job)
+
     def settle(self, job: Job[T, R], outcome: Result[R] | Failed) -> bool:
         """Answer the waiter; False if the job had ended before."""
         if not job.oneshot.settle(outcome):
@@ -104,11 +111,11 @@ class InFlight(Generic[T, R]):
             self._empty.set()
 
     def _arm(self, job: Job[T, R]) -> None:
-        delay = job.deadline - self._clock()
+        delay = job.expires - self._clock()
         self._open[job] = asyncio.get_running_loop().call_later(delay, self._on_timer, job)
 
     def _on_timer(self, job: Job[T, R]) -> None:
-        if self._clock() < job.deadline:
+        if self._clock() < job.expires:
             self._arm(job)  # event loops count in coarser steps than the clock and may be early
         else:
             self.expire(job)

@@ -5,6 +5,7 @@ has one sender and one receiver and is answered exactly once.
 """
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Generic, Protocol, TypeVar, cast
@@ -86,7 +87,19 @@ class Oneshot(Generic[R]):
 
         Raises the error the oneshot was settled with. Cancellation: abandons the oneshot.
         """
-        value = await self._future
+        await self._future
+        return self.take()
+
+    def notify(self, callback: Callable[[], None]) -> None:
+        """Call this on the next turn of the loop after the oneshot is done."""
+        self._future.add_done_callback(lambda _: callback())
+
+    def take(self) -> R:
+        """The answer of a oneshot that is done; once, instead of `wait`.
+
+        Raises the error the oneshot was settled with; `CancelledError` if it was abandoned.
+        """
+        value = self._future.result()
         if self._error is not None:
             raise_unheld(self._take_error())
         return cast(R, value)
@@ -114,8 +127,13 @@ class Job(Generic[T, R]):
     stage: Stage = Stage.WAITING
     losses: int = 0
     """How many executors were lost with it."""
+    expires: float = 0.0
+    """When its waiter stops waiting: `deadline`, unless it was rescheduled for several waiters."""
     predicted: Completion | None = None
     """When it would be answered, from its arrival on, as predicted then; None where nothing was measured."""
+
+    def __post_init__(self) -> None:
+        self.expires = self.expires or self.deadline
 
     @property
     def done(self) -> bool:
@@ -131,6 +149,9 @@ class JobOwner(Protocol[T, R]):
 
     def advance(self, job: Job[T, R], deadline: float | None, urgency: int | None) -> None:
         """Move a waiting job forward in the queue."""
+
+    def reschedule(self, job: Job[T, R], deadline: float, expires: float, urgency: int) -> None:
+        """Give a job other terms."""
 
 
 class Handle(Generic[T, R]):
@@ -163,6 +184,20 @@ class Handle(Generic[T, R]):
         Only its place in the queue changes: it still expires at its own deadline.
         """
         self._owner.advance(self._job, deadline, urgency)
+
+    def reschedule(self, *, deadline: float, expires: float, urgency: int) -> None:
+        """Serve it by this deadline at this urgency from now on, and keep it until `expires`: for an item that several
+        wait for, who come and go. Does nothing once it has ended."""
+        self._owner.reschedule(self._job, deadline, expires, urgency)
+
+    def notify(self, callback: Callable[[], None]) -> None:
+        """Call this on the next turn of the loop after the item has ended; then `take` the answer."""
+        self._job.oneshot.notify(callback)
+
+    def take(self) -> R:
+        """The answer of an item that has ended; once, instead of `wait`. Errors as for `Batcher.submit`;
+        `CancelledError` if it was taken back."""
+        return self._job.oneshot.take()
 
 
 def advanced(order: Order, deadline: float | None, urgency: int | None) -> Order:

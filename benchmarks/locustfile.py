@@ -33,7 +33,7 @@ class Guest(FastHttpUser):
     @task
     def post_picture(self):
         size, picture = random.choice(_PICTURES)
-        headers = {"Content-Type": "image/jpeg"}
+        headers = {"Content-Type": "image/jpeg", "Cache-Control": "no-store"}  # few pictures, over and over
         with self.client.post(
             "/v1/images", data=picture, headers=headers, name=f"/v1/images {size}", catch_response=True
         ) as response:

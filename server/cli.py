@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from server.commands import inspect as inspection
 from server.commands.bench import options as bench
+from server.commands.keys import options as keys
 from server.commands.tune import options as tune
 from server.process import console
 from server.settings import SettingsError, add_arguments, load_settings
@@ -78,6 +79,8 @@ class Command:
 def _serve(argv: Sequence[str]) -> int:
     try:
         settings = load_settings(argv)
+        if settings.auth.require_auth and not settings.auth.is_set:
+            raise SettingsError(["require_auth = on: needs --keys FILE (tureen keys add makes one) or --jwt-issuer"])
     except SettingsError as error:
         console.complain(str(error))
         return USAGE_ERROR
@@ -98,6 +101,12 @@ def _tune(argv: Sequence[str]) -> int:
     return command.run(argv)
 
 
+def _keys(argv: Sequence[str]) -> int:
+    from server.commands.keys import command
+
+    return command.run(argv)
+
+
 COMMANDS: Mapping[str, Command] = {
     "serve": Command("answer images over HTTP", ABOUT_SERVE, EXAMPLES_SERVE, add_arguments, _serve),
     "inspect": Command(
@@ -107,6 +116,7 @@ COMMANDS: Mapping[str, Command] = {
     "bench": Command(
         "measure a server: does it meet its deadline?", bench.ABOUT, bench.EXAMPLES, bench.add_arguments, _bench
     ),
+    "keys": Command("make and revoke API keys", keys.ABOUT, keys.EXAMPLES, keys.add_arguments, _keys),
 }
 
 

@@ -19,6 +19,10 @@ MOST_IN_README, MOST_IN_SENTENCE = 1_400, 25
 BUDGET = {
     "all documents when they were rewritten": 20_000,
     "odd images, odd models, hostile clients": 1_500,
+    "cache, store and records": 1_800,
+    "keys, tokens, limits and shares": 1_200,
+    "TLS and the admin port": 300,
+    "uploads as they arrive, paced refusals, trusted proxies": 500,
 }
 
 # What the old prose said, and what it says now.

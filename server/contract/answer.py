@@ -4,12 +4,15 @@ A worker renders the members that the model gives (`ModelAnswer`); the rest is s
 they are neither parsed nor encoded a second time.
 """
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from server.contract.metadata import ModelMetadata, TensorSpec
+
+Source = Literal["inference", "flight", "cache"]
+"""Where a reply comes from: an inference for this task alone or first, another's that was under way, or the cache."""
 
 
 class Tensor(NamedTuple):
@@ -30,6 +33,7 @@ class Reply(NamedTuple):
     infer_s: float
     batch: int
     tensors: tuple[Tensor, ...] = ()
+    source: Source = "inference"
 
 
 class Answer(NamedTuple):
@@ -96,12 +100,20 @@ class Head(msgspec.Struct, frozen=True):
     model: ModelRef
 
 
-class Tail(msgspec.Struct, frozen=True):
+class Tail(msgspec.Struct, frozen=True, omit_defaults=True):
     """The members after those of `ModelAnswer`."""
 
     timing: Timing
     batch: int
-    """Images that ran together."""
+    """Images that ran together; 0 if none did for this answer, since it was kept from an earlier one."""
+    cached: bool = False
+    """The answer was kept from an earlier upload of the same bytes."""
+    coalesced: bool = False
+    """The same bytes were under way already, and one inference answers all."""
+    stored: bool | Literal["pending"] | UnsetType = UNSET
+    """Whether image and record are kept: safely on the way, on the way, or not. Absent where nothing is kept."""
+    duplicate_of: str | UnsetType = UNSET
+    """The id of the first image with the same content."""
 
 
 class ImageAnswer(ModelAnswer, frozen=True, kw_only=True):
@@ -112,14 +124,29 @@ class ImageAnswer(ModelAnswer, frozen=True, kw_only=True):
     model: ModelRef
     timing: Timing
     batch: int
+    cached: bool = False
+    coalesced: bool = False
+    stored: bool | Literal["pending"] | UnsetType = UNSET
+    duplicate_of: str | UnsetType = UNSET
 
+
+class Kept(NamedTuple):
+    """What became of an image after its answer: the members of `Tail` about that."""
+
+    stored: bool | Literal["pending"] | UnsetType = UNSET
+    duplicate_of: str | UnsetType = UNSET
+
+
+NOT_KEPT = Kept()
 
 _encode = msgspec.json.Encoder().encode
 
 
-def render(answer: Answer, timing: Timing) -> bytes:
+def render(answer: Answer, timing: Timing, kept: Kept = NOT_KEPT) -> bytes:
     """The JSON document of an answer; it decodes as `ImageAnswer`."""
     reply = answer.reply
     head = _encode(Head(answer.id, answer.hash, ModelRef(reply.model.name, reply.model.version)))
-    tail = _encode(Tail(timing, reply.batch))
+    tail = _encode(
+        Tail(timing, reply.batch, reply.source == "cache", reply.source == "flight", kept.stored, kept.duplicate_of)
+    )
     return b"".join((head[:-1], b",", reply.members, b",", tail[1:]))

@@ -5,9 +5,11 @@ end chooses; each is answered with exactly one `Answered` or `Raised`, unless it
 """
 
 from preprocess.header import Header
+from server.contract.answer import Source
 from server.contract.framing import Codec, Message
 from server.contract.metadata import ModelMetadata, TensorSpec
-from server.contract.task import Want
+from server.contract.owner import NOBODY, Owner
+from server.contract.task import Reuse, Want
 
 
 class SubmitImage(Message, frozen=True):
@@ -20,6 +22,8 @@ class SubmitImage(Message, frozen=True):
     model: str
     version: str
     header: Header
+    reuse: Reuse = "allowed"
+    owner: Owner = NOBODY
 
 
 class SubmitTensor(Message, frozen=True):
@@ -33,12 +37,20 @@ class SubmitTensor(Message, frozen=True):
     version: str
     dtype: str
     shape: tuple[int, ...]
+    reuse: Reuse = "allowed"
+    owner: Owner = NOBODY
 
 
 class Cancel(Message, frozen=True):
     """To an engine: nobody waits for this task any more."""
 
     number: int
+
+
+class Forget(Message, frozen=True):
+    """To an engine: keep no answer any more to this content, hex of its XXH3-128."""
+
+    content: str
 
 
 class Drain(Message, frozen=True):
@@ -76,6 +88,7 @@ class Answered(Message, frozen=True):
     model: str
     version: str
     tensors: tuple[TensorSpec, ...] = ()
+    source: Source = "inference"
 
 
 class Raised(Message, frozen=True):
@@ -90,7 +103,7 @@ class Drained(Message, frozen=True):
     """From an engine: everything that this front end sent has ended."""
 
 
-ToEngine = SubmitImage | SubmitTensor | Cancel | Drain
+ToEngine = SubmitImage | SubmitTensor | Cancel | Forget | Drain
 FromEngine = Hello | Snapshot | Serving | Answered | Raised | Drained
 
 to_engine: Codec[ToEngine] = Codec(ToEngine)

@@ -48,6 +48,8 @@ class ModelMetadata(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     digest: str
     """XXH3-128 of the model, hex."""
+    recipe: str = ""
+    """XXH3-128, hex, of what else makes its answers: how images are prepared, and what is made of the outputs."""
     provider: str
     """ONNX Runtime's name of the execution provider."""
     inputs: tuple[TensorSpec, ...] = ()

@@ -8,6 +8,10 @@ from preprocess.header import Header
 Want = Literal["answer", "tensors"]
 """What is asked for: the answer that the model card makes of the outputs, or the outputs as they are."""
 
+Reuse = Literal["allowed", "refresh", "never"]
+"""Which answer will do: an earlier one for the same bytes, too; only a new one, which may be kept; or only a new one,
+which may not."""
+
 
 class ImageTask(NamedTuple):
     """An encoded image, its header checked. An empty `model` or `version` means the one served by default."""
@@ -22,6 +26,11 @@ class ImageTask(NamedTuple):
     def payload(self) -> bytes:
         """The bytes that identify the content, and that a worker is sent."""
         return self.body
+
+    @property
+    def variant(self) -> tuple[str, ...]:
+        """What else, beside the payload and the model, makes an answer the same."""
+        return (self.want,)
 
     @property
     def prepare_s(self) -> float:
@@ -46,6 +55,11 @@ class TensorTask(NamedTuple):
     def payload(self) -> bytes:
         """As `ImageTask.payload`."""
         return self.data
+
+    @property
+    def variant(self) -> tuple[str, ...]:
+        """As `ImageTask.variant`."""
+        return (self.want, self.dtype, *map(str, self.shape))
 
     @property
     def prepare_s(self) -> float:

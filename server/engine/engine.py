@@ -10,8 +10,9 @@ from typing import Self
 
 import anyio
 import msgspec
+from anyio.abc import TaskGroup
 
-from batcher import Batcher, Policy, Refused
+from batcher import Batcher, NoExecutor, Policy, QueueFull, Refused
 from batcher.policy import DEFAULT_URGENCY
 from preprocess.cost import decode_seconds
 from preprocess.header import Header
@@ -21,14 +22,20 @@ from server.contract.answer import Answer, Reply
 from server.contract.errors import UnknownModel
 from server.contract.ids import uuid7
 from server.contract.metadata import ModelMetadata
-from server.contract.task import Task
+from server.contract.owner import NOBODY, Owner
+from server.contract.task import Reuse, Task
 from server.contract.wire import Load
 from server.engine.arrivals import Arrivals, GiveUp, Reservation
-from server.engine.batching import Batching
+from server.engine.cache.memory import MemoryCache
+from server.engine.cache.remembering import Remembering
+from server.engine.cache.shared import SharedCache
+from server.engine.flight import Flights
 from server.engine.groups import leaves
 from server.engine.intake import Status
 from server.engine.loop_delay import LoopDelay
 from server.engine.quarantine import Quarantine
+from server.engine.shares import Shares
+from server.engine.sharing import BEYOND_SHARE, Room, Sharing
 from server.engine.submission import Stage, Submission
 from server.fleet.layout.choose import Asked
 from server.fleet.layout.placement import Decision, Placement, Plan, Wish, decoders, lay_out, settle
@@ -40,6 +47,8 @@ from server.process import logs
 from server.process.memory import usable_memory
 from server.settings import Settings, derived
 
+_SAVED = 0.5  # of the SLO: what an owner may save up, in seconds of a worker
+_LEAST_S = 1e-4  # that an image costs its owner, whatever was measured
 _NOT_STARTED = "the engine is not started: use it as `async with Engine(settings) as engine`"
 
 
@@ -58,7 +67,7 @@ class Engine:
     leaving by an exception or by cancellation waits for nothing. `EngineFailed` is raised on either way, and cancels
     whoever is inside, if the model cannot be served any more.
 
-    The whole state: `_batcher` and `_pool` (set once, on entering), `_arrivals`.
+    The whole state: `_batcher`, `_sharing` and `_pool` (set once, on entering), `_arrivals`.
     """
 
     def __init__(
@@ -78,6 +87,8 @@ class Engine:
         self._pool: Pool | None = None
         self._placement = Placement("cpu", 0, "")
         self._first: Stage
+        self._remembering: Remembering
+        self._sharing: Sharing
         self._arrivals = Arrivals(self)
 
     async def __aenter__(self) -> Self:
@@ -102,10 +113,18 @@ class Engine:
         except BaseExceptionGroup as group:
             raise _reason(group, error) from None
 
-    async def submit(self, task: Task, deadline: float | None = None, urgency: int = DEFAULT_URGENCY) -> Answer:
+    async def submit(
+        self,
+        task: Task,
+        deadline: float | None = None,
+        urgency: int = DEFAULT_URGENCY,
+        reuse: Reuse = "allowed",
+        owner: Owner = NOBODY,
+    ) -> Answer:
         """As `Intake.submit`."""
         self._check_model(task)
-        submission = Submission(task, self._clock() + self.slo_s if deadline is None else deadline, urgency)
+        due = self._clock() + self.slo_s if deadline is None else deadline
+        submission = Submission(task, due, urgency, reuse, owner)
         reply = await self._first.submit(submission)
         return Answer(uuid7(), submission.digest, reply)
 
@@ -113,17 +132,32 @@ class Engine:
         """As `Intake.reserve`."""
         return self._arrivals.reserve(size, give_up)
 
-    def refusal(self, header: Header, size: int, deadline: float, urgency: int, coming: int) -> Refused | None:
+    def refusal(
+        self, header: Header, size: int, deadline: float, urgency: int, coming: int, owner: Owner = NOBODY
+    ) -> Refused | None:
         """As `Intake.refusal`."""
         cost = decode_seconds(header, size)
+        urgency = self._sharing.urgency(owner, cost, urgency)
+        if urgency == BEYOND_SHARE and (full := self._sharing.full(size)):
+            return full
         return self._batcher.refusal(prep_s=cost, deadline=deadline, urgency=urgency, coming=coming)
+
+    def remembers(self, size: int, payload: bytes | None) -> bool:
+        """As `Intake.remembers`."""
+        return self._remembering.remembers(size, payload)
+
+    async def forget(self, content: str) -> None:
+        """As `Intake.forget`. Raises `StoreFailed` if a shared cache does not answer."""
+        await self._remembering.forget(content)
 
     def status(self) -> Status:
         """As `Intake.status`."""
         pool = self._running()
-        model = pool.model.result() if pool.model.done() else None
         stats, restarts = self._batcher.stats(), dict(pool.restarts)
-        return Status(stats, pool.size, restarts, self._arrivals.bytes, model, pool.differences, pool.separated)
+        return Status(
+            stats, pool.size, restarts, self._arrivals.bytes, self._model(), pool.differences, pool.separated,
+            self._remembering.stats(),
+        )  # fmt: skip
 
     async def wait_ready(self) -> ModelMetadata:
         """As `Intake.wait_ready`."""
@@ -157,7 +191,12 @@ class Engine:
 
     def check_room(self, size: int) -> None:
         """As `Room.check_room`."""
-        self._batcher.check_open(size=size)
+        try:
+            self._batcher.check_open(size=size)
+        except (NoExecutor, QueueFull):
+            # What is kept is answered without a worker, and without a place in the queue; bytes are held either way.
+            if not self._remembering.any or size > self.free_bytes:
+                raise
 
     def announce(self, count: int) -> None:
         """As `Room.announce`."""
@@ -175,23 +214,55 @@ class Engine:
         load = load_for(settings, self._placement, plan)
         load = msgspec.structs.replace(load, digest=await asyncio.to_thread(_digest, Path(load.model)))
         growth = derived.worker_growth(settings.worker, settings.upload, self._memory, plan.workers)
-        self._first = quarantine = Quarantine(Batching(self._batcher))
+        quarantine = await self._stages(stack)
         self._pool = await stack.enter_async_context(Pool(self._batcher, load, plan, growth, quarantine.lost))
         tasks = await stack.enter_async_context(anyio.create_task_group())
         stack.callback(tasks.cancel_scope.cancel)
         tasks.start_soon(self.delay.watch, self._batcher.allow_for_delay, name="loop delay")
+
+    async def _stages(self, stack: AsyncExitStack) -> Quarantine:
+        """Make the stages that a task passes. Gives the first."""
+        tasks = await stack.enter_async_context(anyio.create_task_group())
+        stack.callback(tasks.cancel_scope.cancel)
+        settings, beside = self._settings.cache, await self._shared_cache(stack, tasks)
+        flights = Flights(self._batcher, self._clock, beside)
+        room = Room(max(1, self._settings.queue.max_queue // 2), max(1, self.max_bytes // 2))
+        self._sharing = Sharing(flights, Shares(_SAVED * self.slo_s), self._cost_s, self._clock, room)
+        cache = MemoryCache(settings.memory_bytes, settings.cache_ttl, self._clock)
+        self._remembering = Remembering(self._sharing, cache, self._model, beside, self._clock)
+        self._first = quarantine = Quarantine(self._remembering)
+        return quarantine
+
+    async def _shared_cache(self, stack: AsyncExitStack, tasks: TaskGroup) -> SharedCache | None:
+        """The cache in Redis, if there is to be one."""
+        cache = self._settings.cache
+        if not cache.redis_url:
+            return None
+        from server.engine.cache.redis import RedisStore  # its extra may be missing
+
+        store = await stack.enter_async_context(RedisStore(cache.redis_url, cache.cache_timeout, cache.cache_ttl))
+        return SharedCache(store, tasks, self._model)
+
+    def _cost_s(self, prepare_s: float) -> float:
+        """Seconds of a worker that an image takes in a batch that pays."""
+        model = self._batcher.cost_model
+        return max(_LEAST_S, model.slowdown * (prepare_s * model.prep_factor + model.batch_run_s / model.batch))
 
     def _running(self) -> Pool:
         if self._pool is None:
             raise RuntimeError(_NOT_STARTED)
         return self._pool
 
+    def _model(self) -> ModelMetadata | None:
+        """The model that answers; None until the first worker is ready."""
+        model = self._running().model
+        return model.result() if model.done() else None
+
     def _check_model(self, task: Task) -> None:
         """Raises `UnknownModel` for a task that asks for another model or version than the one that is served."""
         if not (task.model or task.version):
             return
-        model = self._running().model
-        served = model.result() if model.done() else None
+        served = self._model()
         if served and (task.model or served.name, task.version or served.version) != (served.name, served.version):
             raise UnknownModel(f"served here: {served.name}, version {served.version}")
 

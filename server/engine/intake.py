@@ -11,9 +11,23 @@ from preprocess.header import Header
 from preprocess.limits import Limits
 from server.contract.answer import Answer
 from server.contract.metadata import ModelMetadata
-from server.contract.task import Task
+from server.contract.owner import NOBODY, Owner
+from server.contract.task import Reuse, Task
 from server.engine.arrivals import GiveUp, Reservation
 from server.engine.loop_delay import LoopDelay
+
+
+@dataclass(frozen=True, slots=True)
+class ReuseStats:
+    """What was spared, and what is kept for it."""
+
+    lookups: Mapping[str, int] = field(default_factory=dict)
+    """Tasks by where their reply came from: `hit` (the cache), `coalesced` (an inference under way), `miss`."""
+    cache_errors: Mapping[str, int] = field(default_factory=dict)
+    """Failures of the cache, by reason; each cost a miss."""
+    cache_entries: int = 0
+    cache_bytes: int = 0
+    """Of the cache in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +47,8 @@ class Status:
     """How often an image was answered otherwise in a batch than alone, of those that were looked at."""
     separated: bool = False
     """Whether images are run one at a time for that."""
+
+    reuse: ReuseStats = field(default_factory=ReuseStats)
 
     @property
     def ready(self) -> bool:
@@ -59,8 +75,17 @@ class Intake(Protocol):
     def delay(self) -> LoopDelay:
         """How late this process's event loop is."""
 
-    async def submit(self, task: Task, deadline: float | None = None, urgency: int = DEFAULT_URGENCY) -> Answer:
-        """The answer to a task, by `deadline` (None: within the SLO from now).
+    async def submit(
+        self,
+        task: Task,
+        deadline: float | None = None,
+        urgency: int = DEFAULT_URGENCY,
+        reuse: Reuse = "allowed",
+        owner: Owner = NOBODY,
+    ) -> Answer:
+        """The answer to a task, by `deadline` (None: within the SLO from now). Owners share the workers by weight.
+
+        `reuse`: whether an inference that is under way, or an answer that is kept, will do: `Answer.reply.source` says.
 
         Raises the errors of `batcher` and of `server.contract.errors`; a `Refused` says in `retry_after_s` when the
         task would have been accepted.
@@ -74,11 +99,22 @@ class Intake(Protocol):
         Raises what would refuse its allowance if it were here already: `QueueFull`, `NoExecutor`, `BatcherClosed`.
         """
 
-    def refusal(self, header: Header, size: int, deadline: float, urgency: int, coming: int) -> Refused | None:
+    def refusal(
+        self, header: Header, size: int, deadline: float, urgency: int, coming: int, owner: Owner = NOBODY
+    ) -> Refused | None:
         """What `submit` would refuse an image of `size` bytes with, after `coming` others like it; counted as refused.
 
         None where it would be accepted, or where only `submit` can tell. Raises `BatcherClosed`.
         """
+
+    def remembers(self, size: int, payload: bytes | None) -> bool:
+        """Whether an answer may be kept for an image of `size` bytes, so that it need not be admitted to be answered.
+
+        `payload`: its bytes if they are here; without them, and with other models, it may turn out otherwise.
+        """
+
+    async def forget(self, content: str) -> None:
+        """Keep no answer any more to this content, hex of its XXH3-128."""
 
     def status(self) -> Status:
         """The state and the counters."""

@@ -18,6 +18,7 @@ from server.contract.engine_frames import (
     Cancel,
     Drain,
     Drained,
+    Forget,
     Hello,
     Raised,
     Serving,
@@ -110,6 +111,8 @@ class _FrontEnd:
             case Cancel(number):
                 if number in self._under_way:
                     self._under_way[number].cancel()
+            case Forget(content):
+                self._tasks.start_soon(self._engine.forget, content)
             case Drain():
                 self._draining = True
                 self._tell_drained()
@@ -122,7 +125,9 @@ class _FrontEnd:
 
     async def _answered(self, message: SubmitImage | SubmitTensor, payload: bytes) -> bytes:
         try:
-            answer = await self._engine.submit(_task(message, payload), message.deadline, message.urgency)
+            answer = await self._engine.submit(
+                _task(message, payload), message.deadline, message.urgency, message.reuse, message.owner
+            )
         except Exception as error:  # noqa: BLE001 - whatever it is, its front end is waiting to hear of it
             return from_engine.frame(Raised(message.number, *to_words(error)))
         return _frame(message.number, answer)
@@ -143,6 +148,6 @@ def _frame(number: int, answer: Answer) -> bytes:
     reply = answer.reply
     message = Answered(
         number, answer.id, answer.hash, reply.begun, reply.decode_s, reply.infer_s, reply.batch,
-        reply.model.name, reply.model.version, tuple(tensor.spec for tensor in reply.tensors),
+        reply.model.name, reply.model.version, tuple(tensor.spec for tensor in reply.tensors), reply.source,
     )  # fmt: skip
     return from_engine.frame(message, reply.members or b"".join(tensor.data for tensor in reply.tensors))

@@ -24,6 +24,7 @@ from server.contract.engine_frames import (
     Cancel,
     Drain,
     Drained,
+    Forget,
     FromEngine,
     Hello,
     Raised,
@@ -38,7 +39,8 @@ from server.contract.engine_frames import (
 from server.contract.errors import EngineLost
 from server.contract.framing import FrameReader, WireError
 from server.contract.metadata import ModelMetadata
-from server.contract.task import ImageTask, Task
+from server.contract.owner import NOBODY, Owner
+from server.contract.task import ImageTask, Reuse, Task
 from server.contract.tensors import split
 from server.engine.arrivals import Arrivals, GiveUp, Reservation
 from server.engine.groups import leaves
@@ -106,14 +108,21 @@ class RemoteEngine:
         except BaseExceptionGroup as group:
             raise (error if error and all(one is error for one in leaves(group)) else group) from None
 
-    async def submit(self, task: Task, deadline: float | None = None, urgency: int = DEFAULT_URGENCY) -> Answer:
+    async def submit(
+        self,
+        task: Task,
+        deadline: float | None = None,
+        urgency: int = DEFAULT_URGENCY,
+        reuse: Reuse = "allowed",
+        owner: Owner = NOBODY,
+    ) -> Answer:
         """As `Intake.submit`. Raises `EngineLost`, too."""
         if self._lost.is_set():
             raise EngineLost(_GONE)
         number = next(self._numbers)
         waiting: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting[number] = waiting
-        self._send(_message(number, task, deadline, urgency), task.payload)
+        self._send(_message(number, task, deadline, urgency, reuse, owner), task.payload)
         try:
             return await waiting
         except asyncio.CancelledError:
@@ -126,9 +135,19 @@ class RemoteEngine:
         """As `Intake.reserve`, by the latest status."""
         return self._arrivals.reserve(size, give_up)
 
-    def refusal(self, header: Header, size: int, deadline: float, urgency: int, coming: int) -> Refused | None:
+    def refusal(
+        self, header: Header, size: int, deadline: float, urgency: int, coming: int, owner: Owner = NOBODY
+    ) -> Refused | None:
         """None: only the engine can tell."""
         return None
+
+    def remembers(self, size: int, payload: bytes | None) -> bool:
+        """False: only the engine can tell."""
+        return False
+
+    async def forget(self, content: str) -> None:
+        """As `Intake.forget`; it does not wait."""
+        self._send(Forget(content))
 
     def status(self) -> Status:
         """As `Intake.status`: what the engine told last."""
@@ -232,12 +251,13 @@ class RemoteEngine:
         members = b"" if message.tensors else payload
         reply = Reply(
             model, members, message.begun, message.decode_s, message.infer_s, message.batch,
-            split(message.tensors, payload) if message.tensors else (),
+            split(message.tensors, payload) if message.tensors else (), message.source,
         )  # fmt: skip
         return Answer(message.id, message.hash, reply)
 
 
-def _message(number: int, task: Task, deadline: float | None, urgency: int) -> ToEngine:
+def _message(number: int, task: Task, deadline: float | None, urgency: int, reuse: Reuse, owner: Owner) -> ToEngine:
+    asked = (number, deadline, urgency, task.want, task.model, task.version)
     if isinstance(task, ImageTask):
-        return SubmitImage(number, deadline, urgency, task.want, task.model, task.version, task.header)
-    return SubmitTensor(number, deadline, urgency, task.want, task.model, task.version, task.dtype, task.shape)
+        return SubmitImage(*asked, task.header, reuse, owner)
+    return SubmitTensor(*asked, task.dtype, task.shape, reuse, owner)

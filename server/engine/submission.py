@@ -1,34 +1,64 @@
 """One task on its way through the stages of an engine."""
 
-from typing import Protocol
+import hashlib
+from functools import cached_property
+from typing import NamedTuple, Protocol
 
 from server.contract.answer import Reply
 from server.contract.ids import content_hash
-from server.contract.task import Task
+from server.contract.owner import NOBODY, Owner
+from server.contract.task import Reuse, Task
+
+
+class Identity(NamedTuple):
+    """What two tasks have in common that get the same answer, as far as hashes can tell.
+
+    CORRECTNESS: the digest is not cryptographic. Whoever finds something by it compares the bytes, or their SHA-256.
+    """
+
+    digest: str
+    model: str
+    version: str
+    variant: tuple[str, ...]
+    account: str
 
 
 class Submission:
-    """A task, when its answer is due, and how urgent it is.
+    """A task, when its answer is due, how urgent it is, which answer will do, and whose it is.
 
-    `deadline` is in seconds of CLOCK_MONOTONIC; `urgency` is 0 (first) to 7.
+    `deadline` is in seconds of CLOCK_MONOTONIC; `urgency` is 0 (first) to 7. Nothing is shared
+    between owners with accounts. Hashes are computed when they are first asked for: a refusal must be cheap.
     """
 
-    __slots__ = ("_digest", "deadline", "losses", "task", "urgency")
-
-    def __init__(self, task: Task, deadline: float, urgency: int) -> None:
+    def __init__(
+        self, task: Task, deadline: float, urgency: int, reuse: Reuse = "allowed", owner: Owner = NOBODY
+    ) -> None:
         self.task = task
         self.deadline = deadline
         self.urgency = urgency
+        self.reuse = reuse
+        self.owner = owner
         self.losses = 0
         """Workers that were lost with the same content before: if any, it runs alone."""
-        self._digest = ""
 
-    @property
+    @cached_property
     def digest(self) -> str:
-        """XXH3-128 of the payload, hex. It is computed when it is first asked for, since a refusal must be cheap."""
-        if not self._digest:
-            self._digest = content_hash(self.task.payload)
-        return self._digest
+        """XXH3-128 of the payload, hex."""
+        return content_hash(self.task.payload)
+
+    @cached_property
+    def sha256(self) -> bytes:
+        """SHA-256 of the payload."""
+        return hashlib.sha256(self.task.payload).digest()
+
+    def hash(self) -> None:
+        """Compute the SHA-256 now: for a thread."""
+        self.sha256  # noqa: B018
+
+    @cached_property
+    def identity(self) -> Identity:
+        """What this task has in common with others that get the same answer."""
+        return Identity(self.digest, self.task.model, self.task.version, self.task.variant, self.owner.account)
 
 
 class Stage(Protocol):

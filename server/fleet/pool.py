@@ -123,18 +123,21 @@ class Pool:
     async def _succeed(self, number: int, death: Death) -> None:
         """Wait until another worker is to be started. Raises `PoolFailed`."""
         self._futile[number] = self._futile[number] + 1 if death.futile else 0
-        said = {"reason": death.reason, "ready_before": death.was_ready, "held": death.held}
-        log.warning("worker_died", worker=number, **said, **({"detail": death.detail} if death.detail else {}))
         others = [futile for place, futile in self._futile.items() if place != number]
-        match after(death, self._futile[number], others):
-            case GiveUp(reason):
-                raise PoolFailed(reason)
-            case retry:
-                self.restarts[death.reason] += 1
-                if death.was_ready:
-                    self._due[number] = time.monotonic() + retry.pause_s + self._start_s
-                self._expect()
-                await asyncio.sleep(retry.pause_s)
+        decision = after(death, self._futile[number], others)
+        if death.reason != "load":
+            said = {"reason": death.reason, "ready_before": death.was_ready, "held": death.held}
+            log.warning("worker_died", worker=number, **said)
+        if isinstance(decision, GiveUp):
+            raise PoolFailed(decision.reason)
+        if death.reason == "load":
+            log.warning("worker_cannot_load", worker=number, reason=death.detail, again_s=decision.pause_s)
+        else:
+            self.restarts[death.reason] += 1
+        if death.was_ready:
+            self._due[number] = time.monotonic() + decision.pause_s + self._start_s
+        self._expect()
+        await asyncio.sleep(decision.pause_s)
 
     def _expect(self) -> None:
         """Tell the batcher when a worker will be ready, if none is."""

@@ -170,7 +170,7 @@ class Worker(asyncio.Protocol):
             self._jobs[seq] = job
             self._seqs[job] = seq
             payload = job.item.payload
-            parts += (head(_item(seq, job.item, self._model, job.deadline), len(payload)), payload)
+            parts += (head(_item(seq, job.item, self._model, job.expires), len(payload)), payload)
         self._transport.writelines(parts)
 
     def drop(self, job: Job[Task, Reply]) -> None:

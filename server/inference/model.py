@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal, TypedDict
 
 from batcher.scheduling.batch_profile import BatchProfile
+from server.contract.ids import content_hash
 from server.contract.metadata import ModelMetadata
 from server.inference.configurations import first_to_open, plain_way, ways
 from server.inference.independence import check_alone, dependence
@@ -195,6 +196,7 @@ def metadata(model: Model, digest: str) -> ModelMetadata:
         name=model.card.name,
         version=model.card.version,
         digest=digest,
+        recipe=content_hash(repr((model.session.slot_recipe, model.output, model.apart is None)).encode()),
         provider=model.session.provider,
         inputs=(batched(model.session.input).spec,),
         outputs=tuple((led(tensor) if model.session.whole else tensor).spec for tensor in model.session.outputs),

@@ -13,15 +13,24 @@ from server.settings.errors import SettingsError
 from server.settings.fields import Settings
 from server.settings.flags import add_arguments
 from server.settings.load import load_settings
-from server.settings.topics import QueueSettings, ServerSettings, UploadSettings, WorkerSettings
+from server.settings.topics import (
+    AuthSettings,
+    QueueSettings,
+    ServerSettings,
+    TlsSettings,
+    UploadSettings,
+    WorkerSettings,
+)
 
 __all__ = [
     "SETTINGS",
+    "AuthSettings",
     "QueueSettings",
     "ServerSettings",
     "Setting",
     "Settings",
     "SettingsError",
+    "TlsSettings",
     "UploadSettings",
     "WorkerSettings",
     "add_arguments",

@@ -67,7 +67,7 @@ def _settings() -> Iterator[Setting]:
     tables = dict(topics())
     for table, topic in tables.items():
         for name, info in topic.model_fields.items():
-            if name not in tables:
+            if table or name not in tables:  # a topic may have a setting of its own name
                 yield _described(name, table, topic, info)
 
 

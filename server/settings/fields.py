@@ -4,9 +4,20 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from server.settings.topics import QueueSettings, ServerSettings, Shown, Topic, UploadSettings, WorkerSettings
+from server.settings.topics import (
+    AuthSettings,
+    CacheSettings,
+    QueueSettings,
+    ServerSettings,
+    Shown,
+    StorageSettings,
+    TlsSettings,
+    Topic,
+    UploadSettings,
+    WorkerSettings,
+)
 from server.settings.units import MINUTE
-from server.settings.values import Count, Host, Model, Provider, Seconds
+from server.settings.values import Count, Host, Model, Provider, Seconds, is_loopback
 
 
 class Settings(Topic):
@@ -26,8 +37,17 @@ class Settings(Topic):
 
     upload: UploadSettings = Field(default_factory=UploadSettings)
     server: ServerSettings = Field(default_factory=ServerSettings)
+    auth: AuthSettings = Field(default_factory=AuthSettings)
+    tls: TlsSettings = Field(default_factory=TlsSettings)
     queue: QueueSettings = Field(default_factory=QueueSettings)
+    cache: CacheSettings = Field(default_factory=CacheSettings)
+    storage: StorageSettings = Field(default_factory=StorageSettings)
     worker: WorkerSettings = Field(default_factory=WorkerSettings)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine can ask: then admin resources share the port."""
+        return is_loopback(self.host)
 
     @property
     def provider_name(self) -> Literal["auto", "cpu", "cuda"]:

@@ -64,7 +64,7 @@ def broken_rules(error: ValidationError, layers: Sequence[Mapping[str, Given]]) 
     """Name each value that breaks its rule, where it came from, and the rule."""
     problems = []
     for broken in error.errors(include_url=False):
-        setting = next(SETTINGS[str(part)] for part in broken["loc"] if part in SETTINGS)
+        setting = next(SETTINGS[str(part)] for part in reversed(broken["loc"]) if part in SETTINGS)
         given = next((layer[setting.name] for layer in layers if setting.name in layer), None)
         where = f"{given.value!r} ({given.origin})" if given else f"{setting.default} (default)"
         reason = broken.get("ctx", {}).get("error", "")  # ours; bounds need none, the rule says it

@@ -5,6 +5,7 @@ here and a section in docs/settings.md; a test compares the two. To add a topic,
 """
 
 import os
+import re
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,18 +15,30 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from server.settings.units import HOUR, MB, SIZE
 from server.settings.values import (
+    AnyText,
     Bytes,
+    Cache,
     Count,
+    ExistingFile,
     Folder,
+    Host,
     HttpServer,
     HttpServerName,
+    JwtAlgorithm,
     Networks,
     OnOff,
     OptionalBytes,
     OptionalCount,
+    OptionalNumber,
+    OptionalSeconds,
+    OptionalText,
     Pixels,
     Precision,
+    Records,
     Seconds,
+    StorePolicy,
+    StoreUrl,
+    Text,
 )
 
 
@@ -104,10 +117,78 @@ class ServerSettings(Topic):
         default=None, ge=1, description="open connections"
     )
 
+    admin_host: Annotated[Host, ADVANCED] = Field(
+        default="127.0.0.1", description="address of the admin port, unless host is loopback"
+    )
+    admin_port: Annotated[Count, ADVANCED] = Field(
+        default=9091, ge=0, le=65535, description="TCP port of metrics, unless host is loopback"
+    )
+
     @property
     def http_server_name(self) -> HttpServerName:
         """`http_server`, or the fastest that is installed."""
         return self.http_server or ("uvicorn" if find_spec("uvicorn") and find_spec("httptools") else "hypercorn")
+
+
+class AuthSettings(Topic):
+    """Who may ask, and how much."""
+
+    heading = "access"
+
+    keys: Annotated[ExistingFile, Shown("none: everybody may ask")] = Field(
+        default=None, description="file of API keys, made by tureen keys"
+    )
+    require_auth: Annotated[OnOff, Shown()] = Field(
+        default=False, description="refuse to start without keys or tokens to check"
+    )
+    jwt_issuer: Annotated[OptionalText, Shown("none: no tokens", advanced=True)] = Field(
+        default=None, description="issuer of the tokens (JWT) that are accepted"
+    )
+    jwt_audience: Annotated[OptionalText, Shown("none", rule="which tokens need", advanced=True)] = Field(
+        default=None, description="audience that a token must name"
+    )
+    jwt_algorithm: Annotated[JwtAlgorithm, ADVANCED] = Field(
+        default="RS256", description="the one algorithm that tokens are signed with"
+    )
+    jwks_url: Annotated[OptionalText, Shown("what the issuer's discovery document says", advanced=True)] = Field(
+        default=None, description="URL of the issuer's public keys"
+    )
+    jwt_key: Annotated[ExistingFile, Shown("none: the issuer is asked", advanced=True)] = Field(
+        default=None, description="file with the issuer's public key (PEM)"
+    )
+    jwt_scope_claim: Annotated[Text, ADVANCED] = Field(
+        default="scope", description="claim in which a token's scopes stand"
+    )
+    client_rate: Annotated[OptionalNumber, Shown("no limit", advanced=True)] = Field(
+        default=None, gt=0, description="images per second of one client, for clients without a limit of their own"
+    )
+    client_burst: Annotated[OptionalCount, Shown("one second of client_rate", advanced=True)] = Field(
+        default=None, ge=1, description="images that a client may send at once"
+    )
+    client_images: Annotated[OptionalCount, Shown("no limit", advanced=True)] = Field(
+        default=None, ge=1, description="images of one client under way at a time"
+    )
+
+    @property
+    def is_set(self) -> bool:
+        """Whether there is anything to check a client by."""
+        return bool(self.keys or self.jwt_issuer)
+
+
+class TlsSettings(Topic):
+    """Encryption."""
+
+    heading = "encryption"
+
+    tls_cert: Annotated[ExistingFile, Shown("none: plain HTTP", advanced=True)] = Field(
+        default=None, description="certificate chain (PEM): HTTPS only"
+    )
+    tls_key: Annotated[ExistingFile, Shown("in tls_cert", advanced=True)] = Field(
+        default=None, description="private key of the certificate (PEM)"
+    )
+    tls_client_ca: Annotated[ExistingFile, Shown("none", advanced=True)] = Field(
+        default=None, description="certificates (PEM) by which clients must be certified (mTLS)"
+    )
 
 
 class QueueSettings(Topic):
@@ -119,6 +200,73 @@ class QueueSettings(Topic):
         default=32, ge=1, le=1024, description="most images per batch (the server measures the best size up to it)"
     )
     max_queue: Annotated[Count, ADVANCED] = Field(default=1024, ge=1, description="images that may wait for a worker")
+
+
+class CacheSettings(Topic):
+    """Answers that are kept for the next upload of the same bytes."""
+
+    heading = "cache"
+
+    cache: Annotated[Cache, Shown()] = Field(default="memory", description="where answers are kept")
+    cache_ttl: Annotated[Seconds, ADVANCED] = Field(
+        default=float(HOUR), gt=0, le=30 * 24 * HOUR, description="time for which an answer is kept"
+    )
+    cache_bytes: Annotated[Bytes, ADVANCED] = Field(
+        default=64 * MB, ge=1, description="memory for answers that are kept, with --cache memory"
+    )
+    cache_timeout: Annotated[Seconds, ADVANCED] = Field(
+        default=0.05, gt=0, le=1, description="time after which a cache in Redis that does not answer is not waited for"
+    )
+
+    @property
+    def memory_bytes(self) -> int:
+        """`cache_bytes`, or 0 where answers are not kept in memory."""
+        return self.cache_bytes if self.cache == "memory" else 0
+
+    @property
+    def redis_url(self) -> str:
+        """The URL of Redis, or "" where answers are not kept there."""
+        return "" if self.cache in ("memory", "off") else self.cache
+
+
+class StorageSettings(Topic):
+    """Where images and their answers are kept after the answer."""
+
+    heading = "storage"
+
+    store: Annotated[StoreUrl, Shown(default="nowhere")] = Field(
+        default="", description="where images and their records are kept"
+    )
+    store_policy: Annotated[StorePolicy, ADVANCED] = Field(
+        default="async", description="whether an answer waits until its image is safely in the spool"
+    )
+    records: Annotated[Records, Shown()] = Field(
+        default="off", description="whether records and originals can be read and deleted over HTTP"
+    )
+    retention: Annotated[OptionalSeconds, Shown("for ever", advanced=True)] = Field(
+        default=None, gt=0, description="time for which images are kept"
+    )
+    spool_dir: Annotated[Folder, Shown(".spool in a local store, else in ~/.cache/tureen", advanced=True)] = Field(
+        default=None, description="folder of images on their way to the store"
+    )
+    spool_bytes: Annotated[Bytes, ADVANCED] = Field(default=1000 * MB, ge=1, description="bytes the spool may hold")
+    spool_items: Annotated[Count, ADVANCED] = Field(default=100_000, ge=1, description="images the spool may hold")
+    s3_endpoint: Annotated[AnyText, Shown("that of AWS", advanced=True)] = Field(
+        default="", description="URL of a server that is compatible with S3"
+    )
+    s3_encryption: Annotated[AnyText, Shown("the bucket's own", advanced=True)] = Field(
+        default="", description="server-side encryption to ask for: AES256 or aws:kms"
+    )
+
+    @property
+    def spool_folder(self) -> Path:
+        """`spool_dir`, or its default."""
+        if self.spool_dir:
+            return self.spool_dir
+        if not self.store.startswith("s3://"):
+            return Path(self.store) / ".spool"
+        name = re.sub(r"[^A-Za-z0-9._-]+", "-", self.store.removeprefix("s3://"))[:80]
+        return Path(os.path.expanduser("~/.cache/tureen")) / f"spool-{name}"
 
 
 class WorkerSettings(Topic):

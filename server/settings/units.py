@@ -8,7 +8,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-__all__ = ["COUNT", "DURATION", "HOUR", "MB", "MINUTE", "PIXELS", "SIZE", "SWITCH", "Kind", "Number", "Switch"]
+__all__ = [
+    "COUNT",
+    "DURATION",
+    "HOUR",
+    "MB",
+    "MINUTE",
+    "NUMBER",
+    "PERIOD",
+    "PIXELS",
+    "SIZE",
+    "SWITCH",
+    "Kind",
+    "Number",
+    "Switch",
+]
 
 MB = 1_000_000
 MINUTE = 60
@@ -102,11 +116,19 @@ class Switch(Kind):
 
 SWITCH = Switch("on|off", "on or off")
 COUNT = Number("NUMBER", "a whole number")
+NUMBER = Number("NUMBER", "a number", whole=False)
 DURATION = Number(
     "DURATION",
     "a duration",
     "250ms, 1s, 2m or plain seconds",
     _units(ms=0.001, s=1, m=60, h=HOUR),
+    whole=False,
+)
+PERIOD = Number(
+    "DURATION",
+    "a duration",
+    "12h or 30d",
+    _units(s=1, m=60, h=HOUR, d=24 * HOUR),
     whole=False,
 )
 SIZE = Number(

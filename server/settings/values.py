@@ -1,5 +1,6 @@
 """What the value of a setting may be: how each kind is read, and what the help and the error texts call it."""
 
+import ipaddress
 import os
 import re
 from importlib.util import find_spec
@@ -9,14 +10,22 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BeforeValidator
 
-from server.settings.units import COUNT, DURATION, PIXELS, SIZE, SWITCH, Kind
+from server.settings.units import COUNT, DURATION, NUMBER, PERIOD, PIXELS, SIZE, SWITCH, Kind
 
 HOST = Kind("HOST", "an IP address or a host name", "127.0.0.1, 0.0.0.0 or ::")
 MODEL = Kind("PATH", "an .onnx file or a model folder, which must exist")
 PROVIDER = Kind("NAME", "auto, cpu, cuda or the index of a GPU as in cuda:1")
 FOLDER = Kind("PATH", "a folder, which may not exist yet")
+CACHE = Kind("WHERE", "memory, off, or the URL of a Redis server", "redis://127.0.0.1:6379/0")
+STORE = Kind("WHERE", "a folder, or s3://BUCKET/PREFIX", "/var/lib/tureen/images or s3://photos/tureen")
+STORE_POLICY = Kind("WHEN", "async or required")
+RECORDS = Kind("HOW", "off or open")
 HTTP_SERVER = Kind("NAME", "hypercorn, or uvicorn if its extra is installed (pip install 'tureen[uvicorn]')")
 NETWORKS = Kind("LIST", "addresses and networks, separated by commas", "127.0.0.1 or 10.0.0.0/8,fd00::/8")
+FILE = Kind("FILE", "a file, which must exist")
+ANY_TEXT = Kind("TEXT", "a text")
+TEXT = Kind("TEXT", "a text without spaces")
+JWT_ALGORITHM = Kind("NAME", "RS256, PS256, ES256 or EdDSA")
 PRECISION = Kind("NAME", "model, or fp16 if its extra is installed (pip install 'tureen[fp16]')")
 
 
@@ -25,6 +34,14 @@ def _read_host(given: object) -> str:
     if not isinstance(given, str) or not re.fullmatch(r"[^\s/]+", given):
         raise ValueError("that is neither")
     return given
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address to listen on is reached from this machine only."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _read_path(given: object) -> Path:
@@ -54,6 +71,25 @@ def _read_folder(given: object) -> str | None:
     return str(path)  # as above
 
 
+def _read_file(given: object) -> str | None:
+    if given is None:
+        return None
+    path = _read_path(given)
+    if not os.path.isfile(path):
+        raise ValueError(f"there is no file {path}")
+    return str(path)  # as above
+
+
+def _read_text(given: object) -> object:
+    if given is not None and (not isinstance(given, str) or not re.fullmatch(r"[!-~]{1,1000}", given)):
+        raise ValueError("that is none")
+    return given
+
+
+def _read_optional_number(given: object) -> float | None:
+    return None if given is None else float(NUMBER.read(given))
+
+
 def _read_provider(given: object) -> object:
     if not isinstance(given, str) or not re.fullmatch(r"auto|cpu|cuda(:[0-9]{1,3})?", given):
         raise ValueError("that is none of them")
@@ -72,6 +108,32 @@ def _read_networks(given: object) -> object:
     for one in filter(None, map(str.strip, given.split(","))):
         ip_network(one)
     return given
+
+
+def _read_cache(given: object) -> object:
+    if given in ("memory", "off"):
+        return given
+    if not isinstance(given, str) or not re.fullmatch(r"(redis|rediss|unix)://\S+", given):
+        raise ValueError("that is none of them")
+    if not (find_spec("redis") and find_spec("purgatory")):
+        raise ValueError("its extra is not installed (pip install 'tureen[redis]')")
+    return given
+
+
+def _read_store(given: object) -> str:
+    if given == "":
+        return ""
+    if isinstance(given, str) and "://" in given:
+        if not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9!_.*'()/-]*)?", given):
+            raise ValueError("that is neither")
+        if not find_spec("boto3"):
+            raise ValueError("its extra is not installed (pip install 'tureen[s3]')")
+        return given
+    return _read_folder(given) or ""
+
+
+def _read_optional_seconds(given: object) -> float | None:
+    return None if given is None else PERIOD.read(given)
 
 
 def _read_precision(given: object) -> object:
@@ -102,4 +164,15 @@ HttpServer: TypeAlias = Annotated[HttpServerName | None, BeforeValidator(_read_h
 Networks: TypeAlias = Annotated[str, BeforeValidator(_read_networks), NETWORKS]
 OptionalCount: TypeAlias = Annotated[int | None, BeforeValidator(_read_optional_count), COUNT]
 OptionalBytes: TypeAlias = Annotated[int | None, BeforeValidator(_read_optional_size), SIZE]
+Cache: TypeAlias = Annotated[str, BeforeValidator(_read_cache), CACHE]
+StoreUrl: TypeAlias = Annotated[str, BeforeValidator(_read_store), STORE]
+StorePolicy: TypeAlias = Annotated[Literal["async", "required"], STORE_POLICY]
+Records: TypeAlias = Annotated[Literal["off", "open"], RECORDS]
+OptionalSeconds: TypeAlias = Annotated[float | None, BeforeValidator(_read_optional_seconds), PERIOD]
+OptionalNumber: TypeAlias = Annotated[float | None, BeforeValidator(_read_optional_number), NUMBER]
+ExistingFile: TypeAlias = Annotated[Path | None, BeforeValidator(_read_file), FILE]
+AnyText: TypeAlias = Annotated[str, ANY_TEXT]
+Text: TypeAlias = Annotated[str, BeforeValidator(_read_text), TEXT]
+OptionalText: TypeAlias = Annotated[str | None, BeforeValidator(_read_text), TEXT]
+JwtAlgorithm: TypeAlias = Annotated[Literal["RS256", "PS256", "ES256", "EdDSA"], JWT_ALGORITHM]
 Precision: TypeAlias = Annotated[Literal["model", "fp16"], BeforeValidator(_read_precision), PRECISION]

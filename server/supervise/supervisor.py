@@ -6,8 +6,10 @@ The socket outlives any web process, so the port never refuses while one is repl
 import asyncio
 import signal
 import socket
+import sys
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from itertools import groupby
 
 import structlog
@@ -22,6 +24,7 @@ from server.supervise.restarts import GiveUp, RestartPolicy
 
 EXIT_OK, EXIT_FAILED = 0, 1
 _WEB_GAVE_UP = 3  # server.web.process.EXIT_FATAL: it has said why on standard error
+_CLEANUP_GAVE_UP = 3  # server.cleanup.process.EXIT_FATAL: likewise
 _BACKLOG = 2048
 
 log = structlog.stdlib.get_logger("tureen.supervisor")
@@ -30,29 +33,59 @@ log = structlog.stdlib.get_logger("tureen.supervisor")
 def serve(settings: Settings) -> int:
     """Serve until SIGTERM, SIGINT or a failure; returns the exit code: 0 only after an orderly end of every child."""
     logs.configure()
+    if not settings.auth.is_set and not settings.is_local:
+        log.warning("open_to_everybody", host=settings.host, advice="tureen keys add makes keys; --keys checks them")
+    listeners: list[socket.socket] = []
     try:
-        listener = _listen(settings.host, settings.port)
+        for host, port in _addresses(settings):
+            listeners.append(_listen(host, port))
     except OSError as error:
-        log.error("cannot_listen", address=f"{settings.host}:{settings.port}", reason=error.strerror or str(error))
+        log.error("cannot_listen", address=f"{host}:{port}", reason=error.strerror or str(error))
         return EXIT_FAILED
-    with listener:
+    with ExitStack() as stack:
+        for listener in listeners:
+            stack.enter_context(listener)
         try:
             with kept(settings.model or demo.FOLDER) as model:
                 settings = settings.model_copy(update={"model": model})
-                return asyncio.run(Supervisor([_web(settings, listener)], settings, listener).run())
+                return asyncio.run(Supervisor(_children(settings, listeners), settings, listeners).run())
         except ModelError as error:
             log.error("cannot_serve", reason=str(error))
             return EXIT_FAILED
 
 
-def _web(settings: Settings, listener: socket.socket) -> ChildSpec:
+def _children(settings: Settings, listeners: Sequence[socket.socket]) -> list[ChildSpec]:
+    web = _web(settings, listeners)
+    return [web, _cleanup(settings)] if settings.storage.store else [web]
+
+
+def _addresses(settings: Settings) -> list[tuple[str, int]]:
+    """Where to listen: for clients, and for admin resources where clients may be strangers."""
+    clients = (settings.host, settings.port)
+    return [clients] if settings.is_local else [clients, (settings.server.admin_host, settings.server.admin_port)]
+
+
+def _web(settings: Settings, listeners: Sequence[socket.socket]) -> ChildSpec:
+    descriptors = tuple(listener.fileno() for listener in listeners)
     return ChildSpec(
         name="web",
         module="server.web.process",
         settings=settings.model_dump_json().encode(),
-        arguments=(str(listener.fileno()),),
-        descriptors=(listener.fileno(),),
+        arguments=tuple(map(str, descriptors)),
+        descriptors=descriptors,
         policy=RestartPolicy(fatal=frozenset({_WEB_GAVE_UP})),
+    )
+
+
+def _cleanup(settings: Settings) -> ChildSpec:
+    """It ends after web, which may spool until its end. However often it dies, serving goes on, and it is started
+    again: what is answered waits in the spool."""
+    return ChildSpec(
+        name="cleanup",
+        module="server.cleanup.process",
+        settings=settings.model_dump_json().encode(),
+        drain_order=1,
+        policy=RestartPolicy(pause_s=1.0, crashes=sys.maxsize, within_s=1.0, fatal=frozenset({_CLEANUP_GAVE_UP})),
     )
 
 
@@ -62,10 +95,10 @@ class Supervisor:
     Its whole state: `_stop` and `_delay_s`, set by the first signal. Each child has its own.
     """
 
-    def __init__(self, specs: Sequence[ChildSpec], settings: Settings, listener: socket.socket) -> None:
+    def __init__(self, specs: Sequence[ChildSpec], settings: Settings, listeners: Sequence[socket.socket]) -> None:
         self._children = [Child(spec) for spec in sorted(specs, key=lambda spec: spec.drain_order)]
         self._settings = settings
-        self._listener = listener
+        self._listeners = listeners
         self._stop = asyncio.Event()
         self._delay_s = 0.0
 
@@ -106,7 +139,8 @@ class Supervisor:
 
     async def _drain(self, keepers: Mapping[Child, asyncio.Task[GiveUp | None]]) -> bool:
         """Drain all children in their order; kill what is left at the time limit, and then say False."""
-        self._listener.close()  # web holds the socket as well: the port closes when web closes it
+        for listener in self._listeners:
+            listener.close()  # web holds the socket as well: the port closes when web closes it
         deadline = time.monotonic() + self._settings.server.shutdown_timeout
         for _, group in groupby(self._children, key=lambda child: child.spec.drain_order):
             ending = list(group)

@@ -14,10 +14,13 @@ from server.process.access_log import AccessLog
 from server.web.client import TrustedProxies
 from server.web.early_reject import EarlyReject
 from server.web.exchange import Exchange
+from server.web.gate import Gate
 from server.web.health import Health
 from server.web.http.pacing import Pacing
 from server.web.images import Images
+from server.web.keeping import Keeping
 from server.web.metrics import Metrics
+from server.web.records import Records
 from server.web.refusals import Refusals
 from server.web.request import Request
 from server.web.runtime import Runtime
@@ -35,13 +38,28 @@ class Application(NamedTuple):
 
 
 def build_app(
-    runtime: Runtime, metrics: Metrics, uploads: Uploads, proxies: TrustedProxies, access_log: AccessLog
+    runtime: Runtime,
+    gate: Gate,
+    metrics: Metrics,
+    uploads: Uploads,
+    proxies: TrustedProxies,
+    access_log: AccessLog,
+    keeping: Keeping | None = None,
+    *,
+    open_records: bool = False,
+    clients: bool = True,
+    admin: bool = True,
 ) -> Application:
-    """One application for one runtime."""
-    resources = Resources(Images(runtime, metrics, uploads.limits.max_bytes), Health(runtime, metrics))
+    """One application for one listening socket: with the resources for clients, those for admins, or both.
+
+    `keeping`: None where nothing is kept. `open_records`: they can be read back.
+    """
+    images = Images(runtime, metrics, uploads.limits.max_bytes, keeping) if clients else None
+    records = Records(runtime, keeping) if clients and keeping and open_records else None
+    resources = Resources(images, Health(runtime, metrics, admin), records, admin)
     refusals = Refusals(metrics, access_log)
-    early_reject = EarlyReject(runtime, refusals, uploads.limits.max_bytes)
-    exchange = Exchange(resources, runtime, metrics, uploads, early_reject.arm, proxies, access_log)
+    early_reject = EarlyReject(runtime, gate, proxies, refusals, uploads.limits.max_bytes)
+    exchange = Exchange(resources, gate, runtime, metrics, uploads, early_reject.arm, proxies, access_log)
     pacing = Pacing(proxies, early_reject.room, metrics.refusal_delay.observe, asyncio.get_running_loop())
     return Application(exchange, early_reject, refusals, pacing)
 
@@ -54,20 +72,27 @@ Endpoint = Callable[[StarletteRequest], Awaitable[Response]]
 class Resources:
     """Finds the handler of a request and gives its response, whole or as a stream."""
 
-    def __init__(self, images: Images, health: Health) -> None:
+    def __init__(self, images: Images | None, health: Health, records: Records | None, admin: bool) -> None:
         self._images = images
         self._health_share, self._side_share = SideShare(), SideShare()
-        self._routes = [
-            Route("/v1/images", _by_post_only, methods=["POST"]),
-            Route("/healthz", health.alive),
-            Route("/readyz", health.ready),
-            Route("/metrics", health.metrics),
-            Route("/", health.about),
-        ]
+        self._routes = [Route("/healthz", health.alive), Route("/readyz", health.ready)]
+        if records:
+            self._routes += [
+                Route("/v1/images", records.same, methods=["GET", "POST"]),
+                Route("/v1/images/{id}", records.one, methods=["GET", "DELETE"]),
+                Route("/v1/images/{id}/original", records.original),
+            ]
+        elif images:
+            self._routes.append(Route("/v1/images", _by_post_only, methods=["POST"]))
+        if images:
+            self._routes.append(Route("/", health.about))
+        if admin:
+            self._routes.append(Route("/metrics", health.metrics))
 
     async def __call__(self, request: Request) -> Response:
         scope = request.scope
-        if scope["path"] == "/v1/images" and scope["method"] == "POST":  # the one whose every microsecond counts
+        # The one whose every microsecond counts:
+        if self._images and scope["path"] == "/v1/images" and scope["method"] == "POST":
             return await self._images.post(request)
         share = self._health_share if scope["path"] in _HEALTH else self._side_share
         async with share.turn():

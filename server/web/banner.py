@@ -1,6 +1,7 @@
 """What the operator sees at start-up."""
 
 import socket
+from collections.abc import Sequence
 
 from server.contract.metadata import ModelMetadata
 from server.fleet.layout.placement import Decision
@@ -8,9 +9,11 @@ from server.process.printable import printable
 from server.settings import Settings
 
 
-def banner(model: ModelMetadata, settings: Settings, listener: int, why: str, decision: Decision) -> str:
-    """The start-up block and a command to try. `why`: the reason for the provider."""
-    address = f"http://{_authority(listener)}"
+def banner(model: ModelMetadata, settings: Settings, listeners: Sequence[int], why: str, decision: Decision) -> str:
+    """The start-up block and a command to try. `listeners`: for clients, and for admins if that is another one. `why`:
+    the reason for the provider."""
+    scheme = "https" if settings.tls.tls_cert else "http"
+    address, *admin = (f"{scheme}://{_authority(listener)}" for listener in listeners)
     rows = {
         "model": f"{model.name} {model.version} ({model.digest[:12]})",
         "input": "; ".join((", ".join(map(str, model.inputs)), *model.notes)),
@@ -18,6 +21,7 @@ def banner(model: ModelMetadata, settings: Settings, listener: int, why: str, de
         "provider": f"{model.provider} ({why})",
         "workers": f"{decision.layout} ({decision.why})",
         "promise": f"answered within {settings.slo:g} s, or refused at once",
+        **({"admin": f"{admin[0]}/metrics"} if admin else {}),
         "address": address,
     }
     shown = [*rows.items(), *(("warning", text) for text in model.warnings)]

@@ -7,12 +7,17 @@ parser: this file never decides what a request means, only that a plain one has 
 """
 
 import asyncio
+import re
 
-from batcher import BatcherClosed
+from batcher import BatcherClosed, Refused
 from batcher.policy import DEFAULT_URGENCY
 from preprocess.errors import ImageError
 from preprocess.header import Header, read_header
+from server.access.principal import EVERYTHING, Principal
+from server.web.client import TrustedProxies
+from server.web.errors import RequestError
 from server.web.fast_head import Upload, plain_upload
+from server.web.gate import Gate
 from server.web.http.rules import Rejection
 from server.web.refusals import Refusals
 from server.web.runtime import Runtime
@@ -20,7 +25,8 @@ from server.web.terms import Terms
 
 _ARMED_S = 1.0  # after a refusal
 _MANY = 8
-_EXAMPLE = (Header("jpeg", 640, 480), 100_000, Terms(None, DEFAULT_URGENCY))
+_HOPS = re.compile(rb"\r\n(x-forwarded-for|forwarded): ?([^\r]*)")
+_EXAMPLE = (Principal("", EVERYTHING), Header("jpeg", 640, 480), 100_000, Terms(None, DEFAULT_URGENCY))
 
 
 class EarlyReject:
@@ -30,8 +36,12 @@ class EarlyReject:
     upload that it refused last.
     """
 
-    def __init__(self, runtime: Runtime, refusals: Refusals, max_bytes: int) -> None:
+    def __init__(
+        self, runtime: Runtime, gate: Gate, proxies: TrustedProxies, refusals: Refusals, max_bytes: int
+    ) -> None:
         self._runtime = runtime
+        self._gate = gate
+        self._proxies = proxies
         self._refusals = refusals
         self._max_bytes = max_bytes
         self._armed_until = 0.0
@@ -43,21 +53,36 @@ class EarlyReject:
         """An upload has been refused: look at those that come next."""
         self._armed_until = self._runtime.now() + _ARMED_S
 
-    def __call__(self, data: bytes) -> Rejection | None:
+    def __call__(self, host: str, data: bytes) -> Rejection | None:
         """What to answer to `data`, the first bytes of a request on a connection with nothing under way; None to let
-        it through. What is let through has not been counted."""
+        it through. What is let through has not been counted. `host`: the address that opened the connection."""
         if self._armed_until <= self._runtime.now() or self._runtime.draining:
             return None
         upload = plain_upload(data, self._max_bytes)
-        header = upload and self._header(data, upload)
-        if upload is None or header is None:
+        if upload is None:
+            return None
+        if self._proxies.contains(host):
+            hops = dict(_HOPS.findall(data[: upload.start].lower()))
+            host = str(self._proxies.client_of(host, hops) or "")
+        try:
+            principal = self._gate.glance("/v1/images", upload.authorization, host, self._runtime.now())
+        except RequestError as error:
+            return self._rejection(error, upload)
+        header = self._header(data, upload)
+        if principal is None or header is None:
             return None
         size = len(data) + upload.rest - upload.start
-        error = self._runtime.would_refuse(header, size, upload.terms, self._let_in)
-        if error is None:
+        payload = None if upload.rest else data[upload.start :]
+        if upload.terms.reuse == "allowed" and self._runtime.engine.remembers(size, payload):
+            return None
+        refusal = self._runtime.would_refuse(principal, header, size, upload.terms, self._let_in)
+        if refusal is None:
             self._let_in_one()
             return None
-        self._example = (header, size, upload.terms)
+        self._example = (principal, header, size, upload.terms)
+        return self._rejection(refusal, upload)
+
+    def _rejection(self, error: RequestError | Refused, upload: Upload) -> Rejection:
         self.arm()
         return Rejection(self._refusals.of_upload(error, upload.id), upload.rest, error.retry_after_s)
 

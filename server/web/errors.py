@@ -12,6 +12,8 @@ from starlette.exceptions import HTTPException
 
 import batcher
 import preprocess.errors as image_errors
+from server.cleanup.reading import Unavailable
+from server.cleanup.spool import SpoolRefused
 from server.contract.errors import EngineLost, ImageRejected, ModelFailed, Quarantined, TensorRejected, UnknownModel
 from server.web.response import RawResponse
 
@@ -49,6 +51,8 @@ _ROWS = (
     Problem(400, "malformed_request", "The request is not HTTP/1.1, or could be read in more than one way"),
     Problem(400, "bad_multipart", "The multipart form is malformed, cut short, or not within this server's limits"),
     Problem(400, "image_part_missing", "The form has no part named image or file"),
+    Problem(401, "unauthenticated", "This needs a valid key or token, as Authorization: Bearer KEY"),
+    Problem(403, "forbidden", "This key or token has not the scope that this needs"),
     Problem(404, "not_found", "There is nothing at this path; GET / lists the endpoints"),
     Problem(404, "unknown_model", "This server has no such model or version"),
     Problem(405, "method_not_allowed", "This path does not take that method"),
@@ -66,6 +70,8 @@ _ROWS = (
     Problem(422, "quarantined", "This image recently crashed its workers and is refused for a while"),
     Problem(422, "tensor_rejected", "The tensor does not fit the model's input"),
     Problem(422, "deadline_unmeetable", "Such an image takes longer than this deadline; shortest_ms is the least"),
+    Problem(429, "rate_limited", "This client has used up its rate for now"),
+    Problem(429, "too_many_in_flight", "This client has as many images under way as it may have"),
     Problem(431, "headers_too_large", "The request's headers are too many or too long"),
     Problem(500, "internal_error", "The server failed"),
     Problem(500, "model_error", "The model failed on this image"),
@@ -75,6 +81,7 @@ _ROWS = (
     Problem(503, "queue_full", "The queue is full"),
     Problem(503, "would_be_late", "The answer would come after its deadline"),
     Problem(503, "not_ready", "No worker is ready"),
+    Problem(503, "storage_unavailable", "What must be stored, or is to be read, cannot be just now"),
     Problem(503, "shutting_down", "This server is shutting down"),
     Problem(504, "deadline_exceeded", "The deadline passed before the answer was ready"),
 )
@@ -102,6 +109,8 @@ CODES: dict[type[Exception], str] = {
     TensorRejected: "tensor_rejected",
     UnknownModel: "unknown_model",
     EngineLost: "internal_error",
+    SpoolRefused: "storage_unavailable",
+    Unavailable: "storage_unavailable",
 }
 
 _JITTER = 0.5  # up to half as long again, so that those refused together do not come back together

@@ -11,16 +11,19 @@ from batcher import Refused
 from server.process.access_log import AccessLog
 from server.web.client import TrustedProxies
 from server.web.errors import ClientGone, RequestError, code_of, problem_response
+from server.web.gate import Gate
 from server.web.http.pacing import PARSED_CPU_S
 from server.web.metrics import Metrics
 from server.web.presence import STATE, Presence
-from server.web.request import Request
-from server.web.response import RawHeaders
+from server.web.request import Request, client_host
+from server.web.response import GUARDS, RawHeaders, RawResponse, guards_for
 from server.web.runtime import Runtime
 from server.web.uploads import Uploads
 
 Handler = Callable[[Request], Awaitable[Response]]
 """What answers a request. It raises what `server.web.errors` has a row for."""
+
+_CHEAP = frozenset({"unauthenticated", "forbidden", "rate_limited", "too_many_in_flight"})
 
 log = structlog.stdlib.get_logger("tureen.web")
 
@@ -31,6 +34,7 @@ class Exchange:
     def __init__(
         self,
         handler: Handler,
+        gate: Gate,
         runtime: Runtime,
         metrics: Metrics,
         uploads: Uploads,
@@ -38,8 +42,9 @@ class Exchange:
         proxies: TrustedProxies,
         access_log: AccessLog,
     ) -> None:
-        """`on_refusal` is called when the batcher has refused an upload."""
+        """`on_refusal` is called when the gate or the batcher has refused a request."""
         self._handler = handler
+        self._gate = gate
         self._runtime = runtime
         self._metrics = metrics
         self._uploads = uploads
@@ -61,9 +66,8 @@ class Exchange:
             await self._deliver(request, response, send)
         resource = self._metrics.count(scope["path"], outcome)
         if self._access_log.enabled:
-            client = self._proxies.client_of((scope["client"] or ("",))[0], request.headers)
             seconds = self._runtime.now() - request.received
-            self._access_log.request(request.id, resource, outcome, seconds, str(client or ""))
+            self._access_log.request(request.id, resource, outcome, seconds, self._client(request))
 
     async def _outcome(self, request: Request) -> tuple[str, Response | None, float]:
         """What a request comes to, its response (none if the client has left), and seconds by which to be late with it.
@@ -80,10 +84,10 @@ class Exchange:
         except Exception as error:
             code = code_of(error)
             delay_s = 0.0
-            if isinstance(error, Refused):
+            if isinstance(error, Refused) or code in _CHEAP:
                 self._on_refusal()
                 presence: Presence = request.scope["state"][STATE]
-                delay_s = presence.refused(error.retry_after_s, PARSED_CPU_S)
+                delay_s = presence.refused(getattr(error, "retry_after_s", 0.0), PARSED_CPU_S)
             if code in ("internal_error", "model_error"):
                 log.error("request_failed", request_id=request.id, code=code, exc_info=error)
             elif code == "deadline_exceeded":
@@ -96,9 +100,27 @@ class Exchange:
         with request.interruptible:
             presence.watch(lambda: request.interruptible.interrupt(ClientGone()))
             try:
-                return await self._handler(request)
+                return await self._admitted(request)
             finally:
                 presence.unwatch()
+
+    async def _admitted(self, request: Request) -> Response:
+        """The handler's response to a request that the gate lets in. Raises what either raises."""
+        scope = request.scope
+        given = [value for name, value in scope["headers"] if name == b"authorization"]
+        admitted = await self._gate.enter(scope["path"], given, self._client(request), request.received)
+        request.principal = admitted.principal
+        try:
+            response = await self._handler(request)
+        finally:
+            self._gate.leave(admitted)
+        response.raw_headers += admitted.headers
+        return response
+
+    def _client(self, request: Request) -> str:
+        """The address that a request comes from, seen through trusted proxies; "" where they name none."""
+        peer = client_host(request.scope)
+        return str(self._proxies.client_of(peer, request.headers) or "") if self._proxies.contains(peer) else peer
 
     async def _deliver(self, request: Request, response: Response, send: Send) -> None:
         await send(self._start(request, response))
@@ -127,7 +149,9 @@ class Exchange:
             request.body.abandon()
 
     def _start(self, request: Request, response: Response) -> Message:
-        headers = [*response.raw_headers, (b"x-request-id", request.id.encode())]
+        given = response.raw_headers
+        guards = GUARDS if type(response) is RawResponse else guards_for(given)
+        headers = [*given, *guards, (b"x-request-id", request.id.encode())]
         if self._runtime.draining:
             headers.append((b"connection", b"close"))
         return {"type": "http.response.start", "status": response.status_code, "headers": headers}

@@ -15,7 +15,7 @@ _FAST_BYTES = 32 * 1024  # in one read: whoever sends so much at a time will hav
 _END = b"\r\n\r\n"
 _PLAIN_HEAD = re.compile(
     rb"POST /v1/images HTTP/1\.1((?:\r\n(?:"
-    rb"host|user-agent|accept|accept-encoding|accept-language|content-type|content-length|x-request-id|x-request-timeout-ms|priority|connection"
+    rb"host|user-agent|accept|accept-encoding|accept-language|content-type|content-length|x-request-id|x-request-timeout-ms|priority|cache-control|connection"
     rb"|origin|referer|cookie|authorization|x-forwarded-[a-z]+|x-real-ip|forwarded|traceparent|tracestate"
     rb"): ?[\x21-\x7e][\x20-\x7e]*)+)",
     re.IGNORECASE,
@@ -23,15 +23,18 @@ _PLAIN_HEAD = re.compile(
 _LENGTH = re.compile(rb"\r\ncontent-length: ?([0-9]{1,15})(?=\r\n|\Z)", re.IGNORECASE)
 _HOST = re.compile(rb"\r\nhost:", re.IGNORECASE)
 _CONNECTION = re.compile(rb"\r\nconnection:(?! ?keep-alive(?:\r\n|\Z))", re.IGNORECASE)
-_TERM = re.compile(rb"\r\n(x-request-timeout-ms|priority): ?([^\r]*)", re.IGNORECASE)
+_TERM = re.compile(rb"\r\n(x-request-timeout-ms|priority|cache-control): ?([^\r]*)", re.IGNORECASE)
+_AUTHORIZATION = re.compile(rb"\r\nauthorization: ?([^\r]*)", re.IGNORECASE)
 _ID = re.compile(rb"\r\nx-request-id: ?([^\r]*)", re.IGNORECASE)
 
 
 class Upload(NamedTuple):
-    """A plain upload, by its head. `start`: where its body begins; `rest`: bytes of that which are not here yet."""
+    """A plain upload, by its head. `start`: where its body begins; `rest`: bytes of that which are not here yet.
+    `authorization`: the values of all its headers of this name."""
 
     id: str
     terms: Terms
+    authorization: list[bytes]
     start: int
     rest: int
 
@@ -53,7 +56,7 @@ def plain_upload(data: bytes, max_bytes: int) -> Upload | None:
         return None
     terms = _terms(fields)
     given = _ID.search(fields)
-    return terms and Upload(request_id(given[1] if given else None), terms, start, rest)
+    return terms and Upload(request_id(given[1] if given else None), terms, _AUTHORIZATION.findall(fields), start, rest)
 
 
 def _terms(fields: bytes) -> Terms | None:

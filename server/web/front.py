@@ -1,35 +1,58 @@
-"""Serving on a listening socket, with the connections of uvicorn if it is installed, else of hypercorn."""
+"""Serving on listening sockets, with the connections of uvicorn if it is installed, else of hypercorn."""
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple
 
 from server.settings import Settings
 from server.web.app import Application
 from server.web.http import hypercorn
 from server.web.http.connections import Connections
 from server.web.http.service import Service
+from server.web.http.tls_listener import TlsListener
+from server.web.tls import HANDSHAKE_S, Certificates
 
 _BACKLOG = 2048
 
 
+class Front(NamedTuple):
+    """What is served where. `listener`: an inherited socket."""
+
+    app: Application
+    listener: int
+    connections: Connections
+
+
 async def serve(
-    app: Application, settings: Settings, listener: int, connections: Connections, stop: Callable[[], Awaitable[None]]
+    fronts: Sequence[Front], settings: Settings, certificates: Certificates | None, stop: Callable[[], Awaitable[None]]
 ) -> None:
-    """Serve on an inherited listening socket until `stop` returns, then answer what is under way.
+    """Serve until `stop` returns, then answer what is under way. With `certificates`, over TLS only.
 
     Raises `WrongVersion` where the HTTP server is installed in a version that is not known. Cancellation: what is under
     way is left.
     """
+    async with asyncio.TaskGroup() as handshakes:
+        servers = [await _listen(front, settings, certificates, handshakes) for front in fronts]
+        await stop()
+        for server in servers:
+            server.close()
+        for front in fronts:
+            await front.connections.end(settings.server.shutdown_timeout)
+
+
+async def _listen(
+    front: Front, settings: Settings, certificates: Certificates | None, handshakes: asyncio.TaskGroup
+) -> asyncio.Server | TlsListener:
+    app, listener, connections = front
     service = Service(
         app.asgi, app.early_reject, app.refusals.final, connections, app.pacing, settings.server.keep_alive
     )
-    protocols = _protocol_factory(settings.server.http_server_name, service)
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(protocols, sock=socket.socket(fileno=listener), backlog=_BACKLOG)
-    await stop()
-    server.close()
-    await connections.end(settings.server.shutdown_timeout)
+    protocol = _protocol_factory(settings.server.http_server_name, service)
+    sock = socket.socket(fileno=listener)
+    if certificates:
+        return TlsListener(sock, certificates.context, HANDSHAKE_S, protocol, connections, handshakes)
+    return await asyncio.get_running_loop().create_server(protocol, sock=sock, backlog=_BACKLOG)
 
 
 def _protocol_factory(name: str, service: Service) -> Callable[[], asyncio.Protocol]:

@@ -19,7 +19,9 @@ _VERSION = version("tureen")  # looking it up reads files
 class Health:
     """What this process says about itself."""
 
-    def __init__(self, runtime: Runtime, metrics: Metrics) -> None:
+    def __init__(self, runtime: Runtime, metrics: Metrics, admin: bool) -> None:
+        """`admin`: whether admin resources are here, too."""
+        self._admin = admin
         self._runtime = runtime
         self._metrics = metrics
 
@@ -52,7 +54,7 @@ class Health:
                     "POST /v1/images": "an image as the raw body; its answer as JSON",
                     "GET /healthz": "200 while the process lives",
                     "GET /readyz": "200 while it should be sent requests",
-                    "GET /metrics": "Prometheus metrics",
+                    **({"GET /metrics": "Prometheus metrics"} if self._admin else {}),
                 },
             }
         )

@@ -3,14 +3,15 @@
 from typing import NamedTuple
 
 from preprocess.header import read_header
-from server.contract.answer import Answer, Timing, render
+from server.contract.answer import NOT_KEPT, Answer, Kept, Timing, render
 from server.contract.task import ImageTask
 from server.engine.arrivals import Reservation
+from server.web.keeping import Keeping
 from server.web.metrics import Metrics
 from server.web.multipart import image_in
 from server.web.request import Request
 from server.web.response import RawResponse
-from server.web.runtime import Runtime
+from server.web.runtime import Runtime, owner_of
 from server.web.terms import read_terms
 
 
@@ -25,7 +26,11 @@ class Times(NamedTuple):
 class Images:
     """The resource /v1/images."""
 
-    def __init__(self, runtime: Runtime, metrics: Metrics, max_image_bytes: int) -> None:
+    def __init__(
+        self, runtime: Runtime, metrics: Metrics, max_image_bytes: int, keeping: Keeping | None = None
+    ) -> None:
+        """`keeping`: None where nothing is kept."""
+        self._keeping = keeping
         self._runtime = runtime
         self._metrics = metrics
         self._max_image_bytes = max_image_bytes
@@ -48,26 +53,36 @@ class Images:
                 deadline = request.received + terms.timeout_s
             task = ImageTask(image, read_header(image, runtime.engine.limits))
             reservation.release()  # CORRECTNESS: no await before submit has queued the bytes
-            answer = await runtime.engine.submit(task, deadline, terms.urgency)
-        return self._respond(answer, Times(request.received, uploaded, runtime.now()))
+            urgency, owner = terms.urgency_for(request.principal), owner_of(request.principal)
+            answer = await runtime.engine.submit(task, deadline, urgency, terms.reuse, owner)
+        times = Times(request.received, uploaded, runtime.now())
+        timing = _timing(answer, times)
+        kept = NOT_KEPT
+        if self._keeping:
+            kept = await self._keeping.keep(task, answer, timing, request.id, deadline - times.answered)
+        return self._respond(answer, times, timing, kept)
 
-    def _respond(self, answer: Answer, times: Times) -> RawResponse:
+    def _respond(self, answer: Answer, times: Times, timing: Timing, kept: Kept) -> RawResponse:
         reply = answer.reply
-        queue_s, total_s = reply.begun - times.uploaded, times.answered - times.received
+        queue_s, total_s = max(0.0, reply.begun - times.uploaded), times.answered - times.received
         self._metrics.observe(answer, queue_s, total_s)
-        timing = Timing(
-            upload=_ms(times.uploaded - times.received),
-            queue=_ms(queue_s),
-            decode=_ms(reply.decode_s),
-            infer=_ms(reply.infer_s),
-            total=_ms(total_s),
-        )
         server_timing = (
             f"upload;dur={timing.upload:.3f}, queue;dur={timing.queue:.3f}, decode;dur={timing.decode:.3f}, "
             f"infer;dur={timing.infer:.3f}, total;dur={timing.total:.3f}"
         )
         headers = [(b"content-type", b"application/json"), (b"server-timing", server_timing.encode())]
-        return RawResponse(200, headers, render(answer, timing))
+        return RawResponse(200, headers, render(answer, timing, kept))
+
+
+def _timing(answer: Answer, times: Times) -> Timing:
+    reply = answer.reply
+    return Timing(
+        upload=_ms(times.uploaded - times.received),
+        queue=_ms(max(0.0, reply.begun - times.uploaded)),
+        decode=_ms(reply.decode_s),
+        infer=_ms(reply.infer_s),
+        total=_ms(times.answered - times.received),
+    )
 
 
 def _ms(seconds: float) -> float:

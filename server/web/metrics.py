@@ -1,6 +1,6 @@
 """What Prometheus sees. Label sets are fixed: nothing a client sends becomes a label."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
@@ -12,11 +12,16 @@ from server.contract.answer import Answer
 from server.contract.metadata import ModelMetadata
 from server.engine import Status
 from server.web.http.connections import Connections
+from server.web.keeping import Figures
 
 _RESOURCES = {"/v1/images": "images", "/healthz": "health", "/readyz": "health", "/metrics": "metrics"}
-_REASONS = ("crash", "hang", "memory", "cpu", "load")
+_REASONS = ("crash", "hang", "memory", "cpu")
 _STAGES = ("waiting", "running")
 _DROPS = ("preempted", "unmeetable")
+_LOOKUPS = ("hit", "coalesced", "miss")
+_FAULTS = ("timeout", "unreachable", "open", "mismatch", "garbage", "full")
+_SPOOL = ("full", "disk")
+_STORE = ("unreachable", "refused", "busy", "disk")
 _LATENCY_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0)
 _BATCH = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 _LAG_S = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
@@ -33,14 +38,21 @@ class Source(Protocol):
 class Metrics:
     """All metrics of one web process, in a registry of their own."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, storage: Callable[[], Figures] | None = None) -> None:
+        """`storage`: None where nothing is kept."""
         disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series beside each counter, of no use to anybody here
         self.registry = registry = CollectorRegistry()
         registry.register(_StateCollector(source))
+        if storage:
+            registry.register(_StorageCollector(storage))
         self._answers = _Answers(registry)
         self._requests = Counter(
             "tureen_requests", "Requests by resource and outcome: ok, a problem code, or client_gone",
             ["resource", "outcome"], registry=registry,
+        )  # fmt: skip
+        self._auth = Counter(
+            "tureen_auth_refusals", "Requests whose credentials were refused, by reason", ["reason"],
+            registry=registry,
         )  # fmt: skip
         self._counters: dict[tuple[str, str], Counter] = {}  # its children: finding one costs more than counting
         self.refusal_delay = Histogram(
@@ -61,13 +73,19 @@ class Metrics:
         counter.inc()
         return resource
 
+    def count_auth_refusal(self, reason: str) -> None:
+        """Credentials were refused. `reason`: one of `server.access.errors.REASONS`."""
+        self._auth.labels(reason).inc()
+
     def observe(self, answer: Answer, queue_s: float, total_s: float) -> None:
         """One image was answered."""
         of = self._answers.of(answer.model)
+        of.total.observe(total_s)
+        if answer.reply.source != "inference":  # one inference is observed once
+            return
         of.queue.observe(queue_s)
         of.decode.observe(answer.reply.decode_s)
         of.infer.observe(answer.reply.infer_s)
-        of.total.observe(total_s)
         of.batch.observe(answer.reply.batch)
 
     def render(self) -> bytes:
@@ -112,9 +130,36 @@ class _StateCollector(Collector):
         yield _by("expired_images", "Deadlines that passed, by stage", "stage", stats.expired, _STAGES)
         yield _by("cancelled_images", "Images whose client left, by stage", "stage", stats.cancelled, _STAGES)
         yield _by("dropped_images", "Images accepted and refused after all", "reason", stats.dropped, _DROPS)
+        yield _by(
+            "reused_answers", "Answers by where they came from: cache, flight, or an inference of their own", "outcome",
+            status.reuse.lookups, _LOOKUPS,
+        )  # fmt: skip
+        yield _by(
+            "cache_errors", "Failures of the result cache, each a miss", "reason", status.reuse.cache_errors, _FAULTS
+        )
+        yield _gauge("cache_entries", "Answers kept in memory", status.reuse.cache_entries)
+        yield _gauge("cache_bytes", "Memory taken by answers that are kept", status.reuse.cache_bytes)
         yield _gauge("slowdown", "Factor by which work takes longer than was measured at start", stats.slowdown)
         yield _gauge("decode_cost_factor", "Factor by which decoding takes longer than expected", stats.prep_factor)
         yield _errors(stats.prediction_errors)
+
+
+class _StorageCollector(Collector):
+    """What is on its way to the store."""
+
+    def __init__(self, figures: Callable[[], Figures]) -> None:
+        self._figures = figures
+
+    def describe(self) -> list[Metric]:
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        now = self._figures()
+        yield _gauge("spool_images", "Images on their way to the store", now.spooled)
+        yield _gauge("spool_bytes", "Bytes on their way to the store", now.spooled_bytes)
+        yield _by("spool_refused", "Images not put into the spool, by reason", "reason", now.refused, _SPOOL)
+        yield _counter("stored_images", "Images put into the store since clean-up started", now.stored)
+        yield _by("store_errors", "Failed tries to store an image, by reason", "reason", now.errors, _STORE)
 
 
 class _OfModel(NamedTuple):

@@ -3,12 +3,12 @@
 import re
 from http import HTTPStatus
 
-from batcher import Refused
 from server.process.access_log import AccessLog
 from server.web.errors import RequestError, code_of, problem_response
 from server.web.http.date import http_date
 from server.web.metrics import Metrics
 from server.web.request import request_id
+from server.web.response import GUARDS
 
 _PATH = re.compile(rb"[A-Z]+ ([^ ?]*)")
 _ID = re.compile(rb"\r\nx-request-id:[ \t]*([^\r]*?)[ \t]*\r\n", re.IGNORECASE)
@@ -23,7 +23,7 @@ class Refusals:
         self._metrics = metrics
         self._access_log = access_log
 
-    def of_upload(self, error: Refused, name: str) -> bytes:
+    def of_upload(self, error: Exception, name: str) -> bytes:
         """The response to an upload that is refused unparsed; its connection goes on. `name`: the request's id."""
         return self._response(error, "/v1/images", name)
 
@@ -39,6 +39,6 @@ class Refusals:
         self._access_log.request(name, resource, code)
         response = problem_response(error, name)
         status = HTTPStatus(response.status_code)
-        headers = [*response.raw_headers, (b"x-request-id", name.encode()), (b"date", http_date())]
+        headers = [*response.raw_headers, *GUARDS, (b"x-request-id", name.encode()), (b"date", http_date())]
         lines = (b"HTTP/1.1 %d %b" % (status, status.phrase.encode()), *(b"%b: %b" % header for header in headers))
         return b"\r\n".join((*lines, b"", bytes(response.body)))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from starlette.types import Receive, Scope
 
+from server.access.principal import Principal
 from server.contract.ids import uuid7
 from server.web.body import Body
 from server.web.interrupt import Interruptible
@@ -21,17 +22,25 @@ class Request:
     UUIDv7. `received`: seconds on the monotonic clock, when its head was complete.
     """
 
-    __slots__ = ("body", "headers", "id", "interruptible", "received", "scope")
+    __slots__ = ("body", "headers", "id", "interruptible", "principal", "received", "scope")
 
     def __init__(
         self, scope: Scope, receive: Receive, uploads: Uploads, received: float, loop: asyncio.AbstractEventLoop
     ) -> None:
         self.scope = scope
+        self.principal: Principal
+        """Who asks; set at the gate."""
         self.received = received
         self.headers: Mapping[bytes, bytes] = dict(scope["headers"])
         self.id = request_id(self.headers.get(b"x-request-id"))
         self.interruptible = Interruptible(loop)
         self.body = Body(self.headers, receive, uploads, self.interruptible, loop)
+
+
+def client_host(scope: Scope) -> str:
+    """The address that the request came from."""
+    client = scope.get("client")
+    return client[0] if client else ""
 
 
 def request_id(given: bytes | None) -> str:

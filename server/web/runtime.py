@@ -4,6 +4,8 @@ import time
 
 from batcher import Refused
 from preprocess.header import Header
+from server.access.principal import ADDRESS, Principal
+from server.contract.owner import Owner
 from server.engine import Intake, Status
 from server.web.http.connections import Connections
 from server.web.terms import Terms
@@ -36,17 +38,30 @@ class Runtime:
         """Say from now on that requests should go elsewhere; those that come are served all the same."""
         self._draining_since = self.now()
 
-    def would_refuse(self, header: Header, size: int, terms: Terms, before: int) -> Refused | None:
+    def would_refuse(
+        self, principal: Principal, header: Header, size: int, terms: Terms, before: int
+    ) -> Refused | None:
         """What an upload of `size` bytes that is here now is refused with, counted as refused; None if it would be
         accepted. `before`: uploads that have been let in and are not in the queue yet."""
         within_s = self.engine.slo_s if terms.timeout_s is None else terms.timeout_s
-        return self.engine.refusal(header, size, self.now() + within_s, terms.urgency, before)
+        urgency = terms.urgency_for(principal)
+        return self.engine.refusal(header, size, self.now() + within_s, urgency, before, owner_of(principal))
 
     def status(self) -> Status:
         """A snapshot of the engine."""
         return self.engine.status()
 
     @staticmethod
+    def wall_s() -> float:
+        """Seconds of the wall clock since 1970: for ids, which tell when they were made."""
+        return time.time_ns() / 1e9
+
+    @staticmethod
     def now() -> float:
         """Seconds of CLOCK_MONOTONIC, the clock of every deadline."""
         return time.monotonic()
+
+
+def owner_of(principal: Principal) -> Owner:
+    """Whose share of the workers an image of this client uses."""
+    return Owner(principal.id, principal.weight, "" if principal.id.startswith(ADDRESS) else principal.id)

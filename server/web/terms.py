@@ -1,9 +1,11 @@
-"""What a client asks for in its request's head: by when, and how urgently."""
+"""What a client asks for in its request's head: by when, how urgently, and whether an earlier answer will do."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from batcher.policy import DEFAULT_URGENCY, LEAST_URGENT, MOST_URGENT
+from server.access.principal import Principal
+from server.contract.task import Reuse
 from server.web.errors import RequestError
 
 _LONGEST_MS = 600_000
@@ -14,12 +16,22 @@ class Terms(NamedTuple):
 
     timeout_s: float | None
     urgency: int
+    reuse: Reuse = "allowed"
+
+    def urgency_for(self, principal: Principal) -> int:
+        """The urgency that this client gets: above the default is for those with the scope."""
+        return self.urgency if principal.may("urgent") else max(self.urgency, DEFAULT_URGENCY)
 
 
 def read_terms(headers: Mapping[bytes, bytes]) -> Terms:
     """Raises `RequestError` bad_timeout. A Priority that makes no sense is ignored, as RFC 9218 asks."""
     priority = headers.get(b"priority")
-    return Terms(_timeout_s(headers.get(b"x-request-timeout-ms")), _urgency(priority) if priority else DEFAULT_URGENCY)
+    control = headers.get(b"cache-control")
+    return Terms(
+        _timeout_s(headers.get(b"x-request-timeout-ms")),
+        _urgency(priority) if priority else DEFAULT_URGENCY,
+        _reuse(control) if control else "allowed",
+    )
 
 
 def _timeout_s(value: bytes | None) -> float | None:
@@ -28,6 +40,12 @@ def _timeout_s(value: bytes | None) -> float | None:
     if not (value.isdigit() and len(value) <= 6 and 1 <= int(value) <= _LONGEST_MS):
         raise RequestError("bad_timeout")
     return int(value) / 1000
+
+
+def _reuse(cache_control: bytes) -> Reuse:
+    """What a request's Cache-Control (RFC 9111) allows; directives of no meaning here are ignored."""
+    directives = {directive.partition(b"=")[0].strip(b" \t").lower() for directive in cache_control.split(b",")}
+    return "never" if b"no-store" in directives else "refresh" if b"no-cache" in directives else "allowed"
 
 
 def _urgency(priority: bytes) -> int:

@@ -9,7 +9,7 @@ import pytest
 
 from batcher import DeadlineExceeded, Failed, Result
 from batcher.job import Stage
-from tests.fakes import GatedExecutor, all_blocked, new_batcher, now, virtual_time
+from tests.fakes import GatedExecutor, all_blocked, new_batcher, now, pass_until, virtual_time
 
 
 @virtual_time
@@ -244,3 +244,62 @@ async def test_an_item_that_expires_is_gone_once_its_waiter_has_been_told():
             assert gone() is None
         finally:
             gc.enable()
+
+
+@virtual_time
+async def test_rescheduled_to_expire_later():
+    """What somebody else still waits for outlives its first deadline, waiting or running."""
+    async with new_batcher() as batcher:
+        executor = GatedExecutor(batcher)
+        handle = batcher.enqueue_nowait("a", deadline=5.0)
+        handle.reschedule(deadline=5.0, expires=9.0, urgency=3)
+        await pass_until(6.0)
+        executor.slot.grant(1)
+        await all_blocked()
+        executor.answer("a")
+
+        assert "A" == await handle.wait()
+
+
+@virtual_time
+async def test_rescheduled_to_expire_sooner():
+    """Its timer follows, and it ends when the last waiter would stop waiting."""
+    async with new_batcher() as batcher:
+        GatedExecutor(batcher)
+        handle = batcher.enqueue_nowait("a", deadline=9.0)
+        handle.reschedule(deadline=5.0, expires=5.0, urgency=3)
+
+        with pytest.raises(DeadlineExceeded):
+            await handle.wait()
+        assert 5.0 == now()
+
+
+@virtual_time
+async def test_rescheduled_back_and_forth():
+    """It stands where its terms of now put it, not where the most urgent of former waiters did."""
+    async with new_batcher() as batcher:
+        executor = GatedExecutor(batcher)
+        first, second = batcher.enqueue_nowait("a", deadline=5.0), batcher.enqueue_nowait("b", deadline=6.0)
+        second.reschedule(deadline=4.0, expires=9.0, urgency=3)
+        second.reschedule(deadline=9.0, expires=9.0, urgency=3)
+        executor.slot.grant(2)
+        await all_blocked()
+        executor.answer("a", "b")
+
+        assert [["a", "b"]] == executor.batches
+        assert ["A", "B"] == [await first.wait(), await second.wait()]
+
+
+@virtual_time
+async def test_an_answer_is_told_and_taken():
+    """Whoever holds a handle for others need not be a task of its own."""
+    async with new_batcher() as batcher:
+        executor = GatedExecutor(batcher, credits=1)
+        handle = batcher.enqueue_nowait("a")
+        told = []
+        handle.notify(lambda: told.append(handle.take()))
+        await all_blocked()
+        executor.answer("a")
+        await all_blocked()
+
+        assert ["A"] == told

@@ -6,6 +6,7 @@ import os
 import re
 import resource
 import signal
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -38,11 +39,16 @@ class Reply:
 class Server:
     """`tureen serve` in a session of its own, as a terminal would run it."""
 
-    def __init__(self, process: subprocess.Popen, block: str, log: Path) -> None:
+    def __init__(
+        self, process: subprocess.Popen, block: str, log: Path, admin: str = "", tls: ssl.SSLContext | None = None
+    ) -> None:
+        """`admin`: a key that may read metrics, where keys are checked. `tls`: how to connect."""
+        self.tls = tls
+        self.credentials = {"authorization": f"Bearer {admin}"} if admin else {}
         self.process = process
         self.block = block
         """The start-up block, up to its address."""
-        self.host, port = block.split()[-1].removeprefix("http://").rsplit(":", 1)
+        self.host, port = block.split()[-1].partition("://")[2].rsplit(":", 1)
         self.port = int(port)
         self._log = log
         self.final_log = ""
@@ -75,8 +81,11 @@ class Server:
         """Run a test's asynchronous part and close every connection it made."""
         return asyncio.run(self.closing(work))
 
-    async def connect(self) -> "Client":
-        client = Client(*await asyncio.open_connection(self.host, self.port))
+    async def connect(self, tls: ssl.SSLContext | None = None) -> "Client":
+        """`tls`: how, if other than usual."""
+        context = tls or self.tls
+        name = "localhost" if context else None
+        client = Client(*await asyncio.open_connection(self.host, self.port, ssl=context, server_hostname=name))
         self._clients.append(client)
         return client
 
@@ -103,7 +112,7 @@ class Server:
     async def metrics(self) -> dict[str, float]:
         """Every sample of /metrics, by its name with labels."""
         client = await self.connect()
-        text = (await client.request("GET", "/metrics")).body.decode()
+        text = (await client.request("GET", "/metrics", **self.credentials)).body.decode()
         await client.close()
         lines = (line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
         return {name: float(value) for name, value in lines}
@@ -137,6 +146,8 @@ class Client:
 
     async def send(self, method: str, path: str, body: bytes = b"", **headers: str) -> None:
         fields = {"host": "test", "content-length": str(len(body))}
+        if path == "/v1/images":
+            fields["cache-control"] = "no-store"  # few pictures are sent often, and each is meant
         fields |= {name.replace("_", "-"): value for name, value in headers.items()}
         head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
         self.writer.write(f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode() + body)
@@ -164,8 +175,13 @@ def serving(
     environ: Mapping[str, str] | None = None,
     limits: Mapping[int, int] | None = None,
     measured: bool = False,
+    admin: str = "",
+    tls: ssl.SSLContext | None = None,
+    ready: bool = True,
 ) -> Iterator[Server]:
     """A server on a free port, ready; whatever is left of it at the end is killed. `limits`: of `setrlimit`.
+
+    `admin`: a key for its metrics. `tls`: how to connect to it. `ready`: wait for all workers.
 
     `measured`: it chooses its layout itself, which takes a moment; else its workers have one thread each.
     """
@@ -184,8 +200,9 @@ def serving(
             )
         server = None
         try:
-            server = Server(process, _block(process, log), log)
-            server.run(server.all_ready())
+            server = Server(process, _block(process, log), log, admin, tls)
+            if ready:
+                server.run(server.all_ready())
             yield server
         finally:
             _end(process)
@@ -220,7 +237,7 @@ def _block(process: subprocess.Popen, log: Path) -> str:
     block = ""
     for line in process.stdout:
         block += line.decode()
-        if re.search(rb"address +http://\S+", line):
+        if re.search(rb"address +https?://\S+", line):
             return block
     raise AssertionError(f"the server did not start: exit {process.wait()}\n{log.read_text()}")
 

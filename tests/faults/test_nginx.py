@@ -25,9 +25,11 @@ def test_client_behind_nginx_is_known_by_its_own_address(tmp_path):
         wait_listening(front)
 
         async def run():
-            reader, writer = await asyncio.open_connection("127.0.0.1", front, local_addr=("127.0.0.5", 0))
+            client = Client(*await asyncio.open_connection("127.0.0.1", front, local_addr=("127.0.0.5", 0)))
             made_up = {"x_forwarded_for": "6.6.6.6", "forwarded": "for=7.7.7.7"}
-            return (await Client(reader, writer).request("GET", "/healthz", **made_up)).status
+            status = (await client.request("GET", "/healthz", **made_up)).status
+            await client.close()
+            return status
 
         assert 200 == server.run(run())
 

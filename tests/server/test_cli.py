@@ -54,14 +54,17 @@ def described(setting, text):
     return re.search(rf"^  {word}\b", text, re.MULTILINE) is not None
 
 
-def test_serve_help_shows_at_most_twelve_settings_in_three_groups():
+def test_serve_help_shows_twelve_settings_and_two_for_each_capability():
     """More is no list that anybody reads."""
     text = tureen("serve", "--help").stdout
 
     shown = [setting for setting in SETTINGS.values() if described(setting, text)]
-    assert len(shown) <= 12
+    beside = ("access", "cache", "storage")
+    core = [setting for setting in shown if setting.heading not in beside]
+    assert len(core) <= 12
+    assert all(2 >= sum(setting.heading == heading for setting in shown) for heading in beside)
     assert [] == [setting.name for setting in shown if setting.advanced]
-    assert ["service", "uploads", "operation"] == re.findall(r"^(\w+):$", text, re.MULTILINE)[1:-1]
+    assert ["service", "uploads", "operation", *beside] == re.findall(r"^(\w+):$", text, re.MULTILINE)[1:-1]
 
 
 def test_serve_help_all_tells_each_setting():
@@ -132,3 +135,11 @@ def test_serve_gives_the_exit_code_of_the_server():
     assert run.returncode == 1
     assert f"127.0.0.1:{port}" in run.stderr
     assert "Traceback" not in run.stderr
+
+
+def test_required_authentication_without_keys_is_refused():
+    """Nobody finds out later that the server was open."""
+    run = tureen("serve", "--require-auth")
+
+    assert run.returncode == 2
+    assert "require_auth = on: needs --keys FILE" in run.stderr

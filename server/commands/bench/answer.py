@@ -11,6 +11,7 @@ _TIMING = re.compile(rb"\r\nserver-timing:([^\r]*)\r\n", re.IGNORECASE)
 _RETRY = re.compile(rb"\r\nretry-after:[ \t]*(\d{1,9})[ \t]*\r\n", re.IGNORECASE)
 _RETRY_MS = re.compile(rb'"retry_after_ms": ?(\d{1,12})')
 _PART = {name: re.compile(rb"[ ,]%b;(?:[^,]*;)?dur=([0-9.]{1,16})" % name) for name in (b"queue", b"decode", b"infer")}
+_REUSED = re.compile(rb'"(?:cached|coalesced)": ?true')
 _BATCH = re.compile(rb'"batch": ?(\d{1,4})[,}]')
 
 
@@ -38,6 +39,11 @@ def batch(body: bytes) -> int:
     """The member `batch`; 0 if there is none."""
     found = _BATCH.search(body)
     return int(found[1]) if found else 0
+
+
+def reused(body: bytes) -> bool:
+    """Whether no inference was made for this answer alone: the member `cached` or `coalesced` is true."""
+    return _REUSED.search(body) is not None
 
 
 def retry_after(head: bytes, body: bytes) -> float:

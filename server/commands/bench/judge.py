@@ -12,6 +12,7 @@ from server.commands.bench.stats import Summary
 _BUSIEST = 0.9  # of a core: beyond it a client process is what is measured
 _LAG_SHARE = 0.2  # of the SLO: how late the client may send one request in a hundred
 _LEAST_LAG_S = 0.005
+_MOST_REUSED = 0.01  # of the answers: beyond it not inference is what is measured
 _OUR_FAULT = range(400, 500)  # the request is wrong, but for:
 _THEIR_LIMIT = (408, 429)  # too slow, too many
 
@@ -35,7 +36,9 @@ class Judgement:
     silent: bool = False  # nothing is wrong but that no request was answered: for a search, a rate far too high
 
 
-def judge(summary: Summary, client_cpu_s: Sequence[float], *, slo_s: float, quantile: float) -> Judgement:
+def judge(
+    summary: Summary, client_cpu_s: Sequence[float], *, slo_s: float, quantile: float, allow_cached: bool = False
+) -> Judgement:
     """Judge a run: the promise is that `quantile` of what is offered is good."""
     busiest = max(client_cpu_s, default=0.0) / summary.window_s
     flaws, saturated, late, silent = [], False, False, False
@@ -46,6 +49,8 @@ def judge(summary: Summary, client_cpu_s: Sequence[float], *, slo_s: float, quan
         flaws.append("no request was answered")
     if wrong := summary.outcomes.get(Outcome.WRONG, 0):
         flaws.append(f"{wrong} of the answers are wrong")
+    if summary.reused_share > _MOST_REUSED and not allow_cached:
+        flaws.append(f"{summary.reused_share:.1%} of the answers were cached or coalesced: --allow-cached permits it")
     if malformed := summary.outcomes.get(Outcome.MALFORMED, 0):
         flaws.append(f"{malformed} of the answers are not HTTP")
     for status in _OUR_FAULT:

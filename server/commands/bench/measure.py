@@ -114,7 +114,13 @@ class Measurer:
         assert self._fleet
         run = self._fleet.run(load, self._begin(load))
         summary = summarize(run.rows, load.duration_s, load.slo_s)
-        judgement = judge(summary, run.cpu_s, slo_s=load.slo_s, quantile=self._options.quantile)
+        judgement = judge(
+            summary,
+            run.cpu_s,
+            slo_s=load.slo_s,
+            quantile=self._options.quantile,
+            allow_cached=self._options.allow_cached,
+        )
         return Trial(run, summary, judgement)
 
     def _size(self) -> int:

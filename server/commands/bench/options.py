@@ -33,6 +33,7 @@ saturated). docs/bench.md explains the table.
 
 T = TypeVar("T")
 
+_REUSE = ("Cache-Control", "max-stale")
 _CLOSED, _OPEN = 32, 1000  # connections, unless told
 _LEAST_TIMEOUT_S, _TIMEOUT_SLOS = 2.0, 5.0
 
@@ -55,6 +56,7 @@ class Options:
     expect: Path | None
     headers: Sequence[tuple[str, str]]
     multipart: bool
+    allow_cached: bool
     processes: int  # 0: as many as it takes
     seed: int
     json: Path | None
@@ -107,6 +109,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     images.add_argument("--multipart", action="store_true", help="send forms instead of raw bodies")
     images.add_argument(
+        "--allow-cached", action="store_true",
+        help="let the server answer from its cache (default: requests say no-store)",
+    )  # fmt: skip
+    images.add_argument(
         "--header", type=_told(parse_header), action="append", default=[], metavar="'NAME: VALUE'",
         help="header of every request; may be repeated",
     )  # fmt: skip
@@ -158,7 +164,8 @@ def parse(argv: Sequence[str]) -> Options:
         timeout_s=given.timeout or max(_LEAST_TIMEOUT_S, _TIMEOUT_SLOS * given.slo),
         images=given.images,
         expect=given.expect,
-        headers=given.header,
+        headers=[_REUSE, *given.header] if given.allow_cached else given.header,
+        allow_cached=given.allow_cached,
         multipart=given.multipart,
         processes=given.processes,
         seed=given.seed,

@@ -11,7 +11,7 @@ from server.commands.bench.measure import Trial
 from server.commands.bench.records import outcome_name
 from server.commands.bench.stats import Summary, timeline
 
-_DERIVED = ("offered_rate", "goodput", "good_share", "kept_share")
+_DERIVED = ("offered_rate", "goodput", "good_share", "kept_share", "reused_share")
 
 
 def as_json(trials: Sequence[Trial], capacity: float | None, verdict: Verdict) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from server.commands.bench.alarm import Alarm
-from server.commands.bench.answer import batch, retry_after, timings, top_label
+from server.commands.bench.answer import batch, retry_after, reused, timings, top_label
 from server.commands.bench.arrivals import due_times
 from server.commands.bench.client import Shot
 from server.commands.bench.loops import Closed, Loop, Open, Plan
@@ -75,18 +75,19 @@ class Ledger:
     def book(self, shot: Shot, ended: float, outcome: int, response: Response | None) -> None:
         """Add a row."""
         queue = decode = infer = wait = float("nan")
-        size = 0
+        size, shared = 0, False
         if outcome == OK and response:
             queue, decode, infer = timings(response.head)
-            size = batch(response.body)
+            size, shared = batch(response.body), reused(response.body)
             expected = self._expected[shot.picture]
             if expected is not None and expected != top_label(response.body):
                 outcome = Outcome.WRONG
         elif response:
             wait = retry_after(response.head, response.body)
         self._rows += ROW.pack(
-            shot.due - self._start, shot.lag, ended - shot.due, outcome, shot.picture, size, queue, decode, infer, wait
-        )
+            shot.due - self._start, shot.lag, ended - shot.due, outcome, shot.picture, size, shared, queue, decode,
+            infer, wait,
+        )  # fmt: skip
 
     def progress(self, slo_s: float) -> dict[str, Any]:
         """What came since the last call."""

@@ -35,7 +35,8 @@ _NAMES = {
 
 # due: seconds from the window's start (before it: warm-up). lag: how late the client itself was.
 # latency: from due to the whole answer, or to when it was given up. queue, decode, infer: seconds, as the
-# server says; NaN where it does not. retry_after: seconds; NaN without one. batch: 0 where it is not said.
+# server says; NaN where it does not. retry_after: seconds; NaN without one. batch: 0 where
+# it is not said. reused: 1 for an answer of a cache, or of another request's inference.
 DTYPE = np.dtype(
     [
         ("due", "<f8"),
@@ -44,13 +45,14 @@ DTYPE = np.dtype(
         ("outcome", "<i2"),
         ("picture", "<i2"),
         ("batch", "<i2"),
+        ("reused", "<i2"),
         ("queue", "<f4"),
         ("decode", "<f4"),
         ("infer", "<f4"),
         ("retry_after", "<f4"),
     ]
 )
-ROW = struct.Struct("<dffhhhffff")
+ROW = struct.Struct("<dffhhhhffff")
 assert ROW.size == DTYPE.itemsize
 
 Rows = NDArray[np.void]

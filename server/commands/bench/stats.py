@@ -53,6 +53,12 @@ class Summary:
     refusal: Spread | None  # latency of the 503s
     retry_after: Spread | None
     batches: Mapping[int, int]  # images answered in a batch of that size
+    reused: int = 0  # 200s for which no inference of their own was made
+
+    @property
+    def reused_share(self) -> float:
+        """Of the 200s."""
+        return self.reused / self.ok if self.ok else 0.0
 
     @property
     def offered_rate(self) -> float:
@@ -98,6 +104,7 @@ def summarize(rows: Rows, window_s: float, slo_s: float) -> Summary:
         offered=len(within),
         answered=int(((outcome > 0) | (outcome == Outcome.WRONG)).sum()),
         ok=len(fine),
+        reused=int(fine["reused"].sum()),
         good=int((fine["latency"] <= slo_s).sum()),
         refused=len(refused),
         outcomes=dict(zip(kinds.tolist(), counts.tolist(), strict=True)),

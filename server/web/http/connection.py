@@ -37,7 +37,8 @@ class Connection:
     def __init__(
         self, service: Service, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, owner: Owner
     ) -> None:
-        self.presence = Presence(service.pacing.caller((transport.get_extra_info("peername") or ("",))[0]))
+        self._peer = _host(transport)
+        self.presence = Presence(service.pacing.caller(self._peer))
         self.machine = Machine(self._reject_early)
         self._service = service
         self._transport = transport
@@ -169,8 +170,7 @@ class Connection:
                     self._owner.client_left()
             case Do.LINGER:
                 self._flush()
-                self._transport.write_eof()
-                self._transport.resume_reading()
+                self._end_writing()
                 self._watch_writing()
             case Do.CLOSE:
                 self._flush()
@@ -181,7 +181,7 @@ class Connection:
 
     def _reject_early(self, data: bytes) -> Rejection | None:
         """The refusal of an upload by its first bytes, and whether its client is to be told later."""
-        rejection = self._service.reject_early(data)
+        rejection = self._service.reject_early(self._peer, data)
         if rejection is None:
             return None
         delay_s = self.presence.refused(rejection.retry_after_s, EARLY_CPU_S)
@@ -195,6 +195,13 @@ class Connection:
             self.on(Event.TIMEOUT)
             if self._owner:
                 self._owner.resume()
+
+    def _end_writing(self) -> None:
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+            self._transport.resume_reading()
+        else:  # TLS has no half-closed connections; closing reads on and throws away until the client closes as well
+            self._transport.close()
 
     def _flush(self) -> None:
         if self._head:
@@ -229,3 +236,8 @@ class Connection:
             self._watch_writing()
         else:
             self.on(Event.STALLED)
+
+
+def _host(transport: asyncio.Transport) -> str:
+    peer = transport.get_extra_info("peername")
+    return peer[0] if isinstance(peer, tuple) else ""

@@ -7,14 +7,15 @@ from starlette.types import ASGIApp
 
 from server.web.http.connections import Connections
 from server.web.http.pacing import Pacing
-from server.web.http.rules import RejectEarly
+from server.web.http.rules import Rejection
 
 
 class Service(NamedTuple):
     """One web process, as its connections see it."""
 
     app: ASGIApp
-    reject_early: RejectEarly
+    reject_early: Callable[[str, bytes], Rejection | None]
+    """As `rules.RejectEarly`, told the client's address as well."""
     refuse: Callable[[str, bytes], bytes]
     """The final response on a connection, from the code of a problem and the request's head as far as it has come."""
     connections: Connections

@@ -1,8 +1,6 @@
 """Which workers there are where not every one of them can open the model."""
 
 import asyncio
-import os
-import signal
 
 import pytest
 import structlog
@@ -94,45 +92,6 @@ def test_not_even_a_spare_one_is_left_out_where_none_has_loaded_the_model(model)
     assert "--workers" not in said
 
 
-def replaced_while_another_serves(model, while_spoilt):
-    """Kills one of two workers once the model is spoilt, calls `while_spoilt(pool, logged)` until it is true, mends the
-    model, and waits for the successor."""
-
-    async def run(logged):
-        async with Batcher() as batcher:
-            plan = Plan(Decision(Layout(2, 1), 0, ""))
-            async with Pool(batcher, Load(str(model), 1, 1_000_000), plan, 1 << 30) as pool:
-                for _ in iter(lambda: batcher.stats().executors, 2):
-                    await asyncio.sleep(0)
-                spoil(model)
-                pid = next(event["pid"] for event in logged if event["event"] == "worker_ready")
-                os.kill(pid, signal.SIGKILL)
-                for _ in iter(lambda: while_spoilt(pool, logged), True):
-                    await asyncio.sleep(0)
-                assert 1 == batcher.stats().executors
-                model.unlink()
-                model.symlink_to("good.onnx")
-                for _ in iter(lambda: batcher.stats().executors, 2):
-                    await asyncio.sleep(0)
-                return pool.size
-
-    with structlog.testing.capture_logs() as logged:
-        return asyncio.run(asyncio.wait_for(run(logged), 60)), logged
-
-
-def test_a_successor_that_cannot_load_the_model_is_tried_again_while_another_worker_serves(model):
-    """A file that is being copied over must not end a server that can answer; the log says what is wrong."""
-
-    def failed_twice(pool, logged):
-        return pool.restarts["load"] == 2
-
-    size, logged = replaced_while_another_serves(model, failed_twice)
-
-    assert 2 == size
-    (first, *_) = [event for event in logged if event.get("reason") == "load"]
-    assert "it does not run" in first["detail"]
-
-
 def test_a_model_that_is_fast_gets_more_workers_by_what_the_first_measured(model, monkeypatch):
     """As beside a GPU with CPUs enough: two, and when the first is ready it is told how many it takes to feed it."""
     monkeypatch.setattr("server.fleet.pool.usable_cpus", lambda: 16)
@@ -210,7 +169,7 @@ def after_a_death(model, load, change, until):
 
 
 def cannot_load(logged):
-    return [event["detail"] for event in logged if event["event"] == "worker_died" and event["reason"] == "load"]
+    return [event["reason"] for event in logged if event["event"] == "worker_cannot_load"]
 
 
 def test_a_successor_that_cannot_load_is_tried_again_while_another_worker_serves(model):

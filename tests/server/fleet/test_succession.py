@@ -5,6 +5,7 @@ import pytest
 from server.fleet.succession import Death, GiveUp, Retry, after, expected_ready
 
 CRASH = Death(was_ready=True, held=0, lived_s=1, reason="crash")
+UNBORN = Death(was_ready=False, held=0, lived_s=1, reason="crash")
 LOAD = Death(was_ready=False, held=0, lived_s=0, reason="load", detail="no such file: model.onnx")
 
 
@@ -31,6 +32,7 @@ def test_futile_lives_are_those_no_image_is_to_blame_for(death, futile):
         (CRASH, 1, [], Retry(0.1)),
         (CRASH, 4, [], Retry(0.8)),
         (CRASH, 5, [], GiveUp("5 workers in a row died soon after they were ready, with nothing in hand")),
+        (UNBORN, 5, [], GiveUp("5 workers in a row died before they were ready")),
         (LOAD, 5, [], GiveUp("no such file: model.onnx")),
         (LOAD, 5, [0], Retry(1.6)),  # the other one serves
         (LOAD, 9, [4], Retry(25.6)),  # it is being tried

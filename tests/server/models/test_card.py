@@ -216,7 +216,7 @@ def test_labels_from_elsewhere_are_refused(folder, name):
             "[output]: thresholds have no effect if the output is classes",
         ),
         ("[output]\nmax_bytes = 0", "[output]: max_bytes must be >= 1, got 0"),
-        ("[output]\nkind = 'score'\nmax_bytes = 9", "[output]: max_bytes mean nothing where the output is one score"),
+        ("[output]\nkind = 'score'\nmax_bytes = 9", "[output]: max_bytes have no effect if the output is one score"),
         ("[input]\nconstants = 3", "input.constants = 3: Expected `object`, got `int`"),
         ("[output]\ntop_k = 0", "[output]: top_k must be >= 1, got 0"),
         ("[output]\ntop_k = true", "output.top_k = True: Expected `int`, got `bool`"),

@@ -55,7 +55,7 @@ def test_an_unknown_key_is_refused_with_a_guess(toml):
         ("workers = 3", "workers (key in {}): belongs in the table [worker]"),
         ("[queue]\nport = 3", "queue.port (key in {}): belongs in the top of the file"),
         ("upload = 3", "upload (key in {}): is a table: [upload]"),
-        ("[storage]\nbucket = 3", "storage (key in {}): no such setting"),
+        ("[gallery]\nbucket = 3", "gallery (key in {}): no such setting"),
     ],
 )
 def test_a_key_in_the_wrong_place_is_told_where_it_belongs(toml, text, expected):

@@ -29,4 +29,4 @@ def test_deaths_of_long_ago_do_not_count():
 
 def test_how_a_process_ended_is_said_in_words():
     """By its exit code, or by the signal's name."""
-    assert ("exit code 3", "signal SIGKILL") == (how_ended(3), how_ended(-9))
+    assert ["exit code 0", "exit code 3", "signal SIGKILL"] == [how_ended(code) for code in (0, 3, -9)]

@@ -57,7 +57,7 @@ def run(tmp_path, monkeypatch):
             os.kill(os.getpid(), signal.SIGTERM)
 
         async def both():
-            supervisor = Supervisor(specs, Settings(server={"drain_delay": 7, **settings}), socket.socket())
+            supervisor = Supervisor(specs, Settings(server={"drain_delay": 7, **settings}), [socket.socket()])
             ending = asyncio.ensure_future(end_after_events() if events else asyncio.sleep(0))
             code = await asyncio.wait_for(supervisor.run(), 30)
             await ending

@@ -7,6 +7,7 @@ from starlette.responses import StreamingResponse
 from server.process.access_log import AccessLog
 from server.web.client import TrustedProxies
 from server.web.exchange import Exchange
+from server.web.gate import Gate
 from server.web.metrics import Metrics
 from server.web.presence import STATE, Presence
 from server.web.runtime import Runtime
@@ -29,7 +30,7 @@ async def exchange(handler, send, presence):
     source = EmptySource()
     limits = Uploads(BodyLimits(1000, 10.0, 1.0))
     runtime, proxies = Runtime(None, source.connections), TrustedProxies("")
-    app = Exchange(handler, runtime, Metrics(source), limits, lambda: None, proxies, AccessLog(False))
+    app = Exchange(handler, Gate(None), runtime, Metrics(source), limits, lambda: None, proxies, AccessLog(False))
     never = asyncio.get_running_loop().create_future()
     await app(GET | {"state": {STATE: presence}}, lambda: never, send)
 

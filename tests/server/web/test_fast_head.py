@@ -42,6 +42,8 @@ def test_insane_request_id_is_replaced():
 
 def test_terms_are_read():
     """A deadline and an urgency of its own do not make an upload peculiar."""
+    control = b"Cache-Control: no-store"
+    assert "never" == plain_upload(request(HOST, LENGTH, control), 1000).terms.reuse
     upload = plain_upload(request(HOST, LENGTH, b"X-Request-Timeout-Ms: 50", b"Priority: u=1"), 1000)
 
     assert Terms(0.05, 1) == upload.terms

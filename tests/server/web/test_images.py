@@ -5,9 +5,12 @@ import json
 
 import pytest
 
+from preprocess.header import read_header
 from preprocess.limits import Limits
+from server.access.principal import EVERYTHING, Principal
 from server.contract.answer import Answer, Reply
 from server.contract.metadata import ModelMetadata
+from server.contract.task import ImageTask
 from server.engine.arrivals import Arrivals
 from server.web.images import Images
 from server.web.request import Request
@@ -25,12 +28,12 @@ class Scripted:
     limits = Limits()
     slo_s = SLO_S
     longest_linger_s = 0.0
-    max_bytes = free_bytes = 1_000_000
+    max_bytes = free_bytes = 10_000_000
 
     def __init__(self):
         self.engine = self
         self.clock = HEAD
-        self.deadline = None
+        self.task = self.deadline = self.urgency = None
         self.observed = None
         self.reserve = Arrivals(self).reserve
 
@@ -46,8 +49,8 @@ class Scripted:
     def observe(self, answer, queue_s, total_s):
         self.observed = queue_s, total_s
 
-    async def submit(self, task, deadline, urgency):
-        self.deadline = deadline
+    async def submit(self, task, deadline, urgency, reuse="allowed", owner=None):
+        self.task, self.deadline, self.urgency = task, deadline, urgency
         self.clock = ANSWERED
         return Answer("id", "hash", Reply(MODEL, b'"tip":"soup"', BEGUN, 0.1, 0.05, 4))
 
@@ -66,6 +69,7 @@ def posted(*headers):
         fields = [(b"content-length", b"%d" % len(image)), *headers]
         uploads = Uploads(BodyLimits(1_000_000, 30.0, 1.0))
         request = Request({"headers": fields}, receive, uploads, HEAD, asyncio.get_running_loop())
+        request.principal = Principal("ip:a", EVERYTHING)
         return await Images(server, server, 1_000_000).post(request)
 
     return server, json.loads(asyncio.run(run()).body)["timing"]
@@ -79,6 +83,14 @@ def test_the_promise_counts_from_the_last_byte():
 def test_a_clients_own_deadline_counts_from_its_head():
     """It says how long it will wait, and it began to wait when it began to send."""
     assert HEAD + 10.0 == posted((b"x-request-timeout-ms", b"10000"))[0].deadline
+
+
+def test_the_engine_gets_the_whole_image_and_how_urgent_it_is():
+    """With what its header says, by which its work is predicted."""
+    server, _ = posted((b"priority", b"u=1"))
+
+    assert ImageTask(photo(1), read_header(photo(1), Limits())) == server.task
+    assert 1 == server.urgency
 
 
 def test_an_answer_tells_where_its_time_went():

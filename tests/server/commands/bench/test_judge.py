@@ -44,6 +44,18 @@ def test_one_wrong_answer_spoils_the_run(bad, reason):
     assert (Verdict.INVALID, [reason]) == (judgement.verdict, judgement.reasons)
 
 
+def test_answers_that_needed_no_inference_are_no_measurement():
+    """One in a hundred may be; unless that is what is to be measured."""
+    reused = (0, 0.1, 200, {"reused": 1})
+    summary = summarize(rows(*[GOOD] * 97, *[reused] * 2), 1.0, 0.5)
+    verdicts = [
+        judge(summary, (0.1,), slo_s=0.5, quantile=0.9, allow_cached=allowed).verdict for allowed in (False, True)
+    ]
+
+    assert [Verdict.INVALID, Verdict.KEPT] == verdicts
+    assert Verdict.KEPT is judged(*[GOOD] * 199, reused).verdict
+
+
 @pytest.mark.parametrize("status", [408, 429])
 def test_a_server_that_limits_is_measured(status):
     """Too many is an answer to a load."""

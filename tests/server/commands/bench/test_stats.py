@@ -23,9 +23,9 @@ def rows(*given):
 
 def test_a_row_is_read_as_it_was_packed():
     """Byte for byte, whatever the numbers."""
-    (row,) = rows_of(ROW.pack(1.5, 0.25, 0.5, -3, 7, 32, 0.125, 0.5, nan, 2.0))
+    (row,) = rows_of(ROW.pack(1.5, 0.25, 0.5, -3, 7, 32, 1, 0.125, 0.5, nan, 2.0))
 
-    assert (1.5, 0.25, 0.5, -3, 7, 32, 0.125, 0.5, 2.0) == (*row.tolist()[:8], row["retry_after"])
+    assert (1.5, 0.25, 0.5, -3, 7, 32, 1, 0.125, 0.5, 2.0) == (*row.tolist()[:9], row["retry_after"])
     assert np.isnan(row["infer"])
 
 

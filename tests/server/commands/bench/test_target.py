@@ -62,7 +62,13 @@ def test_a_raw_request():
     target, headers, body = parsed(request(HERE, "a.PNG", b"pixels", [("X", "1"), ("Host", "other")], False))
 
     assert (b"/v1/images", b"pixels") == (target, body)
-    assert {b"host": b"other", b"content-type": b"image/png", b"x": b"1", b"content-length": b"6"} == headers
+    assert {
+        b"host": b"other",
+        b"content-type": b"image/png",
+        b"x": b"1",
+        b"content-length": b"6",
+        b"cache-control": b"no-store",
+    } == headers
 
 
 def test_a_form_is_one_that_our_server_reads():

@@ -33,6 +33,9 @@ class Transport:
     def get_extra_info(self, name):
         return ("127.0.0.1", 1) if name == "peername" else None
 
+    def can_write_eof(self):
+        return True
+
     def __getattr__(self, name):
         return lambda: self.done.append(name)
 
@@ -47,7 +50,7 @@ def loop():
 class Client:
     """A connection, its transport, and whether its handler was told that the client left."""
 
-    def __init__(self, loop, limit=1, reject_early=lambda _: None):
+    def __init__(self, loop, limit=1, reject_early=lambda host, data: None):
         self.connections = Connections(limit)
         self.delays = []
         self.room = 0
@@ -200,7 +203,7 @@ def test_lingering_begins_when_the_final_response_has_been_taken(loop):
 
 def test_refusal_of_unparsed_bytes_is_written_as_it_is(loop):
     """By itself, in one write."""
-    client = Client(loop, reject_early=lambda _: Rejection(b"503", 0))
+    client = Client(loop, reject_early=lambda host, data: Rejection(b"503", 0))
 
     client.receive(GET)
 
@@ -238,7 +241,7 @@ def test_end_closes_what_is_idle_and_waits_for_the_rest(loop):
 
 def test_refusal_to_a_client_that_did_not_wait_is_written_late(loop):
     """Its first one is at once; what comes behind the second is looked at when that has been written."""
-    client = Client(loop, reject_early=lambda _: Rejection(b"503", 0, retry_after_s=60.0))
+    client = Client(loop, reject_early=lambda host, data: Rejection(b"503", 0, retry_after_s=60.0))
     for _ in range(100):
         client.receive(GET)
         client.after(0)
@@ -252,7 +255,7 @@ def test_refusal_to_a_client_that_did_not_wait_is_written_late(loop):
 
 def test_end_tells_what_was_held_back(loop):
     """Nobody waits for a server that ends."""
-    client = Client(loop, reject_early=lambda _: Rejection(b"503", 0, retry_after_s=60.0))
+    client = Client(loop, reject_early=lambda host, data: Rejection(b"503", 0, retry_after_s=60.0))
     while client.connection.machine.phase is not Phase.PACED:
         client.receive(GET)
 
@@ -263,7 +266,7 @@ def test_end_tells_what_was_held_back(loop):
 
 def test_refusal_is_told_as_soon_as_there_is_room(loop):
     """Its client asks again, and is admitted."""
-    client = Client(loop, reject_early=lambda _: Rejection(b"503", 0, retry_after_s=60.0))
+    client = Client(loop, reject_early=lambda host, data: Rejection(b"503", 0, retry_after_s=60.0))
     while client.connection.machine.phase is not Phase.PACED:
         client.receive(GET)
     told = client.transport.done.count(b"503")

@@ -1,0 +1,69 @@
+"""An index of the store in SQLite: what is there, by content. It can be thrown away: the store is the truth.
+
+Clean-up writes it; others open it for reading, which never waits for the writer.
+"""
+
+import sqlite3
+from collections.abc import Iterable
+from pathlib import Path
+
+from server.cleanup.item import Record
+
+NAME = "index.sqlite"
+_SCHEMA = """
+create table if not exists images(
+    id text primary key, hash text not null, owner text not null, time text not null, label text, media_type text
+) without rowid;
+create index if not exists by_hash on images(owner, hash, id);
+"""
+
+
+class Index:
+    """One connection to it. Not for several threads at once."""
+
+    def __init__(self, folder: Path, *, read_only: bool = False) -> None:
+        """Raises `sqlite3.Error`."""
+        path = folder / NAME
+        if read_only:
+            self._base = sqlite3.connect(f"file:{path}?mode=ro", uri=True, check_same_thread=False, timeout=0.01)
+        else:
+            self._base = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+            self._base.execute("pragma journal_mode=wal")
+            self._base.execute("pragma synchronous=normal")
+            self._base.executescript(_SCHEMA)
+
+    def add(self, records: Iterable[Record]) -> None:
+        """These are in the store."""
+        rows = [(one.id, one.hash, one.owner, one.time, None, one.media_type) for one in records]
+        self._base.executemany("insert or replace into images values(?, ?, ?, ?, ?, ?)", rows)
+
+    def remove(self, id_: str) -> None:
+        """This one no longer is."""
+        self._base.execute("delete from images where id = ?", (id_,))
+
+    def first(self, hash_: str, owner: str) -> str | None:
+        """The id of the first image with this content."""
+        row = self._base.execute(
+            "select id from images where owner = ? and hash = ? order by id limit 1", (owner, hash_)
+        ).fetchone()
+        return row[0] if row else None
+
+    def same(self, hash_: str, owner: str, most: int) -> list[str]:
+        """The ids of the images with this content, the first one first."""
+        rows = self._base.execute(
+            "select id from images where owner = ? and hash = ? order by id limit ?", (owner, hash_, most)
+        )
+        return [row[0] for row in rows]
+
+    def before(self, id_: str, most: int) -> list[str]:
+        """The oldest ids below this one: ids are ordered by time."""
+        return [
+            row[0] for row in self._base.execute("select id from images where id < ? order by id limit ?", (id_, most))
+        ]
+
+    def __len__(self) -> int:
+        return int(self._base.execute("select count(*) from images").fetchone()[0])
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._base.close()

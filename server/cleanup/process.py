@@ -1,0 +1,131 @@
+"""The clean-up process: `python -m server.cleanup.process`. It carries what is in the spool to the store.
+
+Its standard input is its tie to the supervisor, as for the web process (server/process/control.py). Told to drain, it
+ends with what it has under way; what is left in the spool is carried after the next start.
+"""
+
+import asyncio
+import os
+import sqlite3
+import sys
+from pathlib import Path
+
+import anyio
+import structlog
+
+from server.cleanup.carrier import Carrier, cutoff_id, write_state
+from server.cleanup.doorbell import Doorbell
+from server.cleanup.index import NAME, Index
+from server.cleanup.item import Damaged, decode_record
+from server.cleanup.reading import Librarian
+from server.cleanup.spool import CLEANUP_BELL, WEB_BELL
+from server.cleanup.stores import FolderStore, Store, StoreError
+from server.process import console, logs, signals
+from server.process.control import Control, read_first_line
+from server.settings import Settings
+from server.settings.topics import StorageSettings
+
+EXIT_FATAL = 3
+_NICENESS = 10  # answers come first
+_STATE_S = 0.5
+_RETENTION_S = 60.0
+_AT_A_TIME = 200
+
+log = structlog.stdlib.get_logger("tureen.cleanup")
+
+
+def main() -> int:
+    """Carry until told to drain. Returns 0, or `EXIT_FATAL` if there can be no spool or store."""
+    console.secure_descriptors()
+    signals.ignore()
+    logs.configure()
+    settings = Settings.model_validate_json(read_first_line()).storage
+    os.nice(_NICENESS)
+    code = 0
+    try:
+        asyncio.run(_run(settings))
+    except* (OSError, StoreError, sqlite3.Error) as group:
+        log.error("cannot_clean_up", reason=str(group.exceptions[0]))
+        code = EXIT_FATAL
+    return code
+
+
+def open_store(settings: StorageSettings) -> Store:
+    """The store that the settings name. Raises `StoreError`."""
+    if not settings.store.startswith("s3://"):
+        return FolderStore(Path(settings.store))
+    from server.cleanup.s3 import S3Store  # its extra may be missing
+
+    bucket, _, prefix = settings.store.removeprefix("s3://").partition("/")
+    return S3Store(bucket, prefix, settings.s3_endpoint, settings.s3_encryption)
+
+
+async def _run(settings: StorageSettings) -> None:
+    control = await Control.on_standard_input()
+    folder = settings.spool_folder
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    store = open_store(settings)
+    rebuilt = (folder / NAME).exists()
+    index = Index(folder)
+    carrier = Carrier(folder, store, index)
+    bell = Doorbell(folder, CLEANUP_BELL, WEB_BELL)
+    loop = asyncio.get_running_loop()
+
+    def on_ring() -> None:
+        bell.hear()
+        carrier.wake()
+
+    loop.add_reader(bell.fileno(), on_ring)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(carrier.run, bell)
+        tasks.start_soon(Librarian(folder, store, index, carrier).serve)
+        tasks.start_soon(_tell_state, folder, carrier)
+        if not rebuilt:
+            tasks.start_soon(_rebuild, store, index)
+        if settings.retention:
+            tasks.start_soon(_retain, settings.retention, index, carrier)
+        await control.wait_stop(lambda: None)
+        tasks.cancel_scope.cancel()
+    loop.remove_reader(bell.fileno())
+    bell.close()
+    index.close()
+    write_state(folder, carrier.state)
+
+
+async def _tell_state(folder: Path, carrier: Carrier) -> None:
+    while True:
+        write_state(folder, carrier.state)
+        await anyio.sleep(_STATE_S)
+
+
+async def _rebuild(store: Store, index: Index) -> None:
+    """Fill an index that is new from the store, a few at a time."""
+    try:
+        names = await anyio.to_thread.run_sync(lambda: [name for name in store.names() if name.endswith(".json")])
+        for at in range(0, len(names), _AT_A_TIME):
+            some = names[at : at + _AT_A_TIME]
+            found = await anyio.to_thread.run_sync(_get_all, store, some)
+            index.add(decode_record(data) for data in found if data)
+        log.info("index_rebuilt", images=len(index))
+    except (StoreError, Damaged) as error:
+        log.error("index_not_rebuilt", reason=str(error))
+
+
+def _get_all(store: Store, names: list[str]) -> list[bytes | None]:
+    return [store.get(name) for name in names]
+
+
+async def _retain(retention_s: float, index: Index, carrier: Carrier) -> None:
+    """Forget what is older, for as long as this runs."""
+    while True:
+        try:
+            while ids := index.before(cutoff_id(retention_s), _AT_A_TIME):
+                for id_ in ids:
+                    await carrier.forget(id_)
+        except StoreError as error:
+            log.warning("retention_waits", reason=str(error))
+        await anyio.sleep(min(_RETENTION_S, retention_s))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

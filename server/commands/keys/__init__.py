@@ -1,0 +1,1 @@
+"""`tureen keys`: the API keys of a server."""

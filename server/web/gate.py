@@ -1,0 +1,150 @@
+"""The gate: who asks, may they, and within their limits? Decided from a request's head, before its body is read."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from server.access.authenticator import Authenticator, TooManyFailures
+from server.access.bucket import Buckets, Verdict
+from server.access.errors import Unauthenticated
+from server.access.in_flight import InFlight
+from server.access.principal import EVERYTHING, NO_LIMITS, Limits, Principal, address_id
+from server.web.errors import RequestError
+from server.web.response import RawHeaders
+
+OPEN: Final = frozenset({"/healthz", "/readyz"})
+"""For load balancers, which have no keys."""
+SCOPE_OF: Final[Mapping[str, str]] = {"/": "infer", "/v1/images": "infer", "/metrics": "metrics"}
+"""The scope that each path needs; a path that is in neither table needs `admin`."""
+_LIMITED: Final = frozenset({"/v1/images"})
+_BUSY_WAIT_S = 1.0  # until one of the client's own images is answered; nobody knows when
+_CHALLENGE = 'Bearer realm="tureen"'
+
+
+class Admitted(NamedTuple):
+    """Who was let in, and what its response should say about limits."""
+
+    principal: Principal
+    headers: RawHeaders
+    counted: bool
+    """Whether `leave` is due."""
+
+
+class Gate:
+    """Its state: the rate and the images under way of each client."""
+
+    def __init__(
+        self,
+        authenticator: Authenticator | None,
+        limits: Limits = NO_LIMITS,
+        on_refusal: Callable[[str], None] = lambda reason: None,
+    ) -> None:
+        """`authenticator`: None lets everybody do everything. `limits`: of clients that have none of their own.
+        `on_refusal` is told why credentials were refused."""
+        self._authenticator = authenticator
+        self._limits = limits
+        self._on_refusal = on_refusal
+        self._buckets = Buckets()
+        self._in_flight = InFlight()
+
+    async def enter(self, path: str, given: Sequence[bytes], host: str, now: float) -> Admitted:
+        """Let a request in. `given`: its Authorization headers; `host`: its client's address; `now`: monotonic seconds.
+
+        Raises `RequestError`: unauthenticated, forbidden, rate_limited, too_many_in_flight.
+        """
+        if path in OPEN:
+            return Admitted(self._anyone(host), [], False)
+        principal = await self._identify(given, host, now)
+        _authorise(principal, path)
+        if path not in _LIMITED:
+            return Admitted(principal, [], False)
+        rate, burst, most = self._limits_of(principal)
+        self._check_in_flight(principal, most)
+        headers: RawHeaders = []
+        if rate:
+            verdict = self._buckets.take(principal.id, rate, burst, now)
+            headers = _rate_headers(rate, burst, verdict)
+            if verdict.wait_s:
+                raise _rate_limited(headers, verdict.wait_s)
+        self._in_flight.begin(principal.id)
+        return Admitted(principal, headers, True)
+
+    def leave(self, admitted: Admitted) -> None:
+        """Its response is complete."""
+        if admitted.counted:
+            self._in_flight.end(admitted.principal.id)
+
+    def glance(self, path: str, given: Sequence[bytes], host: str, now: float) -> Principal | None:
+        """Who asks, if that can be told at once, and if `enter` would not refuse; nothing is counted.
+
+        Raises as `enter`.
+        """
+        principal = self._anyone(host) if self._authenticator is None else self._known(given)
+        if principal is None:
+            return None
+        _authorise(principal, path)
+        rate, burst, most = self._limits_of(principal)
+        self._check_in_flight(principal, most)
+        if rate and (wait_s := self._buckets.peek(principal.id, rate, burst, now)):
+            raise _rate_limited(_rate_headers(rate, burst, Verdict(wait_s, 0, burst / rate)), wait_s)
+        return principal
+
+    def _anyone(self, host: str) -> Principal:
+        return Principal(address_id(host), EVERYTHING)
+
+    async def _identify(self, given: Sequence[bytes], host: str, now: float) -> Principal:
+        if self._authenticator is None:
+            return self._anyone(host)
+        try:
+            return self._known(given) or await self._authenticator.identify(given[0], address_id(host), now)
+        except TooManyFailures as error:
+            raise RequestError("rate_limited", retry_after_s=error.wait_s) from None
+        except Unauthenticated as error:
+            raise self._refusal(error) from None
+
+    def _known(self, given: Sequence[bytes]) -> Principal | None:
+        assert self._authenticator
+        try:
+            if len(given) > 1:  # whoever stands before this server may have checked the other one
+                raise Unauthenticated("malformed")
+            return self._authenticator.known(given[0] if given else b"")
+        except Unauthenticated as error:
+            raise self._refusal(error) from None
+
+    def _refusal(self, error: Unauthenticated) -> RequestError:
+        self._on_refusal(error.reason)
+        challenge = _CHALLENGE if error.reason == "missing" else f'{_CHALLENGE}, error="invalid_token"'
+        return RequestError("unauthenticated", {"WWW-Authenticate": challenge})
+
+    def _limits_of(self, principal: Principal) -> tuple[float | None, float, int | None]:
+        """Its rate, burst and images under way."""
+        own, others = principal.limits, self._limits
+        rate = own.rate or others.rate
+        burst = (own.burst if own.rate else own.burst or others.burst) or math.ceil(rate or 1)
+        return rate, max(1, burst), own.in_flight or others.in_flight
+
+    def _check_in_flight(self, principal: Principal, most: int | None) -> None:
+        if most and self._in_flight.of(principal.id) >= most:
+            raise RequestError("too_many_in_flight", retry_after_s=_BUSY_WAIT_S)
+
+
+def _authorise(principal: Principal, path: str) -> None:
+    scope = SCOPE_OF.get(path) or ("records" if path.startswith("/v1/images/") else "admin")
+    if not principal.may(scope):
+        challenge = f'{_CHALLENGE}, error="insufficient_scope", scope="{scope}"'
+        raise RequestError("forbidden", {"WWW-Authenticate": challenge})
+
+
+def _rate_headers(rate: float, burst: float, verdict: Verdict) -> RawHeaders:
+    """As draft-ietf-httpapi-ratelimit-headers-11: the policy as a quota per window, and what is left of it."""
+    window_s, full_s = math.ceil(burst / rate), math.ceil(verdict.full_s)
+    return [
+        (b"ratelimit-policy", b'"client";q=%d;w=%d' % (burst, window_s)),
+        (b"ratelimit", b'"client";r=%d;t=%d' % (verdict.left, full_s)),
+    ]
+
+
+def _rate_limited(headers: RawHeaders, wait_s: float) -> RequestError:
+    return RequestError(
+        "rate_limited", {name.decode(): value.decode() for name, value in headers}, retry_after_s=wait_s
+    )
