@@ -108,7 +108,7 @@ class ServerSettings(Topic):
     )
     access_log: Annotated[OnOff, Shown()] = Field(default=False, description="log every request, not only failures")
     trusted_proxies: Annotated[Networks, Shown("none", advanced=True)] = Field(
-        default="", description="proxies and load balancers whose word is taken for a client's address"
+        default="", description="proxies and load balancers whose headers are believed"
     )
     http_server: Annotated[HttpServer, Shown("uvicorn if installed, else hypercorn", advanced=True)] = Field(
         default=None, description="HTTP server"

@@ -4,13 +4,22 @@ A proxy appends the address it was called from. What stands before that may be a
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import NamedTuple
 
 Address = IPv4Address | IPv6Address
 
 _FOR = re.compile(rb'(?:^|[;,])[ \t]*for=(?:"([^"]*)"|([^;,]*))', re.IGNORECASE)
+
+
+class Origin(NamedTuple):
+    """Where a request comes from. `address`: its client's; "" where a trusted proxy names none. `trusted`: whether a
+    trusted proxy sent it, so that its headers are believed."""
+
+    address: str
+    trusted: bool = False
 
 
 class TrustedProxies:
@@ -22,18 +31,21 @@ class TrustedProxies:
         self.contains = lru_cache(maxsize=1024)(self._contains)
         """Whether an address is a trusted proxy's."""
 
-    def client_of(self, peer: str, headers: Mapping[bytes, bytes]) -> Address | None:
-        """The client's address; None where a trusted proxy names none, or something that is no address.
+    def origin(self, peer: str, headers: Iterable[tuple[bytes, bytes]]) -> Origin:
+        """Where a request comes from.
 
-        `peer`: who opened the connection. `headers`: X-Forwarded-For, or without it Forwarded (RFC 7239), count.
+        `peer`: the address that opened the connection. `headers`: all of them, names in lower case. X-Forwarded-For
+        counts, or without it Forwarded (RFC 7239). The last hop that is not trusted is the client.
         """
         if not self.contains(peer):
-            return read_address(peer)
+            return Origin(peer)
         for hop in reversed(_hops(headers)):
             address = read_address(hop)
-            if address is None or not self.contains(str(address)):
-                return address
-        return None
+            if address is None:
+                break
+            if not self.contains(str(address)):
+                return Origin(str(address), trusted=True)
+        return Origin("", trusted=True)
 
     def _contains(self, address: str) -> bool:
         if not self._networks:
@@ -61,8 +73,14 @@ def read_address(given: str) -> Address | None:
     return (address.ipv4_mapped if isinstance(address, IPv6Address) else None) or address
 
 
-def _hops(headers: Mapping[bytes, bytes]) -> list[str]:
-    if (listed := headers.get(b"x-forwarded-for")) is not None:
-        return listed.decode("latin1").split(",")
-    forwarded = headers.get(b"forwarded", b"")
-    return [(quoted or plain).decode("latin1") for quoted, plain in _FOR.findall(forwarded)]
+def _hops(headers: Iterable[tuple[bytes, bytes]]) -> list[str]:
+    """Each proxy may add to the last header of this name, or add one more."""
+    listed, forwarded = [], []
+    for name, value in headers:
+        if name == b"x-forwarded-for":
+            listed.append(value)
+        elif name == b"forwarded":
+            forwarded.append(value)
+    if listed:
+        return b",".join(listed).decode("latin1").split(",")
+    return [(quoted or plain).decode("latin1") for quoted, plain in _FOR.findall(b",".join(forwarded))]

@@ -14,7 +14,7 @@ from batcher.policy import DEFAULT_URGENCY
 from preprocess.errors import ImageError
 from preprocess.header import Header, read_header
 from server.access.principal import EVERYTHING, Principal
-from server.web.client import TrustedProxies
+from server.web.client import Origin, TrustedProxies
 from server.web.errors import RequestError
 from server.web.fast_head import Upload, plain_upload
 from server.web.gate import Gate
@@ -61,13 +61,12 @@ class EarlyReject:
         upload = plain_upload(data, self._max_bytes)
         if upload is None:
             return None
-        if self._proxies.contains(host):
-            hops = dict(_HOPS.findall(data[: upload.start].lower()))
-            host = str(self._proxies.client_of(host, hops) or "")
+        hops = _HOPS.findall(data[: upload.start].lower()) if self._proxies.contains(host) else ()
+        origin = self._proxies.origin(host, hops)
         try:
-            principal = self._gate.glance("/v1/images", upload.authorization, host, self._runtime.now())
+            principal = self._gate.glance("/v1/images", upload.authorization, origin, self._runtime.now())
         except RequestError as error:
-            return self._rejection(error, upload)
+            return self._rejection(error, upload, origin)
         header = self._header(data, upload)
         if principal is None or header is None:
             return None
@@ -80,11 +79,12 @@ class EarlyReject:
             self._let_in_one()
             return None
         self._example = (principal, header, size, upload.terms)
-        return self._rejection(refusal, upload)
+        return self._rejection(refusal, upload, origin)
 
-    def _rejection(self, error: RequestError | Refused, upload: Upload) -> Rejection:
+    def _rejection(self, error: RequestError | Refused, upload: Upload, origin: Origin) -> Rejection:
         self.arm()
-        return Rejection(self._refusals.of_upload(error, upload.id), upload.rest, error.retry_after_s)
+        response = self._refusals.of_upload(error, upload.id, origin.address)
+        return Rejection(response, upload.rest, error.retry_after_s)
 
     def room(self) -> int:
         """For how many uploads like the one that was refused last there is room now: many, one or none."""

@@ -9,7 +9,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from batcher import Refused
 from server.process.access_log import AccessLog
-from server.web.client import TrustedProxies
+from server.web.client import Origin, TrustedProxies
 from server.web.errors import ClientGone, RequestError, code_of, problem_response
 from server.web.gate import Gate
 from server.web.http.pacing import PARSED_CPU_S
@@ -67,7 +67,7 @@ class Exchange:
         resource = self._metrics.count(scope["path"], outcome)
         if self._access_log.enabled:
             seconds = self._runtime.now() - request.received
-            self._access_log.request(request.id, resource, outcome, seconds, self._client(request))
+            self._access_log.request(request.id, resource, outcome, seconds, self._origin(request).address)
 
     async def _outcome(self, request: Request) -> tuple[str, Response | None, float]:
         """What a request comes to, its response (none if the client has left), and seconds by which to be late with it.
@@ -108,7 +108,7 @@ class Exchange:
         """The handler's response to a request that the gate lets in. Raises what either raises."""
         scope = request.scope
         given = [value for name, value in scope["headers"] if name == b"authorization"]
-        admitted = await self._gate.enter(scope["path"], given, self._client(request), request.received)
+        admitted = await self._gate.enter(scope["path"], given, self._origin(request), request.received)
         request.principal = admitted.principal
         try:
             response = await self._handler(request)
@@ -117,10 +117,8 @@ class Exchange:
         response.raw_headers += admitted.headers
         return response
 
-    def _client(self, request: Request) -> str:
-        """The address that a request comes from, seen through trusted proxies; "" where they name none."""
-        peer = client_host(request.scope)
-        return str(self._proxies.client_of(peer, request.headers) or "") if self._proxies.contains(peer) else peer
+    def _origin(self, request: Request) -> Origin:
+        return self._proxies.origin(client_host(request.scope), request.scope["headers"])
 
     async def _deliver(self, request: Request, response: Response, send: Send) -> None:
         await send(self._start(request, response))
