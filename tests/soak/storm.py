@@ -8,20 +8,19 @@ from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from pathlib import Path
 
+from benchmarks.works import WORKS
 from tests.end_to_end.harness import Client, serving
 from tests.faults.fleet import connecting, free_ports, nginx, wait_listening
-from tests.models import dense
 from tests.photos import photo
 from tests.soak.phase import Findings, Job
 from tests.soak.servers import run as run_loop
 
 HTTP_SERVERS = ("hypercorn", "uvicorn")
 WAYS = ("direct", "reconnecting", "nginx")
-_SECONDS = 4.0
+_WORK = WORKS["resnet50"]
+_SECONDS = 8.0
 _HOT, _POLITE = 32, 8
-_WITHIN = round(
-    0.65 * (_HOT + _POLITE)
-)  # clients whose images fit into the SLO: about a third of the others is refused
+_WITHIN = 26  # clients whose images fit into the SLO: about a third of 40 is refused
 _GOAL = 0.95
 
 Connect = Callable[[], Awaitable[Client]]
@@ -30,10 +29,9 @@ Connect = Callable[[], Awaitable[Client]]
 def run(job: Job) -> Findings:
     found = Findings()
     with tempfile.TemporaryDirectory() as folder:
-        model = dense(Path(folder) / "slow.onnx", size=32, hidden=(4096, 4096))
         for share, (http, way) in enumerate(itertools.product(HTTP_SERVERS, WAYS)):
             job.say(f"{http}, {way}", share / (len(HTTP_SERVERS) * len(WAYS)))
-            flags = ("--workers", "1", "--http-server", http, str(model))
+            flags = ("--workers", "2", "--http-server", http, *_WORK.serve_flags())
             with ExitStack() as stack:
                 rate = run_loop(_answers(job, _served(stack, way, Path(folder), "10s", flags), _WITHIN, 0, way))[0]
             with ExitStack() as stack:
