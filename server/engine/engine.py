@@ -29,7 +29,7 @@ from server.engine.arrivals import Arrivals, GiveUp, Reservation
 from server.engine.cache.memory import MemoryCache
 from server.engine.cache.remembering import Remembering
 from server.engine.cache.shared import SharedCache
-from server.engine.flight import Flights
+from server.engine.flights import Flights
 from server.engine.groups import leaves
 from server.engine.intake import Status
 from server.engine.loop_delay import LoopDelay
