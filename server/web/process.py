@@ -31,6 +31,7 @@ from server.settings import Settings, derived
 from server.settings.topics import StorageSettings
 from server.web.app import build_app
 from server.web.banner import banner
+from server.web.client import TrustedProxies
 from server.web.front import Front, serve
 from server.web.gate import Gate
 from server.web.http.connections import Connections
@@ -84,8 +85,10 @@ async def _run(settings: Settings, listeners: Sequence[int]) -> None:
         request_bytes = derived.request_bytes(upload, usable_memory())
         open_records = settings.storage.records == "open"
         gate = Gate(access.authenticator, access.limits, metrics.count_auth_refusal)
+        proxies = TrustedProxies(settings.server.trusted_proxies)
         share = partial(
-            build_app, runtime, gate, metrics, uploads, AccessLog(settings.server.access_log), keeping,
+            build_app, runtime, gate, metrics, uploads, proxies,
+            AccessLog(settings.server.access_log), keeping,
             open_records=open_records, request_bytes=request_bytes,
         )  # fmt: skip
         fronts = [Front(share(admin=settings.is_local), listeners[0], connections)]
@@ -100,7 +103,7 @@ async def _run(settings: Settings, listeners: Sequence[int]) -> None:
             if settings.protocols.grpc_port is not None:
                 from server.web.rpc.server import serve as serve_rpc  # an extra
 
-                tasks.create_task(serve_rpc(settings, runtime, gate, metrics, request_bytes, stopping.wait))
+                tasks.create_task(serve_rpc(settings, runtime, gate, proxies, metrics, request_bytes, stopping.wait))
             await serve(fronts, settings, certificates, stop)
             for task in beside:
                 task.cancel()

@@ -13,6 +13,7 @@ from grpc_reflection.v1alpha import reflection
 from server.process.access_log import AccessLog
 from server.process.file_watch import watch
 from server.settings import Settings, TlsSettings
+from server.web.client import TrustedProxies
 from server.web.gate import Gate
 from server.web.metrics import Metrics
 from server.web.oip.infer import Inferrer
@@ -75,6 +76,7 @@ async def serve(
     settings: Settings,
     runtime: Runtime,
     gate: Gate,
+    proxies: TrustedProxies,
     metrics: Metrics,
     max_bytes: int,
     stop: Callable[[], Awaitable[object]],
@@ -82,7 +84,7 @@ async def serve(
     """Serve until `stop` returns, then answer what is under way. `max_bytes`: of one message. Raises `RpcFailed`."""
     reading = Reading(runtime.engine.max_bytes // max_bytes, settings.upload.upload_timeout)
     inferrer = Inferrer(runtime, gate, metrics)
-    service = Service(runtime, gate, metrics, inferrer, reading, AccessLog(settings.server.access_log))
+    service = Service(runtime, gate, proxies, metrics, inferrer, reading, AccessLog(settings.server.access_log))
     server = RpcServer(settings, service, runtime, max_bytes)
     async with anyio.create_task_group() as tasks:
         if settings.tls.tls_cert:

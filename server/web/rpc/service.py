@@ -10,6 +10,7 @@ from google.protobuf.message import DecodeError
 
 from server.access.principal import Principal
 from server.process.access_log import AccessLog
+from server.web.client import TrustedProxies
 from server.web.errors import RequestError
 from server.web.gate import Gate
 from server.web.metrics import Metrics
@@ -71,6 +72,7 @@ class Service:
         self,
         runtime: Runtime,
         gate: Gate,
+        proxies: TrustedProxies,
         metrics: Metrics,
         inferrer: Inferrer,
         reading: Reading,
@@ -78,6 +80,7 @@ class Service:
     ) -> None:
         self._runtime = runtime
         self._gate = gate
+        self._proxies = proxies
         self._metrics = metrics
         self._inferrer = inferrer
         self._reading = reading
@@ -115,12 +118,12 @@ class Service:
             given = [(key.encode(), _bytes(value)) for key, value in context.invocation_metadata() or ()]
             metadata = dict(given)
             name = request_id(metadata.get(b"x-request-id"))
+            origin = self._proxies.origin(_host(context.peer()), given)
             outcome = "client_gone"
             context.set_trailing_metadata((("x-request-id", name),))
             try:
-                admitted = await self._gate.enter(
-                    path, [value for key, value in given if key == b"authorization"], _host(context.peer()), received
-                )
+                keys = [value for key, value in given if key == b"authorization"]
+                admitted = await self._gate.enter(path, keys, origin, received)
                 try:
                     response = await answer(Call(context, metadata, admitted.principal, received, requests))
                 finally:
@@ -135,7 +138,7 @@ class Service:
                 await context.abort(status.status, status.text, (*status.trailers, ("x-request-id", name)))
             finally:
                 resource = self._metrics.count(path, outcome)
-                self._access_log.request(name, resource, outcome, self._runtime.now() - received)
+                self._access_log.request(name, resource, outcome, self._runtime.now() - received, origin.address)
 
         return handle
 
