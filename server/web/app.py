@@ -1,9 +1,10 @@
 """The ASGI application: uploads go straight to their handler, everything else by starlette's routes."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple, cast
 
+from anyio.abc import TaskGroup
 from starlette.exceptions import HTTPException
 from starlette.requests import Request as StarletteRequest
 from starlette.responses import Response
@@ -11,7 +12,10 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Scope
 
 from server.process.access_log import AccessLog
+from server.web.batch import Batch
 from server.web.client import TrustedProxies
+from server.web.cors import NOBODY, Cors
+from server.web.deferred import Deferred
 from server.web.early_reject import EarlyReject
 from server.web.exchange import Exchange, Handler
 from server.web.gate import OPEN, Gate
@@ -22,10 +26,12 @@ from server.web.keeping import Keeping
 from server.web.metrics import Metrics
 from server.web.oip.infer import Inferrer
 from server.web.oip.resources import Protocol
+from server.web.puts import Puts
 from server.web.records import Records
 from server.web.refusals import Refusals
 from server.web.request import Request
 from server.web.runtime import Runtime
+from server.web.sent import Sent
 from server.web.side_share import SideShare
 from server.web.uploads import Uploads
 
@@ -49,23 +55,37 @@ def build_app(
     keeping: Keeping | None = None,
     *,
     open_records: bool = False,
+    background: TaskGroup | None = None,
+    origins: Sequence[str] = (),
     request_bytes: int = 0,
     clients: bool = True,
     admin: bool = True,
 ) -> Application:
     """One application for one listening socket: with the resources for clients, those for admins, or both.
 
-    `keeping`: None where nothing is kept. `open_records`: they can be read back. `request_bytes`: of the body of a
-    request with several images; 0 is what one image may have.
+    `keeping`: None where nothing is kept. `open_records`: they can be read back. `background`: in which images are
+    answered whose clients do not wait. `origins`: whose pages may ask. `request_bytes`: of the body of a request with
+    several images; 0 is what one image may have.
     """
     images = Images(runtime, metrics, uploads.limits.max_bytes, keeping) if clients else None
     records = Records(runtime, keeping) if clients and keeping and open_records else None
     most = request_bytes or uploads.limits.max_bytes
     protocol = Protocol(runtime, metrics, Inferrer(runtime, gate, metrics), most) if clients else None
     resources = Resources(images, Health(runtime, metrics, admin), records, protocol, admin)
+    if images:
+        sent = Sent(keeping)
+        resources.work("/v1/images/{id}", "PUT", Puts(runtime, images, sent).put)
+        resources.work("/v1/images:batch", "POST", Batch(runtime, images, gate, most).post)
+        if records and background:
+            images.deferred = records.deferred = Deferred(runtime, images.answer, background)
+        if records:
+            records.sent = sent
+    cors = Cors(origins) if origins else NOBODY
     refusals = Refusals(metrics, access_log)
-    early_reject = EarlyReject(runtime, gate, proxies, refusals, uploads.limits.max_bytes)
-    exchange = Exchange(resources, gate, runtime, metrics, uploads, early_reject.arm, proxies, access_log)
+    early_reject = EarlyReject(runtime, gate, proxies, refusals, uploads.limits.max_bytes, cors)
+    exchange = Exchange(
+        resources, gate, runtime, metrics, uploads, early_reject.arm, proxies, access_log, cors, resources.methods
+    )
     pacing = Pacing(proxies, early_reject.room, metrics.refusal_delay.observe, asyncio.get_running_loop())
     return Application(exchange, early_reject, refusals, pacing)
 
@@ -99,9 +119,22 @@ class Resources:
         if protocol:
             self._routes += _model_routes(protocol)
             for path in _of_model("/infer"):
-                self._work.append(Route(path, protocol.infer, methods=["POST"]))
+                self.work(path, "POST", protocol.infer)
         if admin:
             self._routes.append(Route("/metrics", health.metrics))
+
+    def work(self, path: str, method: str, handler: Handler) -> None:
+        """Have images that are sent there handled. For before the first request."""
+        self._work.append(Route(path, handler, methods=[method]))
+
+    def methods(self, scope: Scope) -> Sequence[str]:
+        """The methods that a path takes. Raises `HTTPException` with 404."""
+        if scope["path"] == "*":  # of the server as a whole
+            return ("DELETE", "GET", "HEAD", "OPTIONS", "POST", "PUT")
+        matching = [route for route in (*self._routes, *self._work) if route.matches(scope)[0] is not Match.NONE]
+        if not matching:
+            raise HTTPException(404)
+        return sorted({"OPTIONS"}.union(*(route.methods or () for route in matching)))
 
     async def __call__(self, request: Request) -> Response:
         scope = request.scope
@@ -119,14 +152,12 @@ class Resources:
 
     def _endpoint(self, scope: Scope) -> Endpoint:
         """The handler of a path and method. Raises `HTTPException` with 404 or 405."""
-        for route in (*self._routes, *self._work):
+        for route in self._routes:
             match, found = route.matches(scope)
-            if match is Match.PARTIAL:
-                raise HTTPException(405, headers={"allow": ", ".join(sorted(route.methods or ()))})
             if match is Match.FULL:
                 scope.update(found)
                 return cast(Endpoint, route.endpoint)
-        raise HTTPException(404)
+        raise HTTPException(405, headers={"allow": ", ".join(self.methods(scope))})
 
 
 def _of_model(path: str) -> tuple[str, str]:

@@ -15,6 +15,7 @@ from preprocess.errors import ImageError
 from preprocess.header import Header, read_header
 from server.access.principal import EVERYTHING, Principal
 from server.web.client import Origin, TrustedProxies
+from server.web.cors import NOBODY, Cors
 from server.web.errors import RequestError
 from server.web.fast_head import Upload, plain_upload
 from server.web.gate import Gate
@@ -37,13 +38,20 @@ class EarlyReject:
     """
 
     def __init__(
-        self, runtime: Runtime, gate: Gate, proxies: TrustedProxies, refusals: Refusals, max_bytes: int
+        self,
+        runtime: Runtime,
+        gate: Gate,
+        proxies: TrustedProxies,
+        refusals: Refusals,
+        max_bytes: int,
+        cors: Cors = NOBODY,
     ) -> None:
         self._runtime = runtime
         self._gate = gate
         self._proxies = proxies
         self._refusals = refusals
         self._max_bytes = max_bytes
+        self._cors = cors
         self._armed_until = 0.0
         self._let_in = 0
         self._example = _EXAMPLE
@@ -59,7 +67,7 @@ class EarlyReject:
         if self._armed_until <= self._runtime.now() or self._runtime.draining:
             return None
         upload = plain_upload(data, self._max_bytes)
-        if upload is None:
+        if upload is None or (upload.has_origin and self._cors is not NOBODY):
             return None
         hops = _HOPS.findall(data[: upload.start].lower()) if self._proxies.contains(host) else ()
         origin = self._proxies.origin(host, hops)

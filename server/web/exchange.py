@@ -1,7 +1,7 @@
 """Around every request: an id, a problem document for whatever goes wrong, and its outcome counted once."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 from starlette.responses import Response, StreamingResponse
@@ -10,6 +10,7 @@ from starlette.types import Message, Receive, Scope, Send
 from batcher import Refused
 from server.process.access_log import AccessLog
 from server.web.client import Origin, TrustedProxies
+from server.web.cors import NOBODY, Cors
 from server.web.errors import ClientGone, RequestError, code_of, problem_response
 from server.web.gate import Gate
 from server.web.http.pacing import PARSED_CPU_S
@@ -17,12 +18,15 @@ from server.web.metrics import Metrics
 from server.web.oip.errors import error_response, unwrapped
 from server.web.presence import STATE, Presence
 from server.web.request import Request, client_host
-from server.web.response import GUARDS, RawHeaders, RawResponse, guards_for
+from server.web.response import GUARDS, Produced, RawHeaders, RawResponse, guards_for
 from server.web.runtime import Runtime
 from server.web.uploads import Uploads
 
 Handler = Callable[[Request], Awaitable[Response]]
 """What answers a request. It raises what `server.web.errors` has a row for."""
+
+Methods = Callable[[Scope], Sequence[str]]
+"""The methods that a path takes. Raises `HTTPException` with 404."""
 
 _CHEAP = frozenset({"unauthenticated", "forbidden", "rate_limited", "too_many_in_flight"})
 
@@ -42,8 +46,11 @@ class Exchange:
         on_refusal: Callable[[], None],
         proxies: TrustedProxies,
         access_log: AccessLog,
+        cors: Cors = NOBODY,
+        methods: Methods = lambda scope: (),
     ) -> None:
-        """`on_refusal` is called when the gate or the batcher has refused a request."""
+        """`on_refusal` is called when the gate or the batcher has refused a request. `cors`: the origins that are let
+        in. `methods`: what a path takes; it raises as `handler` does for one that is not there."""
         self._handler = handler
         self._gate = gate
         self._runtime = runtime
@@ -52,6 +59,8 @@ class Exchange:
         self._on_refusal = on_refusal
         self._proxies = proxies
         self._access_log = access_log
+        self._cors = cors
+        self._methods = methods
         self._loop = asyncio.get_running_loop()  # asking for it costs more than one thinks
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -65,7 +74,7 @@ class Exchange:
             await presence.wait_to_tell(delay_s)
         if response:
             await self._deliver(request, response, send)
-        resource = self._metrics.count(scope["path"], outcome)
+        resource = self._metrics.count(_resource(scope), outcome)
         if self._access_log.enabled:
             seconds = self._runtime.now() - request.received
             self._access_log.request(request.id, resource, outcome, seconds, self._origin(request).address)
@@ -111,8 +120,10 @@ class Exchange:
     async def _admitted(self, request: Request) -> Response:
         """The handler's response to a request that the gate lets in. Raises what either raises."""
         scope = request.scope
+        if scope["method"] == "OPTIONS":
+            return self._options(request)
         given = [value for name, value in scope["headers"] if name == b"authorization"]
-        admitted = await self._gate.enter(scope["path"], given, self._origin(request), request.received)
+        admitted = await self._gate.enter(_resource(scope), given, self._origin(request), request.received)
         request.principal = admitted.principal
         try:
             response = await self._handler(request)
@@ -124,7 +135,22 @@ class Exchange:
     def _origin(self, request: Request) -> Origin:
         return self._proxies.origin(client_host(request.scope), request.scope["headers"])
 
+    def _options(self, request: Request) -> Response:
+        """What a path takes; to a browser that asks for a page of another origin, whether that may."""
+        methods = self._methods(request.scope)
+        allow = (b"allow", ", ".join(methods).encode())
+        response = Response(status_code=204)
+        response.raw_headers = [allow, *self._cors.preflight(request.headers.get(b"origin"), methods)]
+        return response
+
     async def _deliver(self, request: Request, response: Response, send: Send) -> None:
+        if isinstance(response, Produced):
+            try:
+                await send(self._start(request, response))
+                await self._produce(request, response, send)
+            finally:
+                response.close()
+            return
         await send(self._start(request, response))
         if isinstance(response, StreamingResponse):
             await self._stream(request, response, send)
@@ -150,13 +176,39 @@ class Exchange:
         except ClientGone:
             request.body.abandon()
 
+    async def _produce(self, request: Request, response: Produced, send: Send) -> None:
+        """Send the parts as they are made, until the client leaves."""
+        presence: Presence = request.scope["state"][STATE]
+
+        async def part(data: bytes) -> None:
+            await send({"type": "http.response.body", "body": data, "more_body": True})
+
+        try:
+            with request.interruptible:
+                presence.watch(lambda: request.interruptible.interrupt(ClientGone()))
+                try:
+                    await response.produce(part)
+                finally:
+                    presence.unwatch()
+            await request.body.answer(send, {"type": "http.response.body", "body": b""})
+        except ClientGone:
+            request.body.abandon()
+
     def _start(self, request: Request, response: Response) -> Message:
         given = response.raw_headers
         guards = GUARDS if type(response) is RawResponse else guards_for(given)
         headers = [*given, *guards, (b"x-request-id", request.id.encode())]
+        if self._cors is not NOBODY:
+            headers += self._cors.headers(request.headers.get(b"origin"))
         if self._runtime.draining:
             headers.append((b"connection", b"close"))
         return {"type": "http.response.start", "status": response.status_code, "headers": headers}
+
+
+def _resource(scope: Scope) -> str:
+    """The path by which scopes, limits and metrics go: what is put below /v1/images is an image like any other."""
+    path: str = scope["path"]
+    return "/v1/images" if scope["method"] == "PUT" and path.startswith("/v1/images/") else path
 
 
 def _check_encoding(headers: RawHeaders) -> None:

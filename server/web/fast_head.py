@@ -25,6 +25,7 @@ _HOST = re.compile(rb"\r\nhost:", re.IGNORECASE)
 _CONNECTION = re.compile(rb"\r\nconnection:(?! ?keep-alive(?:\r\n|\Z))", re.IGNORECASE)
 _TERM = re.compile(rb"\r\n(x-request-timeout-ms|priority|cache-control): ?([^\r]*)", re.IGNORECASE)
 _AUTHORIZATION = re.compile(rb"\r\nauthorization: ?([^\r]*)", re.IGNORECASE)
+_ORIGIN = re.compile(rb"\r\norigin:", re.IGNORECASE)
 _ID = re.compile(rb"\r\nx-request-id: ?([^\r]*)", re.IGNORECASE)
 
 
@@ -37,6 +38,8 @@ class Upload(NamedTuple):
     authorization: list[bytes]
     start: int
     rest: int
+    has_origin: bool = False
+    """A browser sent it, for a page that may be of another origin."""
 
 
 def plain_upload(data: bytes, max_bytes: int) -> Upload | None:
@@ -56,7 +59,8 @@ def plain_upload(data: bytes, max_bytes: int) -> Upload | None:
         return None
     terms = _terms(fields)
     given = _ID.search(fields)
-    return terms and Upload(request_id(given[1] if given else None), terms, _AUTHORIZATION.findall(fields), start, rest)
+    name, origin = request_id(given[1] if given else None), _ORIGIN.search(fields) is not None
+    return terms and Upload(name, terms, _AUTHORIZATION.findall(fields), start, rest, origin)
 
 
 def _terms(fields: bytes) -> Terms | None:

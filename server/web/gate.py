@@ -20,7 +20,13 @@ OPEN: Final = frozenset(
     {"/healthz", "/readyz", "/v2/health/live", "/v2/health/ready", f"{RPC}ServerLive", f"{RPC}ServerReady"}
 )
 """For load balancers, which have no keys."""
-SCOPE_OF: Final[Mapping[str, str]] = {"/": "infer", "/v1/images": "infer", "/v2": "infer", "/metrics": "metrics"}
+SCOPE_OF: Final[Mapping[str, str]] = {
+    "/": "infer",
+    "/v1/images": "infer",
+    "/v1/images:batch": "infer",
+    "/v2": "infer",
+    "/metrics": "metrics",
+}
 """The scope that each path needs; a path that is in no table needs `admin`."""
 _BELOW: Final[Mapping[str, str]] = {"/v1/images/": "records", "/v2/repository/": "admin", "/v2/": "infer", RPC: "infer"}
 """As `SCOPE_OF`, for all paths that begin so; the first counts."""
@@ -77,8 +83,12 @@ class Gate:
         return Admitted(principal, headers, True)
 
     @contextmanager
-    def more(self, principal: Principal, count: int, now: float) -> Iterator[None]:
-        """A request that was let in has so many more images than one: they are under way inside. Raises as `enter`."""
+    def more(self, principal: Principal, count: int, now: float, *, under_way: int | None = None) -> Iterator[None]:
+        """A request that was let in has so many more images than one: they are under way inside. Raises as `enter`.
+
+        `under_way`: how many are, if others than these.
+        """
+        begun = count if under_way is None else under_way
         rate, burst, most = self._limits_of(principal)
         if most and self._in_flight.of(principal.id) + count > most:
             raise RequestError("too_many_in_flight", retry_after_s=_BUSY_WAIT_S)
@@ -86,11 +96,11 @@ class Gate:
             verdict = self._buckets.take(principal.id, rate, burst, now, count)
             if verdict.wait_s:
                 raise _rate_limited(_rate_headers(rate, burst, verdict), verdict.wait_s)
-        self._in_flight.begin(principal.id, count)
+        self._in_flight.begin(principal.id, begun)
         try:
             yield
         finally:
-            self._in_flight.end(principal.id, count)
+            self._in_flight.end(principal.id, begun)
 
     def leave(self, admitted: Admitted) -> None:
         """Its response is complete."""
@@ -160,7 +170,9 @@ class Gate:
 
 def is_limited(path: str) -> bool:
     """Whether a client's limits hold for what is sent there."""
-    return path in ("/v1/images", f"{RPC}ModelInfer") or (path.startswith("/v2/") and path.endswith("/infer"))
+    return path in ("/v1/images", "/v1/images:batch", f"{RPC}ModelInfer") or (
+        path.startswith("/v2/") and path.endswith("/infer")
+    )
 
 
 def scope_of(path: str) -> str:

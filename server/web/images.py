@@ -6,21 +6,23 @@ from preprocess.header import read_header
 from server.contract.answer import NOT_KEPT, Answer, Kept, Timing, render
 from server.contract.task import ImageTask
 from server.engine.arrivals import Reservation
+from server.web.deferred import Deferred
 from server.web.keeping import Keeping
 from server.web.metrics import Metrics
 from server.web.multipart import image_in
 from server.web.request import Request
 from server.web.response import RawResponse
 from server.web.runtime import Runtime, owner_of
-from server.web.terms import read_terms
+from server.web.terms import Terms, prefers_async, read_terms
+from server.web.timing import Due, Times
 
 
-class Times(NamedTuple):
-    """Of one request, in seconds on the monotonic clock: its head, its last byte, its answer."""
+class Answered(NamedTuple):
+    """One image's answer, and the response that says it."""
 
-    received: float
-    uploaded: float
-    answered: float
+    id: str
+    hash: str
+    response: RawResponse
 
 
 class Images:
@@ -34,33 +36,56 @@ class Images:
         self._runtime = runtime
         self._metrics = metrics
         self._max_image_bytes = max_image_bytes
+        self.deferred: Deferred | None = None
+        """Where images are answered whose clients do not wait; None where they could not ask for the answer later."""
 
     async def post(self, request: Request) -> RawResponse:
-        """Answer one image: the raw body, or the `image` or `file` part of a form.
+        """Answer one image: the raw body, the `image` or `file` part of a form, or base64 in JSON.
 
         Raises what `server.web.errors` has a row for. Cancellation: takes the image back at whatever stage it is.
         """
-        runtime = self._runtime
         terms = read_terms(request.headers)
+        with self.reserve(request) as reservation:
+            task, due = await self.read(request, terms, reservation)
+            if self.deferred and prefers_async(request.headers):
+                return self.deferred.accept(task, request, terms, due, reservation)
+            reservation.release()  # CORRECTNESS: no await before submit has queued the bytes
+            return (await self.answer(task, request, terms, due)).response
+
+    def reserve(self, request: Request) -> Reservation:
+        """Room for the body of a request."""
         # What is declared past the limit is refused for its size when it is read, not for want of room.
         size = min(request.body.declared_bytes, self._max_image_bytes)
-        with runtime.engine.reserve(size, request.interruptible.interrupt) as reservation:
-            image = await _read(request, reservation)
-            uploaded = runtime.now()
-            if terms.timeout_s is None:
-                deadline = uploaded + runtime.engine.slo_s
-            else:
-                deadline = request.received + terms.timeout_s
-            task = ImageTask(image, read_header(image, runtime.engine.limits))
-            reservation.release()  # CORRECTNESS: no await before submit has queued the bytes
-            urgency, owner = terms.urgency_for(request.principal), owner_of(request.principal)
-            answer = await runtime.engine.submit(task, deadline, urgency, terms.reuse, owner)
-        times = Times(request.received, uploaded, runtime.now())
+        return self._runtime.engine.reserve(size, request.interruptible.interrupt)
+
+    async def read(self, request: Request, terms: Terms, reservation: Reservation) -> tuple[ImageTask, Due]:
+        """The image in a request's body. Raises what `server.web.errors` has a row for."""
+        image = await _read(request, reservation)
+        return ImageTask(image, read_header(image, self._runtime.engine.limits)), self.due(request, terms)
+
+    def due(self, request: Request, terms: Terms) -> Due:
+        """For an upload whose last byte is here now."""
+        uploaded = self._runtime.now()
+        if terms.timeout_s is None:
+            return Due(uploaded, uploaded + self._runtime.engine.slo_s)
+        return Due(uploaded, request.received + terms.timeout_s)
+
+    async def answer(self, task: ImageTask, request: Request, terms: Terms, due: Due, id_: str = "") -> Answered:
+        """Answer one image. `id_`: under which it is known, where that is decided already.
+
+        CORRECTNESS: nothing is awaited before its bytes are queued. Raises and cancellation as `post`.
+        """
+        runtime = self._runtime
+        urgency, owner = terms.urgency_for(request.principal), owner_of(request.principal)
+        answer = await runtime.engine.submit(task, due.deadline, urgency, terms.reuse, owner)
+        if id_:
+            answer = answer._replace(id=id_)
+        times = Times(request.received, due.uploaded, runtime.now())
         timing = _timing(answer, times)
         kept = NOT_KEPT
         if self._keeping:
-            kept = await self._keeping.keep(task, answer, timing, request.id, deadline - times.answered)
-        return self._respond(answer, times, timing, kept)
+            kept = await self._keeping.keep(task, answer, timing, request.id, due.deadline - times.answered)
+        return Answered(answer.id, answer.hash, self._respond(answer, times, timing, kept))
 
     def _respond(self, answer: Answer, times: Times, timing: Timing, kept: Kept) -> RawResponse:
         reply = answer.reply

@@ -15,7 +15,13 @@ from server.web.http.connections import Connections
 from server.web.keeping import Figures
 from server.web.oip.statistics import Statistics
 
-_RESOURCES = {"/v1/images": "images", "/healthz": "health", "/readyz": "health", "/metrics": "metrics"}
+_RESOURCES = {
+    "/v1/images": "images",
+    "/v1/images:batch": "images",
+    "/healthz": "health",
+    "/readyz": "health",
+    "/metrics": "metrics",
+}
 _RPC = "/inference.GRPCInferenceService/"
 _REASONS = ("crash", "hang", "memory", "cpu")
 _STAGES = ("waiting", "running")

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 
+import anyio
 import structlog
 import uvloop
 
@@ -84,12 +85,14 @@ async def _run(settings: Settings, listeners: Sequence[int]) -> None:
         uploads = Uploads(BodyLimits(upload.max_image_bytes, upload.upload_timeout, upload.min_upload_rate))
         request_bytes = derived.request_bytes(upload, usable_memory())
         open_records = settings.storage.records == "open"
+        background = await stack.enter_async_context(anyio.create_task_group())  # leaving waits for it
         gate = Gate(access.authenticator, access.limits, metrics.count_auth_refusal)
         proxies = TrustedProxies(settings.server.trusted_proxies)
         share = partial(
             build_app, runtime, gate, metrics, uploads, proxies,
             AccessLog(settings.server.access_log), keeping,
-            open_records=open_records, request_bytes=request_bytes,
+            open_records=open_records, background=background, origins=settings.protocols.origins,
+            request_bytes=request_bytes,
         )  # fmt: skip
         fronts = [Front(share(admin=settings.is_local), listeners[0], connections)]
         if not settings.is_local:  # with connections of its own: clients cannot take those of the operator

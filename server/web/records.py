@@ -6,9 +6,11 @@ from starlette.responses import JSONResponse, Response
 
 from server.cleanup.item import is_id, when
 from server.cleanup.reading import Delete, Found, Get, Missing, ask
+from server.web.deferred import Deferred
 from server.web.errors import RequestError
 from server.web.keeping import Keeping
 from server.web.runtime import Runtime
+from server.web.sent import Sent
 
 _MOST = 100
 _ON_ITS_WAY_S = 60.0  # an id as young as that may be one whose record is still to come
@@ -22,6 +24,10 @@ class Records:
     def __init__(self, runtime: Runtime, keeping: Keeping) -> None:
         self._runtime = runtime
         self._keeping = keeping
+        self.deferred: Deferred | None = None
+        """What is answered later: asked first."""
+        self.sent: Sent | None = None
+        """Told what is deleted."""
 
     async def one(self, request: StarletteRequest) -> Response:
         """GET: the record, 200; 202 while it is on its way. DELETE: as `delete`."""
@@ -36,6 +42,8 @@ class Records:
     async def delete(self, request: StarletteRequest) -> Response:
         """Forget record, original and answers that are kept: 204, whether or not there was anything."""
         keeping, id_ = self._named(request)
+        if self.sent:
+            self.sent.forget(id_)
         await keeping.spool.flush()
         reply, _ = await ask(keeping.spool.folder, Delete(id_))
         if isinstance(reply, Found):
@@ -52,13 +60,16 @@ class Records:
 
     async def _get(self, request: StarletteRequest, *, original: bool) -> Response:
         keeping, id_ = self._named(request)
+        if self.deferred:
+            self.deferred.check(id_)
+            if self.deferred.is_under_way(id_):
+                return _pending(id_)
         reply, payload = await ask(keeping.spool.folder, Get(id_, original))
         if isinstance(reply, Found):
             return Response(payload, media_type=reply.media_type, headers=_PRIVATE)
         age_s = self._runtime.wall_s() - when(id_).timestamp()
         if (isinstance(reply, Missing) and reply.spooled) or keeping.spool.holds(id_) or 0 <= age_s < _ON_ITS_WAY_S:
-            body = msgspec.json.encode({"id": id_, "stored": "pending"})
-            return Response(body, 202, _RETRY_AFTER | _PRIVATE, "application/json")
+            return _pending(id_)
         raise RequestError("not_found")
 
     def _named(self, request: StarletteRequest) -> tuple[Keeping, str]:
@@ -66,3 +77,9 @@ class Records:
         if not is_id(id_):
             raise RequestError("not_found")
         return self._keeping, id_
+
+
+def _pending(id_: str) -> Response:
+    """Come again."""
+    body = msgspec.json.encode({"id": id_, "stored": "pending"})
+    return Response(body, 202, _RETRY_AFTER | _PRIVATE, "application/json")

@@ -1,5 +1,7 @@
 """Starlette's response, made without its encoding and checking of headers, which a refusal cannot afford."""
 
+from collections.abc import Awaitable, Callable
+
 from starlette.responses import Response
 
 RawHeaders = list[tuple[bytes, bytes]]
@@ -16,6 +18,27 @@ GUARDS: RawHeaders = [
 def guards_for(headers: RawHeaders) -> RawHeaders:
     """`GUARDS`, without the policy where a page among `headers` brings one of its own."""
     return GUARDS if not any(name == CSP for name, _ in headers) else [GUARDS[0], GUARDS[2]]
+
+
+Part = Callable[[bytes], Awaitable[None]]
+"""Sends a part of a body."""
+
+
+class Produced(Response):
+    """A response whose body is made while it is sent: `produce` is given what sends a part.
+
+    Whoever sends it calls `close` in the end, whatever became of it: it may hold what must be given back.
+    """
+
+    def __init__(
+        self, headers: RawHeaders, produce: Callable[[Part], Awaitable[None]], close: Callable[[], None]
+    ) -> None:
+        self.status_code = 200
+        self.background = None
+        self.body = b""
+        self.raw_headers = headers
+        self.produce = produce
+        self.close = close
 
 
 class RawResponse(Response):

@@ -34,6 +34,12 @@ def read_terms(headers: Mapping[bytes, bytes]) -> Terms:
     )
 
 
+def prefers_async(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether the client would rather not wait for the answer (RFC 7240)."""
+    given = headers.get(b"prefer", b"").lower()
+    return any(one.strip(b" \t") == b"respond-async" for one in given.replace(b";", b",").split(b","))
+
+
 def _timeout_s(value: bytes | None) -> float | None:
     if value is None:
         return None
