@@ -26,6 +26,8 @@ from server.web.keeping import Keeping
 from server.web.metrics import Metrics
 from server.web.oip.infer import Inferrer
 from server.web.oip.resources import Protocol
+from server.web.openapi.document import Limits
+from server.web.openapi.resource import OpenApi
 from server.web.puts import Puts
 from server.web.records import Records
 from server.web.refusals import Refusals
@@ -80,6 +82,7 @@ def build_app(
             images.deferred = records.deferred = Deferred(runtime, images.answer, background)
         if records:
             records.sent = sent
+        resources.describe(Limits(uploads.limits.max_bytes, most), keys=gate.checks_keys)
     cors = Cors(origins) if origins else NOBODY
     refusals = Refusals(metrics, access_log)
     early_reject = EarlyReject(runtime, gate, proxies, refusals, uploads.limits.max_bytes, cors)
@@ -126,6 +129,13 @@ class Resources:
     def work(self, path: str, method: str, handler: Handler) -> None:
         """Have images that are sent there handled. For before the first request."""
         self._work.append(Route(path, handler, methods=[method]))
+
+    def describe(self, limits: Limits, *, keys: bool) -> None:
+        """Have all resources that are there now described, and the description, too."""
+        ours = [("GET", "/openapi.json"), ("GET", "/docs")]
+        routes = [(method, route.path) for route in (*self._routes, *self._work) for method in route.methods or ()]
+        openapi = OpenApi([*(one for one in routes if one[0] != "HEAD"), *ours], limits, keys=keys)
+        self._routes += [Route("/openapi.json", openapi.json), Route("/docs", openapi.html)]
 
     def methods(self, scope: Scope) -> Sequence[str]:
         """The methods that a path takes. Raises `HTTPException` with 404."""

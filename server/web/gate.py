@@ -20,6 +20,7 @@ OPEN: Final = frozenset(
     {"/healthz", "/readyz", "/v2/health/live", "/v2/health/ready", f"{RPC}ServerLive", f"{RPC}ServerReady"}
 )
 """For load balancers, which have no keys."""
+_PUBLIC: Final = OPEN | {"/openapi.json", "/docs"}
 SCOPE_OF: Final[Mapping[str, str]] = {
     "/": "infer",
     "/v1/images": "infer",
@@ -60,12 +61,17 @@ class Gate:
         self._buckets = Buckets()
         self._in_flight = InFlight()
 
+    @property
+    def checks_keys(self) -> bool:
+        """Whether clients need a key or a token."""
+        return self._authenticator is not None
+
     async def enter(self, path: str, given: Sequence[bytes], origin: Origin, now: float) -> Admitted:
         """Let a request in. `given`: its Authorization headers; `now`: monotonic seconds.
 
         Raises `RequestError`: unauthenticated, forbidden, rate_limited, too_many_in_flight.
         """
-        if path in OPEN:
+        if path in _PUBLIC:
             return Admitted(_anyone(origin), [], False)
         principal = await self._identify(given, origin, now)
         self._authorise(principal, path)

@@ -1,0 +1,1 @@
+"""What the HTTP resources are, as an OpenAPI document, and as a page for people."""
