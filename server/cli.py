@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from server.commands import inspect as inspection
 from server.commands.bench import options as bench
 from server.commands.keys import options as keys
+from server.commands.send import options as send
 from server.commands.tune import options as tune
 from server.process import console
 from server.settings import SettingsError, add_arguments, load_settings
@@ -107,6 +108,12 @@ def _keys(argv: Sequence[str]) -> int:
     return command.run(argv)
 
 
+def _send(argv: Sequence[str]) -> int:
+    from server.commands.send import command
+
+    return command.run(argv)
+
+
 COMMANDS: Mapping[str, Command] = {
     "serve": Command("answer images over HTTP", ABOUT_SERVE, EXAMPLES_SERVE, add_arguments, _serve),
     "inspect": Command(
@@ -116,6 +123,7 @@ COMMANDS: Mapping[str, Command] = {
     "bench": Command(
         "measure a server: does it meet its deadline?", bench.ABOUT, bench.EXAMPLES, bench.add_arguments, _bench
     ),
+    "send": Command("send photos to a server", send.ABOUT, send.EXAMPLES, send.add_arguments, _send),
     "keys": Command("make and revoke API keys", keys.ABOUT, keys.EXAMPLES, keys.add_arguments, _keys),
 }
 

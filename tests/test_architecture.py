@@ -17,7 +17,7 @@ STDLIB = tuple(sys.stdlib_module_names)
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("batcher", "preprocess"),
-    ("server.process", "server.demo"),
+    ("server.process", "server.demo", "server.client"),
     ("server.settings",),
     ("server.contract",),
     ("server.models", "server.access"),
@@ -55,6 +55,11 @@ RULES = {
         only=(*STDLIB, "numpy", "PIL", "pillow_heif", "preprocess"),
         never=("asyncio",),
         why="plain functions on bytes and arrays",
+    ),
+    "client is alone": Rule(
+        ("server.client",),
+        only=(*STDLIB, "anyio", "httpx", "server.client"),
+        why="it is a distribution of its own",
     ),
     "decisions are pure": Rule(
         ("batcher.scheduling",),

@@ -1,0 +1,1 @@
+"""`tureen send`: photos to a server, answers to the terminal."""
