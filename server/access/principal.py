@@ -7,9 +7,9 @@ from typing import Final, NamedTuple
 SCOPES: Final[Mapping[str, str]] = {
     "infer": "send images",
     "urgent": "ask for an urgency above the default",
-    "records": "read records of its own images",
+    "records": "read and delete its own images",
     "metrics": "read metrics",
-    "admin": "everything, records of others included",
+    "admin": "everything, images of others included",
 }
 """Each scope with what it permits."""
 

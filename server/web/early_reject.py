@@ -48,7 +48,7 @@ class EarlyReject:
         if upload is None:
             return None
         try:
-            principal = self._gate.glance("/v1/images", upload.authorization, host, self._runtime.now())
+            principal = self._gate.glance(upload.authorization, host, self._runtime.now())
         except RequestError as error:
             return self._rejection(error, upload)
         header = self._header(data, upload)

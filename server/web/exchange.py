@@ -93,7 +93,7 @@ class Exchange:
         """The handler's response to a request that the gate lets in. Raises what either raises."""
         scope = request.scope
         given = [value for name, value in scope["headers"] if name == b"authorization"]
-        admitted = await self._gate.enter(scope["path"], given, client_host(scope), request.received)
+        admitted = await self._gate.enter(scope["method"], scope["path"], given, client_host(scope), request.received)
         request.principal = admitted.principal
         try:
             response = await self._handler(request)

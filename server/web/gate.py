@@ -15,7 +15,7 @@ from server.web.response import RawHeaders
 OPEN: Final = frozenset({"/healthz", "/readyz"})
 """For load balancers, which have no keys."""
 SCOPE_OF: Final[Mapping[str, str]] = {"/": "infer", "/v1/images": "infer", "/metrics": "metrics"}
-"""The scope that each path needs; a path that is in neither table needs `admin`."""
+"""The scope that each path needs; a path that is in neither table needs `admin`. Reading images needs `records`."""
 _LIMITED: Final = frozenset({"/v1/images"})
 _BUSY_WAIT_S = 1.0  # until one of the client's own images is answered; nobody knows when
 _CHALLENGE = 'Bearer realm="tureen"'
@@ -47,7 +47,7 @@ class Gate:
         self._buckets = Buckets()
         self._in_flight = InFlight()
 
-    async def enter(self, path: str, given: Sequence[bytes], host: str, now: float) -> Admitted:
+    async def enter(self, method: str, path: str, given: Sequence[bytes], host: str, now: float) -> Admitted:
         """Let a request in. `given`: its Authorization headers; `host`: its client's address; `now`: monotonic seconds.
 
         Raises `RequestError`: unauthenticated, forbidden, rate_limited, too_many_in_flight.
@@ -55,8 +55,8 @@ class Gate:
         if path in OPEN:
             return Admitted(self._anyone(host), [], False)
         principal = await self._identify(given, host, now)
-        _authorise(principal, path)
-        if path not in _LIMITED:
+        _authorise(principal, method, path)
+        if path not in _LIMITED or method != "POST":
             return Admitted(principal, [], False)
         rate, burst, most = self._limits_of(principal)
         self._check_in_flight(principal, most)
@@ -74,15 +74,15 @@ class Gate:
         if admitted.counted:
             self._in_flight.end(admitted.principal.id)
 
-    def glance(self, path: str, given: Sequence[bytes], host: str, now: float) -> Principal | None:
-        """Who asks, if that can be told at once, and if `enter` would not refuse; nothing is counted.
+    def glance(self, given: Sequence[bytes], host: str, now: float) -> Principal | None:
+        """Who uploads, if that can be told at once, and if `enter` would not refuse; nothing is counted.
 
         Raises as `enter`.
         """
         principal = self._anyone(host) if self._authenticator is None else self._known(given)
         if principal is None:
             return None
-        _authorise(principal, path)
+        _authorise(principal, "POST", "/v1/images")
         rate, burst, most = self._limits_of(principal)
         self._check_in_flight(principal, most)
         if rate and (wait_s := self._buckets.peek(principal.id, rate, burst, now)):
@@ -128,8 +128,12 @@ class Gate:
             raise RequestError("too_many_in_flight", retry_after_s=_BUSY_WAIT_S)
 
 
-def _authorise(principal: Principal, path: str) -> None:
-    scope = SCOPE_OF.get(path) or ("records" if path.startswith("/v1/images/") else "admin")
+def _authorise(principal: Principal, method: str, path: str) -> None:
+    """Raises `RequestError` forbidden."""
+    if path.startswith("/v1/images/") or (path == "/v1/images" and method in ("GET", "HEAD")):
+        scope = "records"
+    else:
+        scope = SCOPE_OF.get(path, "admin")
     if not principal.may(scope):
         challenge = f'{_CHALLENGE}, error="insufficient_scope", scope="{scope}"'
         raise RequestError("forbidden", {"WWW-Authenticate": challenge})
