@@ -126,7 +126,8 @@ class Carrier:
         except OSError as error:
             raise StoreError("disk", f"the spool: {error.strerror}") from None
         record = item.record
-        self._store.put(original_name(record), item.original, record.media_type)
+        if record.redacted != "originals":
+            self._store.put(original_name(record), item.original, record.media_type)
         self._store.put(record_name(record.id), encode_record(record), "application/json")
         path.unlink(missing_ok=True)
         return item

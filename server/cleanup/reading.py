@@ -47,7 +47,7 @@ class Missing(Message, frozen=True):
 
 
 class Hidden(Message, frozen=True):
-    """It is somebody else's."""
+    """It is somebody else's, or such a thing was never kept."""
 
 
 class Failed(Message, frozen=True):
@@ -130,5 +130,7 @@ class Librarian:
             return Missing(spooled=True), b""
         if not question.original:
             return Found("application/json", record.hash, record.owner), encode_record(record)
+        if record.redacted == "originals":
+            return Hidden(), b""
         image = self._store.get(original_name(record))
         return (Missing(), b"") if image is None else (Found(record.media_type, record.hash, record.owner), image)

@@ -38,13 +38,14 @@ class Gate:
         authenticator: Authenticator | None,
         limits: Limits = NO_LIMITS,
         on_refusal: Callable[[str], None] = lambda reason: None,
+        rates: Buckets | None = None,
     ) -> None:
         """`authenticator`: None lets everybody do everything. `limits`: of clients that have none of their own.
-        `on_refusal` is told why credentials were refused."""
+        `on_refusal` is told why credentials were refused. `rates`: None keeps them here."""
         self._authenticator = authenticator
         self._limits = limits
         self._on_refusal = on_refusal
-        self._buckets = Buckets()
+        self._buckets = Buckets() if rates is None else rates
         self._in_flight = InFlight()
 
     async def enter(self, method: str, path: str, given: Sequence[bytes], host: str, now: float) -> Admitted:

@@ -11,9 +11,11 @@ from typing import NamedTuple
 import anyio
 import msgspec
 
+from preprocess.limits import Limits
+from preprocess.redact import without_metadata
 from server.cleanup.carrier import read_state
 from server.cleanup.index import Index
-from server.cleanup.item import Item, Record, when
+from server.cleanup.item import Item, Record, Redaction, when
 from server.cleanup.spool import Spool, SpoolRefused
 from server.contract.answer import Answer, Kept, Timing
 from server.contract.task import ImageTask
@@ -39,6 +41,7 @@ class Keeping:
     def __init__(self, spool: Spool, settings: StorageSettings) -> None:
         self.spool = spool
         self._required = settings.store_policy == "required"
+        self._redact = settings.redact
         self._index: Index | None = None
         self._recent: OrderedDict[tuple[str, str], str] = OrderedDict()
 
@@ -54,7 +57,8 @@ class Keeping:
         duplicate = msgspec.UNSET if first is None else first
 
         def make() -> Item:
-            return Item(_record(task, answer, timing, request_id, account, first or ""), task.body)
+            record = _record(task, answer, timing, request_id, account, first or "")
+            return _redacted(Item(record, task.body), task, self._redact)
 
         try:
             written = self.spool.put(answer.id, len(task.body) + _RECORD_BYTES, make)
@@ -109,6 +113,15 @@ class Keeping:
         self._recent[account, answer.hash] = answer.id
         if len(self._recent) > _RECENT:
             self._recent.popitem(last=False)
+
+
+def _redacted(item: Item, task: ImageTask, redact: Redaction) -> Item:
+    """The item as it may be kept. What cannot be freed of its metadata is not kept."""
+    if redact == "off":
+        return item
+    clean = without_metadata(item.original, task.header.format, Limits()) if redact == "metadata" else None
+    redacted: Redaction = "originals" if clean is None else "metadata"
+    return Item(msgspec.structs.replace(item.record, redacted=redacted), clean or b"")
 
 
 def _record(
