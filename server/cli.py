@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from server.commands import inspect as inspection
 from server.commands.bench import options as bench
+from server.commands.consume import options as consume
 from server.commands.keys import options as keys
 from server.commands.tune import options as tune
 from server.process import console
@@ -107,8 +108,17 @@ def _keys(argv: Sequence[str]) -> int:
     return command.run(argv)
 
 
+def _consume(argv: Sequence[str]) -> int:
+    from server.commands.consume import command
+
+    return command.run(argv)
+
+
 COMMANDS: Mapping[str, Command] = {
     "serve": Command("answer images over HTTP", ABOUT_SERVE, EXAMPLES_SERVE, add_arguments, _serve),
+    "consume": Command(
+        "answer images that a queue names", consume.ABOUT, consume.EXAMPLES, consume.add_all_arguments, _consume
+    ),
     "inspect": Command(
         "show how a model will be served", ABOUT_INSPECT, EXAMPLES_INSPECT, inspection.add_arguments, inspection.run
     ),

@@ -43,6 +43,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     owner: str = ""
     duplicate_of: str = ""
     """The id of the first image with the same content, of the same owner."""
+    source: str = ""
+    """Where the image came from, if not from a client: s3://BUCKET/KEY."""
 
 
 class Item(NamedTuple):

@@ -17,9 +17,10 @@ from server.cleanup.carrier import Carrier, cutoff_id, write_state
 from server.cleanup.doorbell import Doorbell
 from server.cleanup.index import NAME, Index
 from server.cleanup.item import Damaged, decode_record
+from server.cleanup.opening import open_store
 from server.cleanup.reading import Librarian
 from server.cleanup.spool import CLEANUP_BELL, WEB_BELL
-from server.cleanup.stores import FolderStore, Store, StoreError
+from server.cleanup.stores import Store, StoreError
 from server.process import console, logs, signals
 from server.process.control import Control, read_first_line
 from server.settings import Settings
@@ -48,16 +49,6 @@ def main() -> int:
         log.error("cannot_clean_up", reason=str(group.exceptions[0]))
         code = EXIT_FATAL
     return code
-
-
-def open_store(settings: StorageSettings) -> Store:
-    """The store that the settings name. Raises `StoreError`."""
-    if not settings.store.startswith("s3://"):
-        return FolderStore(Path(settings.store))
-    from server.cleanup.s3 import S3Store  # its extra may be missing
-
-    bucket, _, prefix = settings.store.removeprefix("s3://").partition("/")
-    return S3Store(bucket, prefix, settings.s3_endpoint, settings.s3_encryption)
 
 
 async def _run(settings: StorageSettings) -> None:

@@ -1,5 +1,6 @@
-"""The web process: `python -m server.web.process FD...`, with the listening sockets it inherits: for clients, and for
-admin resources where those have a port of their own.
+"""The web process: `python -m server.web.process ENGINE FD...`, with the listening sockets it inherits: for clients,
+and for admin resources where those have a port of their own. ENGINE: the path of a socket where it offers its engine to
+other processes of this server, or "".
 
 Its standard input is its tie to the supervisor: one line of settings, then nothing until it is told to drain
 (server/process/control.py). Signals of a terminal go to the whole process group; this process leaves them to the
@@ -13,6 +14,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from functools import partial
+from pathlib import Path
 
 import structlog
 import uvloop
@@ -20,7 +22,9 @@ import uvloop
 from server.access.errors import AccessError
 from server.access.setup import set_up
 from server.cleanup.spool import Spool, SpoolFailed
-from server.engine import Engine, EngineFailed
+from server.consume.ledger import STATE, read_state
+from server.consume.metrics import ConsumerCollector
+from server.engine import Engine, EngineFailed, serve_engine
 from server.engine.groups import leaves
 from server.process import console, logs, signals
 from server.process.access_log import AccessLog
@@ -53,21 +57,23 @@ def main(argv: list[str]) -> int:
     console.secure_descriptors()
     signals.ignore()
     logs.configure()
-    listeners = [int(fd) for fd in argv]
+    offered, *descriptors = argv
+    listeners = [int(fd) for fd in descriptors]
     for listener in listeners:
         os.set_inheritable(listener, False)  # a worker that held it too would keep the port open after this closed it
     settings = Settings.model_validate_json(read_first_line())
     code = 0
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
-            runner.run(_run(settings, listeners))
+            runner.run(_run(settings, listeners, Path(offered) if offered else None))
         except* (AccessError, EngineFailed, SpoolFailed, TlsFailed, WrongVersion) as group:
             log.error("cannot_serve", reason=str(leaves(group)[0]))
             code = EXIT_FATAL
     return code
 
 
-async def _run(settings: Settings, listeners: Sequence[int]) -> None:
+async def _run(settings: Settings, listeners: Sequence[int], offered: Path | None) -> None:
+    """`offered`: where the engine is offered to others."""
     control = await Control.on_standard_input()
     access = set_up(settings.auth)
     certificates = Certificates(settings.tls) if settings.tls.tls_cert else None
@@ -77,6 +83,9 @@ async def _run(settings: Settings, listeners: Sequence[int]) -> None:
         engine = await stack.enter_async_context(Engine(settings, wait_ready=False))
         runtime = Runtime(engine, connections)
         metrics = Metrics(runtime, keeping.figures if keeping else None)
+        if offered:
+            await stack.enter_async_context(serve_engine(engine, offered))
+            metrics.registry.register(ConsumerCollector(lambda: read_state(offered.with_name(STATE))))
         engine.delay.tell(metrics.loop_lag.observe)
         upload = settings.upload
         uploads = Uploads(BodyLimits(upload.max_image_bytes, upload.upload_timeout, upload.min_upload_rate))

@@ -1,0 +1,23 @@
+"""The choice of a queue by its URL. The libraries are extras: each is imported only when it is needed."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from server.queues.source import Publisher, Source
+from server.settings.topics import QueuesSettings
+
+
+@asynccontextmanager
+async def open_source(settings: QueuesSettings) -> AsyncIterator[Source]:
+    """The queue that is consumed. Raises `QueueFailed`."""
+    from server.queues.sqs import SqsQueue
+
+    yield SqsQueue(settings.consume, settings.sqs_endpoint, settings.visibility, settings.dead_letters)
+
+
+@asynccontextmanager
+async def open_publisher(url: str, settings: QueuesSettings) -> AsyncIterator[Publisher]:
+    """A queue to write to. Raises `QueueFailed`."""
+    from server.queues.sqs import SqsQueue
+
+    yield SqsQueue(url, settings.sqs_endpoint)
