@@ -88,13 +88,16 @@ async def _engine(settings: Settings, socket: Path | None) -> AsyncIterator[Inta
         async with Engine(settings) as engine:
             yield engine
         return
-    while not socket.exists():  # noqa: ASYNC110, ASYNC240 - web makes it, and there is no event for that
-        await anyio.sleep(_CONNECT_S)
-    try:
-        async with RemoteEngine(socket) as engine:
-            yield engine
-    except OSError as error:
-        raise EngineLost(str(error)) from None
+    async with AsyncExitStack() as stack:
+        yield await _connected(stack, socket)
+
+
+async def _connected(stack: AsyncExitStack, socket: Path) -> Intake:
+    while True:
+        try:
+            return await stack.enter_async_context(RemoteEngine(socket))
+        except OSError:  # web makes the socket, and may be starting
+            await anyio.sleep(_CONNECT_S)
 
 
 async def _end_with(engine: RemoteEngine, answering: Answering) -> None:
