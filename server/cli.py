@@ -12,6 +12,7 @@ from server.commands import inspect as inspection
 from server.commands.bench import options as bench
 from server.commands.consume import options as consume
 from server.commands.keys import options as keys
+from server.commands.spool import options as spool
 from server.commands.tune import options as tune
 from server.process import console
 from server.settings import SettingsError, add_arguments, load_settings
@@ -114,6 +115,12 @@ def _consume(argv: Sequence[str]) -> int:
     return command.run(argv)
 
 
+def _spool(argv: Sequence[str]) -> int:
+    from server.commands.spool import command
+
+    return command.run(argv)
+
+
 COMMANDS: Mapping[str, Command] = {
     "serve": Command("answer images over HTTP", ABOUT_SERVE, EXAMPLES_SERVE, add_arguments, _serve),
     "consume": Command(
@@ -126,6 +133,7 @@ COMMANDS: Mapping[str, Command] = {
     "bench": Command(
         "measure a server: does it meet its deadline?", bench.ABOUT, bench.EXAMPLES, bench.add_arguments, _bench
     ),
+    "spool": Command("show what waits to be stored", spool.ABOUT, spool.EXAMPLES, spool.add_arguments_of_spool, _spool),
     "keys": Command("make and revoke API keys", keys.ABOUT, keys.EXAMPLES, keys.add_arguments, _keys),
 }
 

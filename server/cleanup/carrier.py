@@ -41,7 +41,7 @@ class State(msgspec.Struct):
 
 
 class Carrier:
-    """The whole state: the ids under way, the ids to be forgotten, the failures in a row, and the figures.
+    """The whole state: the ids under way, the failures in a row, and the figures.
 
     Only this class takes items out of the spool. It runs in one event loop; the store is called in threads.
     """
@@ -56,10 +56,15 @@ class Carrier:
         self._errors: Counter[str] = Counter()
         self._limiter = anyio.CapacityLimiter(_PARALLEL)
         self._rung = anyio.Event()
+        self._hurried = anyio.Event()
 
     def wake(self) -> None:
         """There is something new in the spool."""
         self._rung.set()
+
+    def retry(self) -> None:
+        """Try now what failed, without the rest of the pause."""
+        self._hurried.set()
 
     async def run(self, bell: Doorbell) -> None:
         """Carry until cancelled; what is under way is then carried to its end."""
@@ -77,7 +82,9 @@ class Carrier:
                     break
                 await anyio.lowlevel.checkpoint()
             if self._failures:
-                await anyio.sleep(pause_s(self._failures, random.uniform(0.5, 1.0)))
+                self._hurried = anyio.Event()
+                with anyio.move_on_after(pause_s(self._failures, random.uniform(0.5, 1.0))):
+                    await self._hurried.wait()
             elif self.state.stored == before:
                 with anyio.move_on_after(_LOOK_S):
                     await self._rung.wait()

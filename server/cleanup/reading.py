@@ -32,6 +32,12 @@ class Delete(Message, frozen=True):
     id: str
 
 
+class Retry(Message, frozen=True):
+    """Try at once what failed. `only_ask`: change nothing; the reply says that somebody is there."""
+
+    only_ask: bool = False
+
+
 class Found(Message, frozen=True):
     """The payload is what was asked for. `hash` and `owner`: of its content."""
 
@@ -52,7 +58,7 @@ class Failed(Message, frozen=True):
     reason: str
 
 
-Question = Get | Delete
+Question = Get | Delete | Retry
 Reply = Found | Missing | Failed
 
 _questions: Codec[Question] = Codec(Question)
@@ -106,6 +112,10 @@ class Librarian:
             pass
 
     async def _reply(self, question: Question) -> tuple[Reply, bytes]:
+        if isinstance(question, Retry):
+            if not question.only_ask:
+                self._carrier.retry()
+            return Missing(), b""
         try:
             found = await anyio.to_thread.run_sync(
                 self._look_up, question.id, isinstance(question, Get) and question.original

@@ -22,7 +22,6 @@ from server.consume.consumer import Consumer
 from server.consume.ledger import STATE, write_state
 from server.consume.metrics import serve_metrics
 from server.consume.objects import Objects
-from server.contract.errors import EngineLost
 from server.engine import Engine, EngineFailed, Intake, RemoteEngine
 from server.engine.groups import leaves
 from server.process import console, logs, signals
