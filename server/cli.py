@@ -16,6 +16,7 @@ from server.commands.spool import options as spool
 from server.commands.tune import options as tune
 from server.process import console
 from server.settings import SettingsError, add_arguments, load_settings
+from server.settings.conflicts import check
 
 USAGE_ERROR = 2  # what argparse exits with, too
 
@@ -80,9 +81,7 @@ class Command:
 
 def _serve(argv: Sequence[str]) -> int:
     try:
-        settings = load_settings(argv)
-        if settings.auth.require_auth and not settings.auth.is_set:
-            raise SettingsError(["require_auth = on: needs --keys FILE (tureen keys add makes one) or --jwt-issuer"])
+        settings = check(load_settings(argv))
     except SettingsError as error:
         console.complain(str(error))
         return USAGE_ERROR

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import ValidationError
 
-from server.settings.conflicts import conflicts
 from server.settings.environment import from_system, from_variables
 from server.settings.errors import SettingsError
 from server.settings.fields import Settings
@@ -35,6 +34,6 @@ def load_settings(argv: Sequence[str], environ: Mapping[str, str] | None = None)
         settings = merged(given)
     except ValidationError as error:
         raise SettingsError([*problems, *broken_rules(error, given)]) from None
-    if problems or (problems := conflicts(settings)):
+    if problems:
         raise SettingsError(problems)
     return settings

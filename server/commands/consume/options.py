@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Mapping, Sequence
 
 from server.settings import Settings, SettingsError, add_arguments, load_settings
+from server.settings.conflicts import check
 
 ABOUT = """\
 Answer the images that a queue names, with workers of its own and without HTTP. A message is deleted once its answer is
@@ -54,4 +55,4 @@ def parse(argv: Sequence[str], environ: Mapping[str, str] | None = None) -> Sett
     settings = load_settings(words, environ)
     if not settings.queues.consume:
         raise SettingsError(["consume: needs --queue URL"])
-    return settings
+    return check(settings)
