@@ -46,6 +46,11 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     source: str = ""
     """Where the image came from, if not from a client: s3://BUCKET/KEY."""
 
+    @property
+    def is_pending(self) -> bool:
+        """Whether the image is still to be answered, by a consumer; then `answer` is null."""
+        return not self.model
+
 
 class Item(NamedTuple):
     """A record and its original."""
@@ -92,6 +97,21 @@ def decode_record(data: bytes) -> Record:
         return _decode(data)
     except msgspec.MsgspecError as error:
         raise Damaged(str(error)) from None
+
+
+def pending_record(
+    id_: str, hash_: str, sha256: str, media_type: str, size: int, request_id: str, owner: str
+) -> Record:
+    """The record of an image that is to be answered elsewhere."""
+    return Record(
+        id=id_, hash=hash_, sha256=sha256, time=iso_time(id_), model="", version="", media_type=media_type, bytes=size,
+        answer=msgspec.Raw(b"null"), timing={}, request_id=request_id, owner=owner,
+    )  # fmt: skip
+
+
+def iso_time(id_: str) -> str:
+    """When the image of this id was answered, or accepted, as records say it."""
+    return when(id_).isoformat(timespec="milliseconds")
 
 
 def is_id(text: str) -> bool:

@@ -135,6 +135,8 @@ class Librarian:
             record = decode_record(data)
         except Damaged as error:
             raise StoreError("damaged", str(error)) from None
+        if record.is_pending and not original:
+            return Missing(True), b""
         if not original:
             return Found("application/json", record.hash, record.owner), data
         image = self._store.get(original_name(record))

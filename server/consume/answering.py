@@ -3,7 +3,6 @@
 import hashlib
 import time
 from collections.abc import Awaitable, Callable
-from datetime import UTC
 from typing import NamedTuple, TypeVar
 
 import anyio
@@ -14,7 +13,7 @@ import batcher
 from batcher.policy import LEAST_URGENT
 from preprocess.errors import ImageError
 from preprocess.header import read_header
-from server.cleanup.item import Record, encode_record, original_name, record_name, when
+from server.cleanup.item import Record, decode_record, encode_record, iso_time, original_name, record_name
 from server.cleanup.stores import Store, StoreError
 from server.consume.objects import Fetched, Missing, Objects, TooLarge
 from server.contract.answer import Answer, Kept, Timing, render
@@ -112,8 +111,10 @@ class Answering:
 
     async def _is_stored(self, fetched: Fetched) -> bool:
         """Whether an earlier delivery was answered, and only not deleted."""
-        store = self._places.store
-        return store is not None and await self._durably(lambda: store.get(record_name(fetched.id))) is not None
+        if not (store := self._places.store):
+            return False
+        data = await self._durably(lambda: store.get(record_name(fetched.id)))
+        return data is not None and not decode_record(data).is_pending
 
     async def _submit(self, task: ImageTask) -> Answer:
         return await self._engine.submit(task, time.monotonic() + _DEADLINE_S, LEAST_URGENT, owner=QUEUE)
@@ -228,7 +229,7 @@ def _record(task: ImageTask, fetched: Fetched, answer: Answer, timing: Timing) -
         id=answer.id,
         hash=answer.hash,
         sha256=hashlib.sha256(task.body).hexdigest(),
-        time=when(answer.id).astimezone(UTC).isoformat(timespec="milliseconds"),
+        time=iso_time(answer.id),
         model=answer.model.name,
         version=answer.model.version,
         media_type=f"image/{task.header.format.lower()}",

@@ -21,8 +21,6 @@ def conflicts(settings: Settings) -> list[str]:
         found.append("forward: needs --workers 0, since uploads are answered elsewhere")
     if queues.forward and not storage.store:
         found.append("forward: needs --store, where those who answer find the uploads")
-    if queues.forward:
-        found.append("forward: no server does that yet")
     if queues.forward and queues.consume:
         found.append("consume: cannot be together with --forward, since nothing is answered here")
     if settings.auth.require_auth and not settings.auth.is_set:

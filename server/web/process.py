@@ -24,7 +24,7 @@ from server.access.setup import set_up
 from server.cleanup.spool import Spool, SpoolFailed
 from server.consume.ledger import STATE, read_state
 from server.consume.metrics import ConsumerCollector
-from server.engine import Engine, EngineFailed, serve_engine
+from server.engine import AbsentEngine, Engine, EngineFailed, serve_engine
 from server.engine.groups import leaves
 from server.process import console, logs, signals
 from server.process.access_log import AccessLog
@@ -34,7 +34,7 @@ from server.process.memory import usable_memory
 from server.settings import Settings, derived
 from server.settings.topics import StorageSettings
 from server.web.app import build_app
-from server.web.banner import banner
+from server.web.banner import banner, forwarding_banner
 from server.web.front import Front, serve
 from server.web.gate import Gate
 from server.web.http.connections import Connections
@@ -79,8 +79,10 @@ async def _run(settings: Settings, listeners: Sequence[int], offered: Path | Non
     certificates = Certificates(settings.tls) if settings.tls.tls_cert else None
     connections = Connections(derived.connections(settings.server, usable_memory()))
     async with AsyncExitStack() as stack:
-        keeping = await _keeping(stack, settings.storage)  # before the engine: it ends after it
-        engine = await stack.enter_async_context(Engine(settings, wait_ready=False))
+        forwards = bool(settings.queues.forward)
+        keeping = await _keeping(stack, settings.storage, forwards)  # before the engine: it ends after it
+        made = AbsentEngine(settings) if forwards else Engine(settings, wait_ready=False)
+        engine: Engine | AbsentEngine = await stack.enter_async_context(made)
         runtime = Runtime(engine, connections)
         metrics = Metrics(runtime, keeping.figures if keeping else None)
         if offered:
@@ -93,7 +95,7 @@ async def _run(settings: Settings, listeners: Sequence[int], offered: Path | Non
         gate = Gate(access.authenticator, access.limits, metrics.count_auth_refusal)
         share = partial(
             build_app, runtime, gate, metrics, uploads, AccessLog(settings.server.access_log), keeping,
-            open_records=open_records,
+            open_records=open_records, forwards=forwards,
         )  # fmt: skip
         fronts = [Front(share(admin=settings.is_local), listeners[0], connections)]
         if not settings.is_local:  # with connections of its own: clients cannot take those of the operator
@@ -108,13 +110,12 @@ async def _run(settings: Settings, listeners: Sequence[int], offered: Path | Non
                 task.cancel()
 
 
-async def _keeping(stack: AsyncExitStack, storage: StorageSettings) -> Keeping | None:
+async def _keeping(stack: AsyncExitStack, storage: StorageSettings, forwards: bool) -> Keeping | None:
     """Where answered images are put, if anywhere. Raises `SpoolFailed`."""
     if not storage.store:
         return None
-    spool = Spool(
-        storage.spool_folder, storage.spool_bytes, storage.spool_items, durable=storage.store_policy == "required"
-    )
+    durable = forwards or storage.store_policy == "required"
+    spool = Spool(storage.spool_folder, storage.spool_bytes, storage.spool_items, durable=durable)
     return Keeping(await stack.enter_async_context(spool.running()), storage)
 
 
@@ -124,7 +125,10 @@ async def _until_stop(control: Control, runtime: Runtime, uploads: Uploads, time
     uploads.end_within(max(0.0, timeout_s - runtime.draining_s) * _FOR_UPLOADS)
 
 
-async def _announce(engine: Engine, settings: Settings, listeners: Sequence[int]) -> None:
+async def _announce(engine: Engine | AbsentEngine, settings: Settings, listeners: Sequence[int]) -> None:
+    if isinstance(engine, AbsentEngine):
+        console.say(forwarding_banner(settings, listeners))
+        return
     model = await engine.wait_ready()
     _spare_the_collector()
     console.say(banner(model, settings, listeners, engine.placement.why, engine.layout))

@@ -5,7 +5,7 @@ from starlette.requests import Request as StarletteRequest
 from starlette.responses import JSONResponse, Response
 
 from server.cleanup.item import is_id, when
-from server.cleanup.reading import Delete, Found, Get, Missing, ask
+from server.cleanup.reading import Delete, Found, Get, Missing, Unavailable, ask
 from server.web.errors import RequestError
 from server.web.keeping import Keeping
 from server.web.runtime import Runtime
@@ -52,7 +52,12 @@ class Records:
 
     async def _get(self, request: StarletteRequest, *, original: bool) -> Response:
         keeping, id_ = self._named(request)
-        reply, payload = await ask(keeping.spool.folder, Get(id_, original))
+        try:
+            reply, payload = await ask(keeping.spool.folder, Get(id_, original))
+        except Unavailable:
+            if not keeping.spool.holds(id_):
+                raise
+            reply, payload = Missing(spooled=True), b""
         if isinstance(reply, Found):
             return Response(payload, media_type=reply.media_type, headers=_PRIVATE)
         age_s = self._runtime.wall_s() - when(id_).timestamp()

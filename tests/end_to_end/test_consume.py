@@ -171,6 +171,32 @@ def test_beside_clients_a_queue_waits(bucket, tmp_path):
     assert 21 == len(from_queue)
 
 
+def test_a_front_without_workers_passes_uploads_on(bucket, tmp_path):
+    """It answers at once with an id; the answer comes from a consumer, and a damaged upload is refused at once."""
+    url, _ = bucket.queue_with_dead_letters("forwarded")
+    image = photo(400)
+
+    async def work(server):
+        client = await server.connect()
+        bad = await client.post(b"no image")
+        accepted = await client.post(image, x_request_id="mine")
+        path = accepted.headers["location"]
+        before = await client.request("GET", path)
+        with consuming(bucket, url, tmp_path / "store"):
+            while (record := await client.request("GET", path)).status != 200:
+                pass
+        return bad, accepted, before, record, await client.request("GET", f"{path}/original")
+
+    store = ("--store", str(tmp_path / "store"), "--records", "open", "--spool-dir", str(tmp_path / "spool"))
+    with serving("--workers", "0", "--forward", url, *store) as server:
+        bad, accepted, before, record, original = server.run(work(server))
+
+    assert (415, 202, 202, 200) == (bad.status, accepted.status, before.status, record.status)
+    assert "score" in record.json()["answer"]
+    assert (accepted.json()["id"], "mine") == (record.json()["id"], record.json()["request_id"])
+    assert image == original.body
+
+
 def test_a_command_line_without_a_place_for_answers_is_refused():
     """Deleting messages then would lose them."""
     words = [sys.executable, "-m", "server", "consume", "--queue", "http://127.0.0.1:1/0/q"]

@@ -25,7 +25,14 @@ def test_a_conflict_is_told(words, said):
         check(load_settings(words, {}))
 
 
-@pytest.mark.parametrize("words", [[], [f"--consume={URL}", f"--results={URL}"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["--workers=0", f"--forward={URL}", "--store=/tmp/x"],
+        [f"--consume={URL}", f"--results={URL}"],
+    ],
+)
 def test_what_can_be_together_is_taken(words):
     """As it is."""
     settings = load_settings(words, {})
