@@ -12,6 +12,7 @@ from server.commands import inspect as inspection
 from server.commands.bench import options as bench
 from server.commands.consume import options as consume
 from server.commands.keys import options as keys
+from server.commands.replay import options as replay
 from server.commands.spool import options as spool
 from server.commands.tune import options as tune
 from server.process import console
@@ -120,6 +121,12 @@ def _spool(argv: Sequence[str]) -> int:
     return command.run(argv)
 
 
+def _replay(argv: Sequence[str]) -> int:
+    from server.commands.replay import command
+
+    return command.run(argv)
+
+
 COMMANDS: Mapping[str, Command] = {
     "serve": Command("answer images over HTTP", ABOUT_SERVE, EXAMPLES_SERVE, add_arguments, _serve),
     "consume": Command(
@@ -133,6 +140,9 @@ COMMANDS: Mapping[str, Command] = {
         "measure a server: does it meet its deadline?", bench.ABOUT, bench.EXAMPLES, bench.add_arguments, _bench
     ),
     "spool": Command("show what waits to be stored", spool.ABOUT, spool.EXAMPLES, spool.add_arguments_of_spool, _spool),
+    "replay": Command(
+        "compare a model with stored answers", replay.ABOUT, replay.EXAMPLES, replay.add_all_arguments, _replay
+    ),
     "keys": Command("make and revoke API keys", keys.ABOUT, keys.EXAMPLES, keys.add_arguments, _keys),
 }
 
