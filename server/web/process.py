@@ -35,6 +35,7 @@ from server.settings import Settings, derived
 from server.settings.topics import StorageSettings
 from server.web.app import build_app
 from server.web.banner import banner, forwarding_banner
+from server.web.client import TrustedProxies
 from server.web.front import Front, serve
 from server.web.gate import Gate
 from server.web.http.connections import Connections
@@ -94,8 +95,8 @@ async def _run(settings: Settings, listeners: Sequence[int], offered: Path | Non
         open_records = settings.storage.records == "open"
         gate = Gate(access.authenticator, access.limits, metrics.count_auth_refusal)
         share = partial(
-            build_app, runtime, gate, metrics, uploads, AccessLog(settings.server.access_log), keeping,
-            open_records=open_records, forwards=forwards,
+            build_app, runtime, gate, metrics, uploads, TrustedProxies(settings.server.trusted_proxies),
+            AccessLog(settings.server.access_log), keeping, open_records=open_records, forwards=forwards,
         )  # fmt: skip
         fronts = [Front(share(admin=settings.is_local), listeners[0], connections)]
         if not settings.is_local:  # with connections of its own: clients cannot take those of the operator
