@@ -77,9 +77,8 @@ class Consumer:
             with anyio.move_on_after(_QUEUE_PAUSE_S):
                 await self._answering.stopping.wait()
             return ()
-        if self._failing:
-            self._failing = False
-            log.info("queue_well")
+        if deliveries:
+            self._on_well()
         return deliveries
 
     async def _see_through(self, delivery: Delivery) -> None:
@@ -173,6 +172,13 @@ class Consumer:
             self.state.waiting = await self._source.depth()
         except QueueFailed as error:
             self._on_failure(error)
+        else:
+            self._on_well()
+
+    def _on_well(self) -> None:
+        if self._failing:
+            self._failing = False
+            log.info("queue_well")
 
     def _on_failure(self, error: QueueFailed) -> None:
         self.state.count(self.state.failures, error.reason)

@@ -31,7 +31,7 @@ from server.queues.source import QueueFailed
 from server.settings import Settings
 
 EXIT_FATAL = 3  # starting again would fail again
-EXIT_LOST = 1  # the engine has gone: a new one will come
+EXIT_LOST = 1  # the engine or the queue has gone: it will come back
 _THREADS = 16
 _NICENESS = 10  # beside web: clients come first
 _CONNECT_S = 0.1
@@ -47,12 +47,16 @@ def main(argv: list[str]) -> int:
     logs.configure()
     settings = Settings.model_validate_json(read_first_line())
     socket = Path(argv[0]) if argv else None
+    code = EXIT_FATAL
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
-            return runner.run(_run(settings, socket))
+            code = runner.run(_run(settings, socket))
         except* (EngineFailed, QueueFailed, StoreError) as group:
-            log.error("cannot_consume", reason=str(leaves(group)[0]))
-    return EXIT_FATAL
+            reason = leaves(group)[0]
+            log.error("cannot_consume", reason=str(reason))
+            if isinstance(reason, QueueFailed) and reason.reason == "unreachable":
+                code = EXIT_LOST
+    return code
 
 
 async def _run(settings: Settings, socket: Path | None) -> int:

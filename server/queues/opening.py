@@ -10,6 +10,12 @@ from server.settings.topics import QueuesSettings
 @asynccontextmanager
 async def open_source(settings: QueuesSettings) -> AsyncIterator[Source]:
     """The queue that is consumed. Raises `QueueFailed`."""
+    if settings.consume.startswith("kafka:"):
+        from server.queues.kafka import kafka_queue
+
+        async with kafka_queue(settings.consume, settings.dead_letters) as queue:
+            yield queue
+        return
     from server.queues.sqs import SqsQueue
 
     yield SqsQueue(settings.consume, settings.sqs_endpoint, settings.visibility, settings.dead_letters)
@@ -18,6 +24,12 @@ async def open_source(settings: QueuesSettings) -> AsyncIterator[Source]:
 @asynccontextmanager
 async def open_publisher(url: str, settings: QueuesSettings) -> AsyncIterator[Publisher]:
     """A queue to write to. Raises `QueueFailed`."""
+    if url.startswith("kafka:"):
+        from server.queues.kafka import kafka_publisher
+
+        async with kafka_publisher(url) as publisher:
+            yield publisher
+        return
     from server.queues.sqs import SqsQueue
 
     yield SqsQueue(url, settings.sqs_endpoint)
