@@ -10,10 +10,14 @@ from dataclasses import dataclass
 
 from server.commands import inspect as inspection
 from server.commands.bench import options as bench
+from server.commands.consume import options as consume
 from server.commands.keys import options as keys
+from server.commands.replay import options as replay
+from server.commands.spool import options as spool
 from server.commands.tune import options as tune
 from server.process import console
 from server.settings import SettingsError, add_arguments, load_settings
+from server.settings.conflicts import check
 
 USAGE_ERROR = 2  # what argparse exits with, too
 
@@ -78,9 +82,7 @@ class Command:
 
 def _serve(argv: Sequence[str]) -> int:
     try:
-        settings = load_settings(argv)
-        if settings.auth.require_auth and not settings.auth.is_set:
-            raise SettingsError(["require_auth = on: needs --keys FILE (tureen keys add makes one) or --jwt-issuer"])
+        settings = check(load_settings(argv))
     except SettingsError as error:
         console.complain(str(error))
         return USAGE_ERROR
@@ -107,14 +109,39 @@ def _keys(argv: Sequence[str]) -> int:
     return command.run(argv)
 
 
+def _consume(argv: Sequence[str]) -> int:
+    from server.commands.consume import command
+
+    return command.run(argv)
+
+
+def _spool(argv: Sequence[str]) -> int:
+    from server.commands.spool import command
+
+    return command.run(argv)
+
+
+def _replay(argv: Sequence[str]) -> int:
+    from server.commands.replay import command
+
+    return command.run(argv)
+
+
 COMMANDS: Mapping[str, Command] = {
     "serve": Command("answer images over HTTP", ABOUT_SERVE, EXAMPLES_SERVE, add_arguments, _serve),
+    "consume": Command(
+        "answer images that a queue names", consume.ABOUT, consume.EXAMPLES, consume.add_all_arguments, _consume
+    ),
     "inspect": Command(
         "show how a model will be served", ABOUT_INSPECT, EXAMPLES_INSPECT, inspection.add_arguments, inspection.run
     ),
     "tune": Command("measure the best layout for a model", tune.ABOUT, tune.EXAMPLES, tune.add_all_arguments, _tune),
     "bench": Command(
         "measure a server: does it meet its deadline?", bench.ABOUT, bench.EXAMPLES, bench.add_arguments, _bench
+    ),
+    "spool": Command("show what waits to be stored", spool.ABOUT, spool.EXAMPLES, spool.add_arguments_of_spool, _spool),
+    "replay": Command(
+        "compare a model with stored answers", replay.ABOUT, replay.EXAMPLES, replay.add_all_arguments, _replay
     ),
     "keys": Command("make and revoke API keys", keys.ABOUT, keys.EXAMPLES, keys.add_arguments, _keys),
 }

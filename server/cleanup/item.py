@@ -48,6 +48,13 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is not kept of the original: its metadata, or all of it. `hash`, `sha256` and `bytes` are of the upload."""
     duplicate_of: str = ""
     """The id of the first image with the same content, of the same owner."""
+    source: str = ""
+    """Where the image came from, if not from a client: s3://BUCKET/KEY."""
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether the image is still to be answered, by a consumer; then `answer` is null."""
+        return not self.model
 
 
 class Item(NamedTuple):
@@ -95,6 +102,21 @@ def decode_record(data: bytes) -> Record:
         return _decode(data)
     except msgspec.MsgspecError as error:
         raise Damaged(str(error)) from None
+
+
+def pending_record(
+    id_: str, hash_: str, sha256: str, media_type: str, size: int, request_id: str, owner: str
+) -> Record:
+    """The record of an image that is to be answered elsewhere."""
+    return Record(
+        id=id_, hash=hash_, sha256=sha256, time=iso_time(id_), model="", version="", media_type=media_type, bytes=size,
+        answer=msgspec.Raw(b"null"), timing={}, request_id=request_id, owner=owner,
+    )  # fmt: skip
+
+
+def iso_time(id_: str) -> str:
+    """When the image of this id was answered, or accepted, as records say it."""
+    return when(id_).isoformat(timespec="milliseconds")
 
 
 def is_id(text: str) -> bool:

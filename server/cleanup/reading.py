@@ -32,6 +32,12 @@ class Delete(Message, frozen=True):
     owner: str | None
 
 
+class Retry(Message, frozen=True):
+    """Try at once what failed. `only_ask`: change nothing; the reply says that somebody is there."""
+
+    only_ask: bool = False
+
+
 class Found(Message, frozen=True):
     """The payload is what was asked for. `hash` and `owner`: of its content."""
 
@@ -56,7 +62,7 @@ class Failed(Message, frozen=True):
     reason: str
 
 
-Question = Get | Delete
+Question = Get | Delete | Retry
 Reply = Found | Missing | Hidden | Failed
 
 _questions: Codec[Question] = Codec(Question)
@@ -109,6 +115,10 @@ class Librarian:
             pass
 
     async def _reply(self, question: Question) -> tuple[Reply, bytes]:
+        if isinstance(question, Retry):
+            if not question.only_ask:
+                self._carrier.retry()
+            return Missing(), b""
         try:
             if isinstance(question, Get):
                 return await anyio.to_thread.run_sync(self._look_up, question)
@@ -126,7 +136,7 @@ class Librarian:
             return Missing(), b""
         if question.owner not in (None, record.owner):
             return Hidden(), b""
-        if stored is None:
+        if stored is None or (record.is_pending and not question.original):
             return Missing(spooled=True), b""
         if not question.original:
             return Found("application/json", record.hash, record.owner), encode_record(record)

@@ -49,11 +49,13 @@ class Status:
     """Whether images are run one at a time for that."""
 
     reuse: ReuseStats = field(default_factory=ReuseStats)
+    forwards: bool = False
+    """Whether images are not answered here, but passed on."""
 
     @property
     def ready(self) -> bool:
-        """Whether a worker could take a task now."""
-        return self.stats.executors > 0
+        """Whether images can be taken now."""
+        return self.forwards or self.stats.executors > 0
 
 
 class Intake(Protocol):

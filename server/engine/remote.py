@@ -166,6 +166,10 @@ class RemoteEngine:
         self._send(Drain())
         await self._drained.wait()
 
+    async def wait_lost(self) -> None:
+        """Wait until the engine has gone. Cancellation: stops waiting."""
+        await self._lost.wait()
+
     # -- for arrivals --------------------------------------------------------------------------------
 
     longest_linger_s = 0.0

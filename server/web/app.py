@@ -14,6 +14,7 @@ from server.process.access_log import AccessLog
 from server.web.client import TrustedProxies
 from server.web.early_reject import EarlyReject
 from server.web.exchange import Exchange
+from server.web.forwarding import Forwarding
 from server.web.gate import Gate
 from server.web.health import Health
 from server.web.http.pacing import Pacing
@@ -47,15 +48,20 @@ def build_app(
     keeping: Keeping | None = None,
     *,
     open_records: bool = False,
+    forwards: bool = False,
     clients: bool = True,
     admin: bool = True,
 ) -> Application:
     """One application for one listening socket: with the resources for clients, those for admins, or both.
 
     `keeping`: None where nothing is kept. `open_records`: they can be read back, others' where there are resources for
-    admins.
+    admins. `forwards`: images are kept to be answered elsewhere.
     """
-    images = Images(runtime, metrics, uploads.limits.max_bytes, keeping) if clients else None
+    images: Images | Forwarding | None = None
+    if clients and forwards and keeping:
+        images = Forwarding(runtime, uploads.limits.max_bytes, keeping.spool)
+    elif clients:
+        images = Images(runtime, metrics, uploads.limits.max_bytes, keeping)
     records = Records(runtime, keeping, others=admin) if keeping and open_records else None
     resources = Resources(images, Health(runtime, metrics, admin), records, admin)
     refusals = Refusals(metrics, access_log)
@@ -73,7 +79,9 @@ Endpoint = Callable[[StarletteRequest], Awaitable[Response]]
 class Resources:
     """Finds the handler of a request and gives its response, whole or as a stream."""
 
-    def __init__(self, images: Images | None, health: Health, records: Records | None, admin: bool) -> None:
+    def __init__(
+        self, images: Images | Forwarding | None, health: Health, records: Records | None, admin: bool
+    ) -> None:
         self._images = images
         self._health_share, self._side_share = SideShare(), SideShare()
         self._routes = [Route("/healthz", health.alive), Route("/readyz", health.ready)]

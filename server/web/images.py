@@ -45,7 +45,7 @@ class Images:
         # What is declared past the limit is refused for its size when it is read, not for want of room.
         size = min(request.body.declared_bytes, self._max_image_bytes)
         with runtime.engine.reserve(size, request.interruptible.interrupt) as reservation:
-            image = await _read(request, reservation)
+            image = await read_image(request, reservation)
             uploaded = runtime.now()
             if terms.timeout_s is None:
                 deadline = uploaded + runtime.engine.slo_s
@@ -90,7 +90,7 @@ def _ms(seconds: float) -> float:
     return round(seconds * 1e3, 3)
 
 
-async def _read(request: Request, reservation: Reservation) -> bytes:
+async def read_image(request: Request, reservation: Reservation) -> bytes:
     """The image, its bytes counted against the reservation as they come. Raises `ClientGone`, `RequestError`."""
     image = image_in(request.headers.get(b"content-type", b"").decode("latin1"))
     size = 0

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 
 from server.access.principal import ADDRESS, Principal
 from server.cleanup.item import is_id, when
-from server.cleanup.reading import Delete, Found, Get, Missing, ask
+from server.cleanup.reading import Delete, Found, Get, Missing, Unavailable, ask
 from server.web.errors import RequestError
 from server.web.keeping import Keeping
 from server.web.runtime import Runtime, owner_of
@@ -73,7 +73,12 @@ class Records:
 
     async def _get(self, request: StarletteRequest, *, original: bool) -> Response:
         keeping, id_, reader = self._named(request)
-        reply, payload = await ask(keeping.spool.folder, Get(id_, reader.owner, original))
+        try:
+            reply, payload = await ask(keeping.spool.folder, Get(id_, reader.owner, original))
+        except Unavailable:
+            if not keeping.spool.holds(id_):
+                raise
+            reply, payload = Missing(spooled=True), b""
         if isinstance(reply, Found):
             _audit("images.read", reader, id_, reply.owner)
             return Response(payload, media_type=reply.media_type, headers=_PRIVATE)
