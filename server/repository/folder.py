@@ -25,7 +25,7 @@ class Folder:
         self.path = path
 
     def names(self) -> list[str]:
-        """The models that there are, in order. A folder whose name cannot be a model's, or without a version, is none."""
+        """The models that there are, in order. A folder without a version, or whose name cannot be one, is none."""
         try:
             children = sorted(self.path.iterdir())
         except OSError as error:
@@ -59,14 +59,16 @@ class Folder:
         check_sums(located.model_file.parent)
         return located
 
-    def marks(self) -> dict[tuple[str, str], tuple[int, int]]:
-        """Something about each version that changes when it is replaced: to notice that it was."""
-        found = {}
-        for name in self.names():
-            for version in self.versions(name):
-                status = (self.path / name / version / MODEL_FILE).stat()
-                found[name, version] = (status.st_mtime_ns, status.st_size)
-        return found
+    def marks(self) -> dict[str, dict[str, tuple[int, int]]]:
+        """Something about each version of each model that changes when it is replaced, the lowest version first."""
+        return {name: {version: self._mark(name, version) for version in self.versions(name)} for name in self.names()}
+
+    def _mark(self, name: str, version: str) -> tuple[int, int]:
+        try:
+            status = (self.path / name / version / MODEL_FILE).stat()
+        except OSError:  # it has gone just now
+            return (0, 0)
+        return status.st_mtime_ns, status.st_size
 
 
 def is_name(text: str) -> bool:
