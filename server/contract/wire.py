@@ -73,6 +73,8 @@ class ImageItem(Message, frozen=True):
     want: Want
     deadline: float
     pixels: int
+    share: bool = False
+    """Answer `Shared`, too, once it is decoded."""
 
 
 class TensorItem(Message, frozen=True):
@@ -154,6 +156,14 @@ class Done(Message, frozen=True):
     tensors: tuple[TensorSpec, ...] = ()
 
 
+class Shared(Message, frozen=True):
+    """From a worker: the image (the payload) as the model's input takes it. Its answer follows."""
+
+    seq: int
+    dtype: str
+    shape: tuple[int, ...]
+
+
 class Rejected(Message, frozen=True):
     """From a worker: the image is at fault. `code` is one of preprocess.errors."""
 
@@ -209,7 +219,7 @@ Order = Prepare | Trial | Begin
 """What a worker is told in its audition."""
 AnyMessage = (
     Load | Order | ImageItem | TensorItem | Separate | Drop | Loaded | Prepared | Tried | TrialFailed | Ready
-    | LoadFailed | Done | Rejected | Overspent | Misfit | Broken | Skipped | Dependent | Ran
+    | LoadFailed | Shared | Done | Rejected | Overspent | Misfit | Broken | Skipped | Dependent | Ran
 )  # fmt: skip
 Frame = tuple[AnyMessage, bytes]
 

@@ -13,7 +13,7 @@ from preprocess.errors import CostlyImage, ImageError
 from preprocess.limits import Limits
 from preprocess.tensor import prepare
 from server.contract.metadata import TensorSpec
-from server.contract.wire import Broken, Done, Misfit, Ran, Rejected, Skipped, frame
+from server.contract.wire import Broken, Done, Misfit, Ran, Rejected, Shared, Skipped, frame
 from server.inference.cpu_watch import CpuWatch
 from server.inference.inbox import Job
 from server.inference.onnx.session import Outputs, Session
@@ -66,6 +66,8 @@ class Filler:
                 copy_tensor(job.payload, job.tensor, self._slots[slot])
             else:
                 self._decode(job, slot)
+                if job.share:
+                    self._give_back(job, self._slots[slot])
         except ImageError as error:
             self._send(frame(Rejected(job.seq, error.code)))
             return None
@@ -73,6 +75,9 @@ class Filler:
             self._send(frame(Misfit(job.seq, str(error))))
             return None
         return Filled(job, slot, begun, time.monotonic() - begun)
+
+    def _give_back(self, job: Job, slot: NDArray[Any]) -> None:
+        self._send(frame(Shared(job.seq, from_numpy(slot.dtype), slot.shape), slot.tobytes()))
 
     def _decode(self, job: Job, slot: int) -> None:
         """Raises `ImageError`. The process may end here: see `CpuWatch`."""
