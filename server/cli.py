@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from server.commands import inspect as inspection
 from server.commands.bench import options as bench
 from server.commands.keys import options as keys
+from server.commands.models import options as models
 from server.commands.tune import options as tune
 from server.process import console
 from server.settings import SettingsError, add_arguments, load_settings
@@ -109,6 +110,12 @@ def _keys(argv: Sequence[str]) -> int:
     return command.run(argv)
 
 
+def _models(argv: Sequence[str]) -> int:
+    from server.commands.models import command
+
+    return command.run(argv)
+
+
 COMMANDS: Mapping[str, Command] = {
     "serve": Command("answer images over HTTP", ABOUT_SERVE, EXAMPLES_SERVE, add_arguments, _serve),
     "inspect": Command(
@@ -117,6 +124,9 @@ COMMANDS: Mapping[str, Command] = {
     "tune": Command("measure the best layout for a model", tune.ABOUT, tune.EXAMPLES, tune.add_all_arguments, _tune),
     "bench": Command(
         "measure a server: does it meet its deadline?", bench.ABOUT, bench.EXAMPLES, bench.add_arguments, _bench
+    ),
+    "models": Command(
+        "show and change what a running server serves", models.ABOUT, models.EXAMPLES, models.add_arguments, _models
     ),
     "keys": Command("make and revoke API keys", keys.ABOUT, keys.EXAMPLES, keys.add_arguments, _keys),
 }
