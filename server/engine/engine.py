@@ -38,7 +38,7 @@ from server.engine.sharing import BEYOND_SHARE
 from server.engine.submission import Submission
 from server.engine.table import Entry, Table
 from server.engine.together import Image, Together
-from server.fleet.layout.placement import Decision, Placement, settle
+from server.fleet.layout.placement import LayoutChoice, Placement, resolve_device
 from server.fleet.pool import PoolFailed
 from server.models.card import find_model
 from server.models.errors import ModelError
@@ -242,7 +242,7 @@ class Engine:
         return self._placement
 
     @property
-    def layout(self) -> Decision:
+    def layout(self) -> LayoutChoice:
         """How many workers of how many threads a model has, and why. For when the first is ready."""
         lane = self._table.default_lane or next(self._table.lanes())
         return lane.layout
@@ -290,7 +290,7 @@ class Engine:
     async def _start(self, stack: AsyncExitStack) -> None:
         logs.leave_to_host()
         settings = self._settings
-        self._placement = await settle(settings.provider_name, settings.device)
+        self._placement = await resolve_device(settings.provider_name, settings.device)
         store = await self._store(stack)
         self._tasks = await stack.enter_async_context(anyio.create_task_group())
         stack.callback(self._end)

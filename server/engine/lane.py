@@ -23,15 +23,15 @@ from server.contract.wire import Load
 from server.engine.cache.memory import MemoryCache
 from server.engine.cache.remembering import Remembering
 from server.engine.cache.shared import SharedCache, Store
-from server.engine.flight import Flights
+from server.engine.flights import Flights
 from server.engine.groups import leaves
 from server.engine.intake import LaneStatus
 from server.engine.quarantine import Quarantine
 from server.engine.shares import Shares
 from server.engine.sharing import Room, Sharing
 from server.engine.submission import Stage
-from server.fleet.layout.choose import Asked
-from server.fleet.layout.placement import Decision, Placement, Plan, Wish, decoders, lay_out
+from server.fleet.layout.choose import LayoutRequest
+from server.fleet.layout.placement import LayoutChoice, LayoutPlan, LayoutSettings, Placement, decoders, lay_out
 from server.fleet.pool import Patience, Pool, PoolFailed
 from server.models.card import find_model
 from server.models.digest import digest
@@ -149,7 +149,7 @@ class Lane:
         return self.metadata is not None and self.batcher.stats().executors >= self.pool.size
 
     @property
-    def layout(self) -> Decision:
+    def layout(self) -> LayoutChoice:
         """How many workers of how many threads there are, and why. For when the first is ready."""
         return self.pool.decision.result()
 
@@ -179,14 +179,14 @@ class Lane:
         patience = Patience(spec.patience_s, give_up_at_once=True) if spec.candidate else Patience()
         self.pool = await stack.enter_async_context(Pool(self.batcher, load, plan, growth, quarantine.lost, patience))
 
-    async def _plan(self, model: Path) -> Plan:
+    async def _plan(self, model: Path) -> LayoutPlan:
         settings, spec = self._common.settings, self.spec
-        asked = Asked(spec.workers or settings.worker.workers, settings.worker.threads)
-        wish = Wish(asked, model, settings.worker.profile_folder, spec.slo_s, settings.queue.max_batch)
+        asked = LayoutRequest(spec.workers or settings.worker.workers, settings.worker.threads)
+        wish = LayoutSettings(asked, model, settings.worker.profile_folder, spec.slo_s, settings.queue.max_batch)
         plan = await lay_out(wish, self._common.placement)
         if not spec.candidate:
             return plan
-        decision = plan.decision or Decision(plan.layouts[0], 0, "one thread per worker, beside other models")
+        decision = plan.decision or LayoutChoice(plan.layouts[0], 0, "one thread per worker, beside other models")
         return replace(plan, decision=replace(decision, in_turn=True))
 
     def _stages(self) -> Quarantine:
@@ -209,7 +209,7 @@ class Lane:
         return max(_LEAST_S, model.slowdown * (prepare_s * model.prep_factor + model.batch_run_s / model.batch))
 
 
-def load_for(settings: Settings, model: Path, place: Placement, plan: Plan) -> Load:
+def load_for(settings: Settings, model: Path, place: Placement, plan: LayoutPlan) -> Load:
     """What each worker is told to serve."""
     return Load(
         model=str(model),

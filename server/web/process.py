@@ -31,6 +31,7 @@ from server.settings import Settings, derived
 from server.settings.topics import StorageSettings
 from server.web.app import build_app
 from server.web.banner import banner
+from server.web.client import TrustedProxies
 from server.web.front import Front, serve
 from server.web.gate import Gate
 from server.web.http.connections import Connections
@@ -84,7 +85,8 @@ async def _run(settings: Settings, listeners: Sequence[int]) -> None:
         gate = Gate(access.authenticator, access.limits, metrics.count_auth_refusal)
         models = engine.models if settings.repository.models else None
         share = partial(
-            build_app, runtime, gate, metrics, uploads, AccessLog(settings.server.access_log), keeping,
+            build_app, runtime, gate, metrics, uploads, TrustedProxies(settings.server.trusted_proxies),
+            AccessLog(settings.server.access_log), keeping,
             models=models, open_records=open_records,
         )  # fmt: skip
         fronts = [Front(share(admin=settings.is_local), listeners[0], connections)]
