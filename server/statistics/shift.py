@@ -68,7 +68,7 @@ def _kolmogorov(x: float) -> float:
     """The chance that Kolmogorov's distribution exceeds x."""
     if x < 0.2:
         return 1.0  # to 12 digits, and the series converges slowly there
-    terms = ((-1) ** (j - 1) * math.exp(-2.0 * j * j * x * x) for j in range(1, _TERMS + 1))
+    terms = (math.exp(-2.0 * j * j * x * x) * (1.0 if j % 2 else -1.0) for j in range(1, _TERMS + 1))
     return min(1.0, max(0.0, 2.0 * sum(terms)))
 
 
