@@ -34,6 +34,8 @@ class Reply(NamedTuple):
     batch: int
     tensors: tuple[Tensor, ...] = ()
     source: Source = "inference"
+    features: tuple[float, ...] = ()
+    """Of a sample of the images, what is watched for drift (`server.drift.features`); else empty."""
 
 
 class Answer(NamedTuple):
