@@ -81,6 +81,8 @@ def _serve(argv: Sequence[str]) -> int:
         settings = load_settings(argv)
         if settings.auth.require_auth and not settings.auth.is_set:
             raise SettingsError(["require_auth = on: needs --keys FILE (tureen keys add makes one) or --jwt-issuer"])
+        if settings.repository.models and settings.model:
+            raise SettingsError(["models: --model serves one model, --models a folder of them; give one of the two"])
     except SettingsError as error:
         console.complain(str(error))
         return USAGE_ERROR

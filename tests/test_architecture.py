@@ -22,7 +22,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("server.contract",),
     ("server.models", "server.access"),
     ("server.drift",),
-    ("server.fleet", "server.inference", "server.cleanup"),
+    ("server.fleet", "server.inference", "server.cleanup", "server.repository"),
     ("server.engine",),
     ("server.experiments",),
     ("server.rollout",),
@@ -65,7 +65,7 @@ RULES = {
         why="they are tested as tables, without a loop or a clock",
     ),
     "only the front end knows HTTP": Rule(
-        ("server.contract", "server.models", "server.fleet", "server.inference", "server.engine"),
+        ("server.contract", "server.models", "server.repository", "server.fleet", "server.inference", "server.engine"),
         never=HTTP,
         why="every front end, not only HTTP, uses them",
     ),

@@ -31,8 +31,29 @@ class ReuseStats:
 
 
 @dataclass(frozen=True, slots=True)
+class LaneStatus:
+    """A snapshot of what serves one version of one model."""
+
+    model: str
+    version: str
+    stage: str
+    """`loading`, `ready` (for traffic), `serving` (the default), `standby` (was the default), or `draining`."""
+    slo_s: float
+    stats: Stats
+    workers: int
+    """Workers there should be."""
+    restarts: Mapping[str, int] = field(default_factory=dict)
+    """Workers replaced, by reason."""
+    metadata: ModelMetadata | None = None
+    """None until the first worker is ready."""
+    differences: int = 0
+    separated: bool = False
+    reuse: ReuseStats = field(default_factory=ReuseStats)
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
-    """A snapshot of an engine, by value."""
+    """A snapshot of an engine, by value; of all that it serves together, and of each."""
 
     stats: Stats
     workers: int
@@ -42,13 +63,16 @@ class Status:
     arriving_bytes: int = 0
     """Bytes held by uploads under way."""
     model: ModelMetadata | None = None
-    """The model that answers; None until the first worker is ready."""
+    """The model that answers where none is named; None until its first worker is ready."""
     differences: int = 0
     """How often an image was answered otherwise in a batch than alone, of those that were looked at."""
     separated: bool = False
     """Whether images are run one at a time for that."""
 
     reuse: ReuseStats = field(default_factory=ReuseStats)
+    lanes: tuple[LaneStatus, ...] = ()
+    changes: Mapping[str, int] = field(default_factory=dict)
+    """Changes of version so far, by action and result, such as `load_failed`."""
 
     @property
     def ready(self) -> bool:
@@ -75,6 +99,9 @@ class Intake(Protocol):
     def delay(self) -> LoopDelay:
         """How late this process's event loop is."""
 
+    def slo_of(self, model: str) -> float:
+        """Seconds in which a task for this model is answered; of the default model for "" and for an unknown one."""
+
     async def submit(
         self,
         task: Task,
@@ -82,9 +109,11 @@ class Intake(Protocol):
         urgency: int = DEFAULT_URGENCY,
         reuse: Reuse = "allowed",
         owner: Owner = NOBODY,
+        sticky: str = "",
     ) -> Answer:
         """The answer to a task, by `deadline` (None: within the SLO from now). Owners share the workers by weight.
 
+        `sticky`: what a client calls itself, so that it meets the same version of a model while two share the traffic.
         `reuse`: whether an inference that is under way, or an answer that is kept, will do: `Answer.reply.source` says.
 
         Raises the errors of `batcher` and of `server.contract.errors`; a `Refused` says in `retry_after_s` when the

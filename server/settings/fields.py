@@ -8,6 +8,7 @@ from server.settings.topics import (
     AuthSettings,
     CacheSettings,
     QueueSettings,
+    RepositorySettings,
     ServerSettings,
     Shown,
     StorageSettings,
@@ -39,6 +40,7 @@ class Settings(Topic):
     server: ServerSettings = Field(default_factory=ServerSettings)
     auth: AuthSettings = Field(default_factory=AuthSettings)
     tls: TlsSettings = Field(default_factory=TlsSettings)
+    repository: RepositorySettings = Field(default_factory=RepositorySettings)
     queue: QueueSettings = Field(default_factory=QueueSettings)
     cache: CacheSettings = Field(default_factory=CacheSettings)
     storage: StorageSettings = Field(default_factory=StorageSettings)

@@ -46,9 +46,10 @@ def serve(settings: Settings) -> int:
         for listener in listeners:
             stack.enter_context(listener)
         try:
-            with kept(settings.model or demo.FOLDER) as model:
+            if not settings.repository.models:  # each version of a repository is copied when it is loaded
+                model = stack.enter_context(kept(settings.model or demo.FOLDER))
                 settings = settings.model_copy(update={"model": model})
-                return asyncio.run(Supervisor(_children(settings, listeners), settings, listeners).run())
+            return asyncio.run(Supervisor(_children(settings, listeners), settings, listeners).run())
         except ModelError as error:
             log.error("cannot_serve", reason=str(error))
             return EXIT_FAILED

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections import Counter
 
 import pytest
@@ -19,9 +20,9 @@ def slow_model(tmp_path_factory):
     return dense(tmp_path_factory.mktemp("model") / "slow.onnx", size=32, hidden=(4096, 4096))
 
 
-async def flood(server, count, **headers):
+async def flood(server, count, *, first=0, **headers):
     clients = [await server.connect() for _ in range(count)]
-    replies = await asyncio.gather(*(client.post(photo(n), **headers) for n, client in enumerate(clients)))
+    replies = await asyncio.gather(*(client.post(photo(first + n), **headers) for n, client in enumerate(clients)))
     for client in clients:
         await client.close()
     return replies
@@ -68,26 +69,29 @@ def test_more_than_can_be_in_time_is_refused_or_expires_and_the_rest_is_answered
 
 
 def test_clients_that_follow_retry_after_seldom_ask_in_vain(slow_model):
-    """A burst of 200: each comes back when it was told, and about half of the requests are answers."""
+    """A burst that needs four times its deadline: each comes back when it was told, and few requests are in vain."""
     requests = Counter()
 
-    async def until_answered(client, number):
-        while (reply := await client.post(photo(number))).status != 200:
+    async def until_answered(client, number, deadline_ms):
+        while (reply := await client.post(photo(number), x_request_timeout_ms=deadline_ms)).status != 200:
             requests[reply.json()["code"]] += 1
             await asyncio.sleep(reply.json().get("retry_after_ms", 0) / 1000)  # what is tested
 
-    with serving("--workers", "1", "--model", str(slow_model), "--slo", "500ms") as server:
-        server.run(flood(server, 5))
+    with serving("--workers", "1", "--model", str(slow_model), "--slo", "30s") as server:
+        server.run(flood(server, 5, first=1000))
 
         async def run():
             clients = [await server.connect() for _ in range(200)]
-            await asyncio.gather(*(until_answered(client, number) for number, client in enumerate(clients)))
+            began = time.perf_counter()
+            await asyncio.gather(*(client.post(photo(2000 + n)) for n, client in enumerate(clients)))
+            deadline_ms = str(int(1000 * (time.perf_counter() - began) / 4))  # whatever this machine's speed
+            await asyncio.gather(*(until_answered(c, number, deadline_ms) for number, c in enumerate(clients)))
 
         server.run(run())
 
     assert requests.keys() <= {"would_be_late", "deadline_exceeded"}
     assert requests["would_be_late"] > 0
-    assert requests.total() <= 600, "told 24 ms where a second is needed, each would ask ten times"
+    assert requests.total() <= 1000, "told 24 ms where a second is needed, each would ask ten times"
 
 
 def test_deadline_that_can_never_be_met_is_no_503(slow_model):
