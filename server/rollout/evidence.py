@@ -5,7 +5,7 @@ import math
 import msgspec
 
 _FAILURES = frozenset({"ModelFailed", "BatchFailed", "RetriesExhausted"})
-_LATE = frozenset({"DeadlineExceeded", "WouldBeLate", "QueueFull", "Unmeetable"})
+LATE = frozenset({"DeadlineExceeded", "WouldBeLate", "QueueFull", "Unmeetable"})
 
 
 class Pace(msgspec.Struct):
@@ -43,12 +43,12 @@ class Tally(msgspec.Struct):
 
     def count(self, error: str, detail: str, *, late: bool) -> None:
         """One request has ended. `error`: the name of its exception, or ""."""
-        if error and error not in _FAILURES and error not in _LATE:
+        if error and error not in _FAILURES and error not in LATE:
             return
         self.requests += 1
         self.failures += error in _FAILURES
         self.not_finite += error == "ModelFailed" and "not finite" in detail
-        self.late += late or error in _LATE
+        self.late += late or error in LATE
 
     def took(self, batch: int, seconds: float) -> None:
         """An image's batch took the model so long."""
