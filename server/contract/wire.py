@@ -73,6 +73,8 @@ class ImageItem(Message, frozen=True):
     want: Want
     deadline: float
     pixels: int
+    share: bool = False
+    """Answer `Shared`, too, once it is decoded."""
 
 
 class TensorItem(Message, frozen=True):
@@ -156,6 +158,14 @@ class Done(Message, frozen=True):
     """Of a sample of the images, what is watched for drift (`server.drift.features`); else empty."""
 
 
+class Shared(Message, frozen=True):
+    """From a worker: the image (the payload) as the model's input takes it. Its answer follows."""
+
+    seq: int
+    dtype: str
+    shape: tuple[int, ...]
+
+
 class Rejected(Message, frozen=True):
     """From a worker: the image is at fault. `code` is one of preprocess.errors."""
 
@@ -211,7 +221,7 @@ Order = Prepare | Trial | Begin
 """What a worker is told in its audition."""
 AnyMessage = (
     Load | Order | ImageItem | TensorItem | Separate | Drop | Loaded | Prepared | Tried | TrialFailed | Ready
-    | LoadFailed | Done | Rejected | Overspent | Misfit | Broken | Skipped | Dependent | Ran
+    | LoadFailed | Shared | Done | Rejected | Overspent | Misfit | Broken | Skipped | Dependent | Ran
 )  # fmt: skip
 Frame = tuple[AnyMessage, bytes]
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
@@ -18,11 +18,11 @@ from preprocess.cost import decode_seconds
 from preprocess.header import Header
 from preprocess.limits import Limits
 from server import demo
-from server.contract.answer import Answer
+from server.contract.answer import Answer, merged
 from server.contract.ids import uuid7
 from server.contract.metadata import ModelMetadata
 from server.contract.owner import NOBODY, Owner
-from server.contract.task import Reuse, Task
+from server.contract.task import ImageTask, Reuse, Task
 from server.engine.arrivals import Arrivals, GiveUp, Reservation
 from server.engine.cache.memory import MemoryCache
 from server.engine.cache.shared import Store
@@ -37,6 +37,7 @@ from server.engine.shares import Shares
 from server.engine.sharing import BEYOND_SHARE
 from server.engine.submission import Submission
 from server.engine.table import Entry, Table
+from server.engine.together import Image, Together
 from server.fleet.layout.placement import Decision, Placement, settle
 from server.fleet.pool import PoolFailed
 from server.models.card import find_model
@@ -97,6 +98,7 @@ class Engine:
         self._only: Lane | None = None  # where one model is served for good
         self._models: Models | None = None
         self._tasks: TaskGroup | None = None
+        self._together = Together()
         self._ready = anyio.Event()
         self._closing = False
         self._cache = MemoryCache(settings.cache.memory_bytes, settings.cache.cache_ttl, clock)
@@ -142,6 +144,26 @@ class Engine:
         reply = await lane.first.submit(submission)
         return Answer(uuid7(), submission.digest, reply)
 
+    async def submit_to_each(
+        self,
+        task: ImageTask,
+        models: Sequence[str],
+        deadline: float | None = None,
+        urgency: int = DEFAULT_URGENCY,
+        reuse: Reuse = "allowed",
+        owner: Owner = NOBODY,
+        sticky: str = "",
+    ) -> Answer:
+        """As `Intake.submit_to_each`."""
+        if self._closing:
+            raise BatcherClosed("the engine is closing")
+        digest = Submission(task, 0.0, urgency)
+        lanes = [self._table.find(model, "", lambda: sticky or owner.account or digest.digest)[0] for model in models]
+        due = self._clock() + min(lane.slo_s for lane in lanes) if deadline is None else deadline
+        image = Image(task, due, urgency, reuse, owner)
+        replies = await self._together.submit(image, lanes)
+        return merged(uuid7(), digest.digest, replies)
+
     def slo_of(self, model: str) -> float:
         """As `Intake.slo_of`."""
         entry = self._table.entries.get(model) or self._table.default
@@ -184,7 +206,8 @@ class Engine:
             stats, sum(lane.workers for lane in lanes), restarts, self._arrivals.bytes,
             default.metadata if default else None, sum(lane.differences for lane in lanes),
             any(lane.separated for lane in lanes), self._reuse(), lanes,
-            dict(self._models.changes) if self._models else {},
+            dict(self._models.changes) if self._models else {}, self._together.shared,
+            self._only is not None or self._ready.is_set(),
         )  # fmt: skip
 
     async def wait_ready(self) -> ModelMetadata:

@@ -1,6 +1,6 @@
 """What every front end sees of an engine, be it in this process or behind a socket."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -12,7 +12,7 @@ from preprocess.limits import Limits
 from server.contract.answer import Answer
 from server.contract.metadata import ModelMetadata
 from server.contract.owner import NOBODY, Owner
-from server.contract.task import Reuse, Task
+from server.contract.task import ImageTask, Reuse, Task
 from server.engine.arrivals import GiveUp, Reservation
 from server.engine.loop_delay import LoopDelay
 
@@ -50,6 +50,11 @@ class LaneStatus:
     separated: bool = False
     reuse: ReuseStats = field(default_factory=ReuseStats)
 
+    @property
+    def takes_traffic(self) -> bool:
+        """Whether it could take a task now."""
+        return self.stage in ("ready", "serving", "standby") and self.stats.executors > 0
+
 
 @dataclass(frozen=True, slots=True)
 class Status:
@@ -72,12 +77,17 @@ class Status:
     reuse: ReuseStats = field(default_factory=ReuseStats)
     lanes: tuple[LaneStatus, ...] = ()
     changes: Mapping[str, int] = field(default_factory=dict)
-    """Changes of version so far, by action and result, such as `load_failed`."""
+    """Changes of version so far, by action and result, such as `load failed`."""
+    shared_decodes: int = 0
+    """Images that one model was given as another had prepared them."""
+
+    started: bool = True
+    """Whether everything has been tried that is to be served from the start."""
 
     @property
     def ready(self) -> bool:
         """Whether a worker could take a task now."""
-        return self.stats.executors > 0
+        return self.started and any(lane.takes_traffic for lane in self.lanes)
 
 
 class Intake(Protocol):
@@ -119,6 +129,20 @@ class Intake(Protocol):
         Raises the errors of `batcher` and of `server.contract.errors`; a `Refused` says in `retry_after_s` when the
         task would have been accepted.
         Cancellation: the task is taken back at whatever stage it is.
+        """
+
+    async def submit_to_each(
+        self,
+        task: ImageTask,
+        models: Sequence[str],
+        deadline: float | None = None,
+        urgency: int = DEFAULT_URGENCY,
+        reuse: Reuse = "allowed",
+        owner: Owner = NOBODY,
+        sticky: str = "",
+    ) -> Answer:
+        """The answers of several models to one image, as one: `Answer.parts`. It is decoded once for all models that
+        prepare images alike. The rest as `submit`; what any of them raises is raised, and the others are taken back.
         """
 
     def reserve(self, size: int, give_up: GiveUp | None = None) -> Reservation:

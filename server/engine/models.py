@@ -23,7 +23,7 @@ from server.engine.table import Entry, Table
 from server.models.errors import ModelError
 from server.models.serving import Serving
 from server.repository import state as states
-from server.repository.errors import Conflict, RepositoryError, StateError
+from server.repository.errors import Conflict, NoSuchModel, RepositoryError, StateError
 from server.repository.folder import Folder
 from server.repository.state import ModelState
 from server.repository.store import StateStore
@@ -72,13 +72,13 @@ class Models:
         return [await self.view_of(name) for name in sorted(self.known)]
 
     async def view_of(self, name: str) -> ModelView:
-        """One model. Raises `StateError` for one that is not there."""
+        """One model. Raises `NoSuchModel`."""
         entry = self._entry(name)
         there = await anyio.to_thread.run_sync(self.folder.versions, name)
         return view_of(entry, self.known[name], there)
 
     def state(self, name: str) -> ModelState:
-        """The state as it was read last. Raises `StateError`."""
+        """The state as it was read last. Raises `NoSuchModel`."""
         return self.known[self._entry(name).name].state
 
     # -- what can be done ----------------------------------------------------------------------------
@@ -86,7 +86,7 @@ class Models:
     async def load(self, name: str, version: str, *, force: bool = False) -> None:
         """Hold a version ready for traffic. `force`: although it takes or gives something else than the one before.
 
-        Raises `LoadFailed`, `StateError`, `StoreFailed`. Cancellation: it is not loaded.
+        Raises `LoadFailed`, `NoSuchModel`, `StateError`, `StoreFailed`. Cancellation: it is not loaded.
         """
         entry = self._entry(name)
         with self._counted("load"), self._pinned(name, version):
@@ -284,5 +284,5 @@ class Models:
     def _entry(self, name: str) -> Entry:
         entry = self.table.entries.get(name)
         if entry is None:
-            raise StateError(f"there is no model {name!r}: there is {', '.join(self.table.entries) or 'none'}")
+            raise NoSuchModel(f"there is no model {name!r}: there is {', '.join(self.table.entries) or 'none'}")
         return entry

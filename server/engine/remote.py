@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from itertools import count
@@ -19,7 +19,7 @@ from batcher import NoExecutor, QueueFull, Refused
 from batcher.policy import DEFAULT_URGENCY
 from preprocess.header import Header
 from preprocess.limits import Limits
-from server.contract.answer import Answer, Reply
+from server.contract.answer import Answer, Reply, merged
 from server.contract.engine_frames import (
     Answered,
     Cancel,
@@ -133,6 +133,26 @@ class RemoteEngine:
             raise
         finally:
             del self._waiting[number]
+
+    async def submit_to_each(
+        self,
+        task: ImageTask,
+        models: Sequence[str],
+        deadline: float | None = None,
+        urgency: int = DEFAULT_URGENCY,
+        reuse: Reuse = "allowed",
+        owner: Owner = NOBODY,
+        sticky: str = "",
+    ) -> Answer:
+        """As `Intake.submit_to_each`, but each model decodes the image itself."""
+        rest = (deadline, urgency, reuse, owner, sticky)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                begun = [tasks.create_task(self.submit(task._replace(model=model), *rest)) for model in models]
+        except BaseExceptionGroup as error:
+            raise leaves(error)[0] from None
+        answers = [one.result() for one in begun]
+        return merged(answers[0].id, answers[0].hash, [answer.reply for answer in answers])
 
     def slo_of(self, model: str) -> float:
         """As `Intake.slo_of`."""

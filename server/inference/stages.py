@@ -14,7 +14,7 @@ from preprocess.errors import CostlyImage, ImageError
 from preprocess.limits import Limits
 from preprocess.tensor import prepare
 from server.contract.metadata import TensorSpec
-from server.contract.wire import Broken, Done, Misfit, Ran, Rejected, Skipped, frame
+from server.contract.wire import Broken, Done, Misfit, Ran, Rejected, Shared, Skipped, frame
 from server.inference.cpu_watch import CpuWatch
 from server.inference.inbox import Job
 from server.inference.looking import Features, Looker
@@ -75,6 +75,8 @@ class Filler:
                 copy_tensor(job.payload, job.tensor, self._slots[slot])
             else:
                 features = self._decode(job, slot)
+                if job.share:
+                    self._give_back(job, self._slots[slot])
         except ImageError as error:
             self._send(frame(Rejected(job.seq, error.code)))
             return None
@@ -85,6 +87,9 @@ class Filler:
         if self._looker:
             self._looker.worked(decode_s)
         return Filled(job, slot, begun, decode_s, features)
+
+    def _give_back(self, job: Job, slot: NDArray[Any]) -> None:
+        self._send(frame(Shared(job.seq, from_numpy(slot.dtype), slot.shape), slot.tobytes()))
 
     def _decode(self, job: Job, slot: int) -> Features:
         """What was seen in it, if it was looked at. Raises `ImageError`. The process may end here: see `CpuWatch`."""

@@ -9,6 +9,10 @@ class StateError(RepositoryError):
     """What was asked does not fit what is served now."""
 
 
+class NoSuchModel(RepositoryError):
+    """There is no such model in the repository."""
+
+
 class Conflict(RepositoryError):
     """Somebody else has changed the state meanwhile: read it again."""
 

@@ -1,6 +1,6 @@
 """The ASGI application: uploads go straight to their handler, everything else by starlette's routes."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple, cast
 
 from starlette.exceptions import HTTPException
@@ -9,6 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Scope
 
+from server.engine.models import Models
 from server.process.access_log import AccessLog
 from server.web.early_reject import EarlyReject
 from server.web.exchange import Exchange
@@ -17,6 +18,8 @@ from server.web.health import Health
 from server.web.images import Images
 from server.web.keeping import Keeping
 from server.web.metrics import Metrics
+from server.web.models import ModelsAdmin
+from server.web.paths import takes_images
 from server.web.records import Records
 from server.web.refusals import Refusals
 from server.web.request import Request
@@ -41,17 +44,19 @@ def build_app(
     access_log: AccessLog,
     keeping: Keeping | None = None,
     *,
+    models: Models | None = None,
     open_records: bool = False,
     clients: bool = True,
     admin: bool = True,
 ) -> Application:
     """One application for one listening socket: with the resources for clients, those for admins, or both.
 
-    `keeping`: None where nothing is kept. `open_records`: they can be read back.
+    `models`: the repository, if there is one. `keeping`: None where nothing is kept. `open_records`: they can be read.
     """
     images = Images(runtime, metrics, uploads.limits.max_bytes, keeping) if clients else None
     records = Records(runtime, keeping) if clients and keeping and open_records else None
-    resources = Resources(images, Health(runtime, metrics, admin), records, admin)
+    changes = ModelsAdmin(models).routes() if admin and models else []
+    resources = Resources(images, Health(runtime, metrics, admin), records, admin, changes)
     refusals = Refusals(metrics, access_log)
     early_reject = EarlyReject(runtime, gate, refusals, uploads.limits.max_bytes)
     exchange = Exchange(resources, gate, runtime, metrics, uploads, early_reject.arm, access_log)
@@ -66,8 +71,17 @@ Endpoint = Callable[[StarletteRequest], Awaitable[Response]]
 class Resources:
     """Finds the handler of a request and gives its response, whole or as a stream."""
 
-    def __init__(self, images: Images | None, health: Health, records: Records | None, admin: bool) -> None:
+    def __init__(
+        self,
+        images: Images | None,
+        health: Health,
+        records: Records | None,
+        admin: bool,
+        changes: Sequence[Route] = (),
+    ) -> None:
+        """`changes`: resources of operators that may take long, and so wait for no share of the loop."""
         self._images = images
+        self._changes = bool(changes)
         self._health_share, self._side_share = SideShare(), SideShare()
         self._routes = [Route("/healthz", health.alive), Route("/readyz", health.ready)]
         if records:
@@ -78,6 +92,7 @@ class Resources:
             ]
         elif images:
             self._routes.append(Route("/v1/images", _by_post_only, methods=["POST"]))
+        self._routes += changes
         if images:
             self._routes.append(Route("/", health.about))
         if admin:
@@ -86,8 +101,10 @@ class Resources:
     async def __call__(self, request: Request) -> Response:
         scope = request.scope
         # The one whose every microsecond counts:
-        if self._images and scope["path"] == "/v1/images" and scope["method"] == "POST":
+        if self._images and scope["method"] == "POST" and takes_images(scope["path"]):
             return await self._images.post(request)
+        if self._changes and scope["path"].startswith("/v1/models"):  # for admins, and may take long
+            return await self._endpoint(scope)(StarletteRequest(scope))
         share = self._health_share if scope["path"] in _HEALTH else self._side_share
         async with share.turn():
             return await self._endpoint(scope)(StarletteRequest(scope))

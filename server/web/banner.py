@@ -9,13 +9,21 @@ from server.process.printable import printable
 from server.settings import Settings
 
 
-def banner(model: ModelMetadata, settings: Settings, listeners: Sequence[int], why: str, decision: Decision) -> str:
+def banner(
+    model: ModelMetadata,
+    settings: Settings,
+    listeners: Sequence[int],
+    why: str,
+    decision: Decision,
+    served: Sequence[str] = (),
+) -> str:
     """The start-up block and a command to try. `listeners`: for clients, and for admins if that is another one. `why`:
-    the reason for the provider."""
+    the reason for the provider. `served`: everything that is, where `model` is not all."""
     scheme = "https" if settings.tls.tls_cert else "http"
     address, *admin = (f"{scheme}://{_authority(listener)}" for listener in listeners)
     rows = {
         "model": f"{model.name} {model.version} ({model.digest[:12]})",
+        **({"models": ", ".join(served)} if len(served) > 1 else {}),
         "input": "; ".join((", ".join(map(str, model.inputs)), *model.notes)),
         "output": model.answer,
         "provider": f"{model.provider} ({why})",

@@ -13,8 +13,8 @@ from server.contract.metadata import ModelMetadata
 from server.engine import Status
 from server.web.http.connections import Connections
 from server.web.keeping import Figures
+from server.web.paths import resource_of
 
-_RESOURCES = {"/v1/images": "images", "/healthz": "health", "/readyz": "health", "/metrics": "metrics"}
 _REASONS = ("crash", "hang", "memory", "cpu")
 _STAGES = ("waiting", "running")
 _DROPS = ("preempted", "unmeetable")
@@ -62,7 +62,7 @@ class Metrics:
 
     def count(self, path: str, outcome: str) -> str:
         """One request has ended. `outcome` comes from a fixed set; so does what `path` becomes, which is returned."""
-        resource = _RESOURCES.get(path, "other")
+        resource = resource_of(path)
         counter = self._counters.get((resource, outcome))
         if counter is None:
             counter = self._counters[resource, outcome] = self._requests.labels(resource, outcome)

@@ -82,9 +82,10 @@ async def _run(settings: Settings, listeners: Sequence[int]) -> None:
         uploads = Uploads(BodyLimits(upload.max_image_bytes, upload.upload_timeout, upload.min_upload_rate))
         open_records = settings.storage.records == "open"
         gate = Gate(access.authenticator, access.limits, metrics.count_auth_refusal)
+        models = engine.models if settings.repository.models else None
         share = partial(
             build_app, runtime, gate, metrics, uploads, AccessLog(settings.server.access_log), keeping,
-            open_records=open_records,
+            models=models, open_records=open_records,
         )  # fmt: skip
         fronts = [Front(share(admin=settings.is_local), listeners[0], connections)]
         if not settings.is_local:  # with connections of its own: clients cannot take those of the operator
@@ -118,7 +119,8 @@ async def _until_stop(control: Control, runtime: Runtime, uploads: Uploads, time
 async def _announce(engine: Engine, settings: Settings, listeners: Sequence[int]) -> None:
     model = await engine.wait_ready()
     _spare_the_collector()
-    console.say(banner(model, settings, listeners, engine.placement.why, engine.layout))
+    served = [f"{lane.model} {lane.version}" for lane in engine.status().lanes if lane.takes_traffic]
+    console.say(banner(model, settings, listeners, engine.placement.why, engine.layout, served))
 
 
 def _spare_the_collector() -> None:
