@@ -9,7 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from server.commands import inspect as inspection
+from server.commands.ab import options as ab
 from server.commands.bench import options as bench
+from server.commands.drift import options as drift
 from server.commands.keys import options as keys
 from server.commands.tune import options as tune
 from server.process import console
@@ -109,6 +111,18 @@ def _keys(argv: Sequence[str]) -> int:
     return command.run(argv)
 
 
+def _ab(argv: Sequence[str]) -> int:
+    from server.commands.ab import command
+
+    return command.run(argv)
+
+
+def _drift(argv: Sequence[str]) -> int:
+    from server.commands.drift import command
+
+    return command.run(argv)
+
+
 COMMANDS: Mapping[str, Command] = {
     "serve": Command("answer images over HTTP", ABOUT_SERVE, EXAMPLES_SERVE, add_arguments, _serve),
     "inspect": Command(
@@ -119,6 +133,8 @@ COMMANDS: Mapping[str, Command] = {
         "measure a server: does it meet its deadline?", bench.ABOUT, bench.EXAMPLES, bench.add_arguments, _bench
     ),
     "keys": Command("make and revoke API keys", keys.ABOUT, keys.EXAMPLES, keys.add_arguments, _keys),
+    "ab": Command("report an A/B experiment", ab.ABOUT, ab.EXAMPLES, ab.add_arguments, _ab),
+    "drift": Command("compare live images with a reference", drift.ABOUT, drift.EXAMPLES, drift.add_arguments, _drift),
 }
 
 

@@ -46,6 +46,10 @@ class Answer(NamedTuple):
     hash: str
     reply: Reply
     parts: "tuple[Answer, ...]" = ()
+    arm: str = ""
+    """What its client was assigned to: `canary`, or EXPERIMENT/ARM; empty for the version that serves."""
+    unit: str = ""
+    """A pseudonym of the client, in an experiment."""
 
     @property
     def model(self) -> ModelMetadata:

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import anyio
-import msgspec
 import structlog
 
-from server.contract.answer import ModelAnswer, Reply
+from server.contract.answer import Reply
 from server.drift import reference as references
+from server.drift.labels import label_in
 from server.drift.names import NAMES
 from server.drift.reference import BadReference, Look, Reference
 from server.drift.windows import WINDOW, Shift, Verdict, judge
@@ -25,7 +25,6 @@ _KEPT = 200  # verdicts per version, for the report
 _WAITING = 8  # full windows that may wait to be judged; the oldest goes
 
 log = structlog.stdlib.get_logger("tureen.drift")
-_decode = msgspec.json.Decoder(ModelAnswer).decode
 
 Key = tuple[str, str]
 """Model and version."""
@@ -51,6 +50,8 @@ class Watched:
     judged: deque[Judged] = field(default_factory=lambda: deque(maxlen=_KEPT))
     since: float | None = None
     alarms: int = 0
+    compared: int = 0
+    """Windows."""
     collecting: int = 0
     """Looks wanted for a new reference; 0 if none is being made."""
     collected: list[Look] = field(default_factory=list)
@@ -79,7 +80,7 @@ class Monitor:
         watched = self.versions.get(key) or self._begin(key)
         if watched is None or not (watched.reference or watched.collecting):
             return
-        look = Look(reply.features, _label(reply.members))
+        look = Look(reply.features, label_in(reply.members))
         if watched.collecting:
             self._collect(key, watched, look)
         if watched.reference:
@@ -151,6 +152,7 @@ class Monitor:
             return
         verdict = await anyio.to_thread.run_sync(partial(judge, watched.reference, window, watched.window))
         watched.window = window
+        watched.compared += 1
         watched.judged.append(Judged(self._wall(), verdict))
         self._turn(key, watched, verdict)
 
@@ -172,10 +174,3 @@ def _words(shift: Shift) -> str:
     if shift.detail:
         return f"{shift.feature} ({shift.detail})"
     return f"{shift.feature} ({shift.reference_mean:.3g} before, {shift.window_mean:.3g} now)"
-
-
-def _label(members: bytes) -> str:
-    answer = _decode(b"{%b}" % members)
-    if answer.predictions is not msgspec.UNSET and answer.predictions:
-        return answer.predictions[0].label
-    return answer.label if isinstance(answer.label, str) else ""

@@ -22,6 +22,10 @@ class RolloutError(Exception):
     """A change does not fit the state; the message says why."""
 
 
+class BadPlan(RolloutError):
+    """What was sent is no plan; the message says why."""
+
+
 class Event(msgspec.Struct, frozen=True):
     """What happened, for people."""
 

@@ -5,6 +5,7 @@ Every replica does the same with the same state. What one decides, all follow.
 
 import random
 import secrets
+from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
@@ -53,11 +54,21 @@ class Steering:
     """A `Router` and an `Observer`. Its state: what is live of each model, and the rollouts that ended, by result."""
 
     def __init__(
-        self, drift: Monitor, standby_s: float, wall_s: Callable[[], float], dice: Callable[[], float] = random.random
+        self,
+        drift: Monitor,
+        standby_s: float,
+        wall_s: Callable[[], float],
+        dice: Callable[[], float] = random.random,
+        *,
+        stored: bool = True,
     ) -> None:
-        """`standby_s`: for which the version before stays loaded. `wall_s`: seconds since 1970."""
+        """`standby_s`: for which the version before stays loaded. `wall_s`: seconds since 1970. `stored`: records are
+        kept, which experiments need."""
+        self._stored = stored
         self.drift = drift
         self.live: dict[str, Live] = {}
+        self.ended: Counter[tuple[str, str]] = Counter()
+        """By model and result."""
         self._standby_s = standby_s
         self._wall_s = wall_s
         self._dice = dice
@@ -104,6 +115,10 @@ class Steering:
             seen.scored += 1
             seen.score_difference += found.score_difference
         live.changed = True
+
+    def rollout(self, name: str, state: ModelState) -> Rollout | None:
+        """The rollout of a model, as its state says; the last one if none is under way. Raises `RolloutError`."""
+        return self._follow(name, state).rollout
 
     # -- what an operator does ---------------------------------------------------------------------------
 
@@ -207,7 +222,7 @@ class Steering:
             if live.rollout and (before is None or _place(before)[:-1] != _place(live.rollout)[:-1]):
                 live.evidence, live.changed = Evidence(), False
             if live.rollout:
-                _tell(name, live.rollout, before)
+                self._tell(name, live.rollout, before)
         return live
 
     def _read_card(self, models: Models, name: str) -> None:
@@ -219,6 +234,20 @@ class Steering:
             live.experiment = read_experiment(serving.experiment)
         except ExperimentError as error:
             log.error("experiment_unusable", model=name, reason=str(error))
+        if live.experiment:
+            log.info("experiment", model=name, name=live.experiment.name, arms=dict(live.experiment.shares))
+            if not self._stored:
+                log.warning("experiment_not_stored", model=name, advice="start with --store: outcomes need the records")
+
+    def _tell(self, name: str, rollout: Rollout, before: Rollout | None) -> None:
+        """Log what has happened since."""
+        same = before is not None and before.started == rollout.started
+        known = before.events[-1].at if same and before and before.events else 0.0
+        for event in rollout.events:
+            if event.at > known:
+                log.info("rollout", model=name, version=rollout.candidate, what=event.what)
+        if same and before and before.active and not rollout.active:
+            self.ended[name, rollout.phase] += 1
 
     @staticmethod
     def _tally(rollout: Rollout, evidence: Evidence, one: Observed) -> Tally | None:
@@ -244,11 +273,3 @@ def _with(state: ModelState, rollout: Rollout) -> ModelState:
 def _place(rollout: Rollout) -> tuple[str, float, int, str]:
     """Which rollout this is, and how far it has come; the phase last."""
     return rollout.candidate, rollout.started, rollout.step, rollout.phase
-
-
-def _tell(name: str, rollout: Rollout, before: Rollout | None) -> None:
-    """What has happened since."""
-    known = before.events[-1].at if before and before.events and before.started == rollout.started else 0.0
-    for event in rollout.events:
-        if event.at > known:
-            log.info("rollout", model=name, version=rollout.candidate, what=event.what)
