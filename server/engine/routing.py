@@ -29,6 +29,8 @@ class Route(NamedTuple):
     """What this assignment is called: it goes into the record and to observers."""
     unit: str = ""
     """Who was assigned, without their key: it goes into the record."""
+    fallback: str = ""
+    """The version that answers where this one fails of its own, or refuses; empty: none."""
 
 
 class Router(Protocol):

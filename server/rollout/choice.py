@@ -38,7 +38,7 @@ def _by_rollout(
     if step.kind == "shadow":
         return Route(default, (candidate,) if dice() < step.share else ())
     if step.share >= 1.0 or within(position(rollout.salt, asked.key()), step.share):
-        return Route(candidate, arm=CANARY)
+        return Route(candidate, arm=CANARY, fallback=default)
     return Route(default)
 
 
