@@ -13,6 +13,7 @@ from server.commands.ab import options as ab
 from server.commands.bench import options as bench
 from server.commands.drift import options as drift
 from server.commands.keys import options as keys
+from server.commands.models import options as models
 from server.commands.tune import options as tune
 from server.process import console
 from server.settings import SettingsError, add_arguments, load_settings
@@ -123,6 +124,16 @@ def _drift(argv: Sequence[str]) -> int:
     return command.run(argv)
 
 
+def _models(argv: Sequence[str]) -> int:
+    if argv[:1] == ["rollout"]:
+        from server.commands.rollout import command as rollout
+
+        return rollout.run(argv[1:])
+    from server.commands.models import command
+
+    return command.run(argv)
+
+
 COMMANDS: Mapping[str, Command] = {
     "serve": Command("answer images over HTTP", ABOUT_SERVE, EXAMPLES_SERVE, add_arguments, _serve),
     "inspect": Command(
@@ -131,6 +142,9 @@ COMMANDS: Mapping[str, Command] = {
     "tune": Command("measure the best layout for a model", tune.ABOUT, tune.EXAMPLES, tune.add_all_arguments, _tune),
     "bench": Command(
         "measure a server: does it meet its deadline?", bench.ABOUT, bench.EXAMPLES, bench.add_arguments, _bench
+    ),
+    "models": Command(
+        "show and change what a running server serves", models.ABOUT, models.EXAMPLES, models.add_arguments, _models
     ),
     "keys": Command("make and revoke API keys", keys.ABOUT, keys.EXAMPLES, keys.add_arguments, _keys),
     "ab": Command("report an A/B experiment", ab.ABOUT, ab.EXAMPLES, ab.add_arguments, _ab),

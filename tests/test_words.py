@@ -13,7 +13,7 @@ DOCUMENTS = [
     ROOT / "CONTRIBUTING.md",
     ROOT / "benchmarks" / "README.md",
 ]
-MOST_IN_README, MOST_IN_SENTENCE = 1_400, 25
+MOST_IN_README, MOST_IN_SENTENCE = 1_450, 25
 
 # Words, as `wc -w` counts them. Whoever adds a capability adds a line, of at most 1,200.
 BUDGET = {
@@ -22,6 +22,7 @@ BUDGET = {
     "cache, store and records": 1_800,
     "keys, tokens, limits and shares": 1_200,
     "TLS and the admin port": 300,
+    "several models, versions and their change": 1_200,
 }
 
 # What the old prose said, and what it says now.

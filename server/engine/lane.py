@@ -146,7 +146,7 @@ class Lane:
     @property
     def whole(self) -> bool:
         """Whether every worker is ready that there should be."""
-        return self.batcher.stats().executors >= self.pool.size
+        return self.metadata is not None and self.batcher.stats().executors >= self.pool.size
 
     @property
     def layout(self) -> Decision:

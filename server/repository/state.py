@@ -5,6 +5,8 @@
 A document is never edited in place. Whoever changes it writes the next generation, and only if nobody else did.
 """
 
+from typing import Any
+
 import msgspec
 
 from server.repository.errors import StateError, StoreFailed
@@ -26,9 +28,9 @@ class ModelState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Until when `previous` stays loaded, in seconds since 1970."""
     loaded: tuple[str, ...] = ()
     """Further versions that every replica holds ready."""
-    rollout: msgspec.Raw | None = None
+    rollout: dict[str, Any] = {}
     """The rollout under way; whoever runs it knows what is in it."""
-    experiment: msgspec.Raw | None = None
+    experiment: dict[str, Any] = {}
     """The experiment under way, likewise."""
 
     def wanted(self, now: float) -> tuple[str, ...]:

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 import msgspec
 
 from server.cleanup.stores import StoreError
-from server.commands.admin_client import AdminClient, AdminError, client_of
+from server.commands.admin_client import AdminClient
 from server.commands.drift.options import add_arguments
 from server.commands.drift.show import as_page, as_text
+from server.commands.models.remote import RemoteError
 from server.drift.reference import BadReference
 from server.drift.view import VersionView
 from server.models.errors import ModelError
@@ -27,7 +28,7 @@ def run(argv: Sequence[str]) -> int:
     options = parser.parse_args(argv)
     try:
         _act(options)
-    except (AdminError, BadReference, ModelError, StoreError, OSError) as error:
+    except (RemoteError, BadReference, ModelError, StoreError, OSError) as error:
         print(f"tureen drift: {error}", file=sys.stderr)
         return _FAILED
     except KeyboardInterrupt:
@@ -43,7 +44,7 @@ def _act(options: argparse.Namespace) -> None:
 
         print(from_store(options))
     else:
-        _collect(client_of(options), options)
+        _collect(AdminClient(options), options)
 
 
 def _versions(document: object) -> list[VersionView]:
@@ -62,7 +63,7 @@ def _collect(client: AdminClient, options: argparse.Namespace) -> None:
 
 
 def _report(options: argparse.Namespace) -> None:
-    document = client_of(options).get(f"/v1/models/{options.name}/drift")
+    document = AdminClient(options).get(f"/v1/models/{options.name}/drift")
     if options.json:
         print(json.dumps(document, indent=2))
     elif options.html:

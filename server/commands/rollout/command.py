@@ -10,7 +10,8 @@ import msgspec
 from rich.console import Console
 from rich.live import Live
 
-from server.commands.admin_client import AdminClient, AdminError, client_of
+from server.commands.admin_client import AdminClient
+from server.commands.models.remote import RemoteError
 from server.commands.rollout.options import add_arguments
 from server.commands.rollout.show import line, picture
 from server.rollout.plan import NAMED
@@ -26,8 +27,8 @@ def run(argv: Sequence[str]) -> int:
     add_arguments(parser)
     options = parser.parse_args(argv)
     try:
-        return _act(client_of(options), options)
-    except (AdminError, OSError) as error:
+        return _act(AdminClient(options), options)
+    except (RemoteError, OSError) as error:
         print(f"tureen models rollout: {error}", file=sys.stderr)
         return _FAILED
     except KeyboardInterrupt:
