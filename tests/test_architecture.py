@@ -17,12 +17,15 @@ STDLIB = tuple(sys.stdlib_module_names)
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("batcher", "preprocess"),
-    ("server.process", "server.demo"),
+    ("server.process", "server.demo", "server.statistics"),
     ("server.settings",),
     ("server.contract",),
     ("server.models", "server.access"),
+    ("server.drift",),
     ("server.fleet", "server.inference", "server.cleanup", "server.repository"),
     ("server.engine",),
+    ("server.experiments",),
+    ("server.rollout",),
     ("server.web",),
     ("server.supervise", "server.commands"),
     ("server.cli",),

@@ -32,6 +32,18 @@ class Delete(Message, frozen=True):
     id: str
 
 
+class Note(Message, frozen=True):
+    """Keep what a client reports of this id; answered `Noted` or `Missing`."""
+
+    id: str
+    metric: str
+    value: float
+
+
+class Noted(Message, frozen=True):
+    """It is kept."""
+
+
 class Found(Message, frozen=True):
     """The payload is what was asked for. `hash` and `owner`: of its content."""
 
@@ -52,8 +64,8 @@ class Failed(Message, frozen=True):
     reason: str
 
 
-Question = Get | Delete
-Reply = Found | Missing | Failed
+Question = Get | Delete | Note
+Reply = Found | Missing | Failed | Noted
 
 _questions: Codec[Question] = Codec(Question)
 _replies: Codec[Reply] = Codec(Reply)
@@ -107,6 +119,9 @@ class Librarian:
 
     async def _reply(self, question: Question) -> tuple[Reply, bytes]:
         try:
+            if isinstance(question, Note):
+                kept = await self._carrier.note(question.id, question.metric, question.value)
+                return (Noted() if kept else Missing()), b""
             found = await anyio.to_thread.run_sync(
                 self._look_up, question.id, isinstance(question, Get) and question.original
             )

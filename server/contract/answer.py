@@ -35,6 +35,8 @@ class Reply(NamedTuple):
     batch: int
     tensors: tuple[Tensor, ...] = ()
     source: Source = "inference"
+    features: tuple[float, ...] = ()
+    """Of a sample of the images, what is watched for drift (`server.drift.features`); else empty."""
 
 
 class Answer(NamedTuple):
@@ -44,6 +46,10 @@ class Answer(NamedTuple):
     hash: str
     reply: Reply
     parts: "tuple[Answer, ...]" = ()
+    arm: str = ""
+    """What its client was assigned to: `canary`, or EXPERIMENT/ARM; empty for the version that serves."""
+    unit: str = ""
+    """A pseudonym of the client, in an experiment."""
 
     @property
     def model(self) -> ModelMetadata:

@@ -156,6 +156,8 @@ class Done(Message, frozen=True):
     infer_s: float
     batch: int
     tensors: tuple[TensorSpec, ...] = ()
+    features: tuple[float, ...] = ()
+    """Of a sample of the images, what is watched for drift (`server.drift.features`); else empty."""
 
 
 class Shared(Message, frozen=True):

@@ -32,7 +32,8 @@ from server.engine.intake import ReuseStats, Status
 from server.engine.lane import Common, Lane, LaneSpec
 from server.engine.loop_delay import LoopDelay
 from server.engine.models import Models
-from server.engine.routing import Router, by_default
+from server.engine.observing import Observing, Ways
+from server.engine.routing import Observer, Router, Unobserved, by_default
 from server.engine.shares import Shares
 from server.engine.sharing import BEYOND_SHARE
 from server.engine.submission import Submission
@@ -82,8 +83,10 @@ class Engine:
         wait_ready: bool = True,
         clock: Callable[[], float] = time.monotonic,
         router: Router = by_default,
+        observer: Observer | None = None,
     ) -> None:
-        """`clock`: seconds of CLOCK_MONOTONIC, on which deadlines are. `router`: which version answers a request."""
+        """`clock`: seconds of CLOCK_MONOTONIC, on which deadlines are. `router`: which version answers a request.
+        `observer`: told how each version does."""
         self.slo_s = settings.slo
         self.limits = Limits(max_pixels=settings.upload.max_pixels)
         self._memory = usable_memory()
@@ -95,6 +98,8 @@ class Engine:
         self._stack = AsyncExitStack()
         self._placement = Placement("cpu", 0, "")
         self._table = Table(router)
+        self._observing = Observing(observer or Unobserved(), clock)
+        self._shadows: TaskGroup | None = None
         self._only: Lane | None = None  # where one model is served for good
         self._models: Models | None = None
         self._tasks: TaskGroup | None = None
@@ -139,10 +144,10 @@ class Engine:
         if self._closing:
             raise BatcherClosed("the engine is closing")
         submission = Submission(task, 0.0, urgency, reuse, owner)
-        lane, _ = self._table.find(task.model, task.version, lambda: sticky or owner.account or submission.digest)
+        lane, route = self._table.find(task.model, task.version, lambda: sticky or owner.account or submission.digest)
         submission.deadline = self._clock() + lane.slo_s if deadline is None else deadline
-        reply = await lane.first.submit(submission)
-        return Answer(uuid7(), submission.digest, reply)
+        ways = Ways(route, self._table.ready_lanes(lane.spec.name))
+        return await self._observing.submit(submission, ways, self._beside())
 
     async def submit_to_each(
         self,
@@ -296,6 +301,7 @@ class Engine:
         stack.callback(self._end)
         beside = await stack.enter_async_context(anyio.create_task_group())
         stack.callback(beside.cancel_scope.cancel)
+        self._shadows = beside
         shares = Shares(_SAVED * self.slo_s)
         common = Common(
             settings, self._placement, self._memory, self.max_bytes, self._clock, self._cache, store, shares, beside
@@ -367,6 +373,12 @@ class Engine:
         """Everything is answered, or to be left: the lanes end, and then the task group in which they live."""
         for lane in self._table.lanes():
             lane.end()
+
+    def _beside(self) -> TaskGroup:
+        """What goes on beside answers, and ends with them."""
+        if self._shadows is None:
+            raise RuntimeError(_NOT_STARTED)
+        return self._shadows
 
     def _running(self) -> TaskGroup:
         if self._tasks is None:

@@ -44,7 +44,7 @@ class LoadFailed(RepositoryError):
 async def until_whole(lane: Lane, patience_s: float) -> ModelMetadata:
     """Wait until all workers of a lane are ready. Raises `LoadFailed`. Cancellation: stops waiting."""
     with anyio.move_on_after(patience_s):
-        while not (lane.failure or lane.over.is_set() or lane.whole):  # noqa: ASYNC110 - no one event says it all
+        while not (lane.failure or lane.over.is_set() or (lane.whole and lane.metadata)):  # noqa: ASYNC110 - no one event says it all
             await anyio.sleep(_LOOK_S)
     if lane.failure or not lane.whole or (metadata := lane.metadata) is None:
         raise LoadFailed("open", lane.failure or f"its workers were not ready within {patience_s:g} s")

@@ -27,6 +27,10 @@ class Route(NamedTuple):
     """Versions that run it, too, once it is answered: at the lowest urgency, and not at all if they are busy."""
     arm: str = ""
     """What this assignment is called: it goes into the record and to observers."""
+    unit: str = ""
+    """Who was assigned, without their key: it goes into the record."""
+    fallback: str = ""
+    """The version that answers where this one fails of its own, or refuses; empty: none."""
 
 
 class Router(Protocol):

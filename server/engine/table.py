@@ -67,6 +67,11 @@ class Table:
             raise NoExecutor("no worker is ready for this version", _RETRY_S)
         return entry.lanes[route.version], route
 
+    def ready_lanes(self, name: str) -> dict[str, Lane]:
+        """The lanes of a model that may take traffic, by version."""
+        entry = self.entries[name]
+        return {version: entry.lanes[version] for version in entry.ready}
+
     @property
     def default(self) -> Entry | None:
         """The model that answers where none is named: the one marked so, else the only one."""

@@ -181,9 +181,9 @@ class Worker(asyncio.Protocol):
 
     def _receive(self, message: AnyMessage, payload: bytes) -> None:
         match message:
-            case Done(seq, _, _, begun, decode_s, infer_s, batch, specs):
+            case Done(seq, _, _, begun, decode_s, infer_s, batch, specs, features):
                 members, tensors = (b"", split(specs, payload)) if specs else (payload, ())
-                reply = Reply(self._model, members, begun, decode_s, infer_s, batch, tensors)
+                reply = Reply(self._model, members, begun, decode_s, infer_s, batch, tensors, features=features)
                 self._finish(seq, Result(reply), decode_s)
             case Shared(seq, dtype, shape):
                 self._tell_prepared(seq, payload, dtype, shape)

@@ -22,12 +22,15 @@ from server.web.images import Images
 from server.web.keeping import Keeping
 from server.web.metrics import Metrics
 from server.web.models import ModelsAdmin
+from server.web.outcomes import PATH, Outcomes
 from server.web.paths import takes_images
 from server.web.records import Records
 from server.web.refusals import Refusals
 from server.web.request import Request
+from server.web.rollouts import BODY
 from server.web.runtime import Runtime
 from server.web.side_share import SideShare
+from server.web.small_body import read_small
 from server.web.uploads import Uploads
 
 
@@ -50,18 +53,21 @@ def build_app(
     keeping: Keeping | None = None,
     *,
     models: Models | None = None,
+    more: Sequence[Route] = (),
     open_records: bool = False,
     clients: bool = True,
     admin: bool = True,
 ) -> Application:
     """One application for one listening socket: with the resources for clients, those for admins, or both.
 
-    `models`: the repository, if there is one. `keeping`: None where nothing is kept. `open_records`: they can be read.
+    `models`: the repository, if there is one; `more`: further resources for admins. `keeping`: None where nothing is
+    kept. `open_records`: they can be read.
     """
     images = Images(runtime, metrics, uploads.limits.max_bytes, keeping) if clients else None
     records = Records(runtime, keeping) if clients and keeping and open_records else None
-    changes = ModelsAdmin(models).routes() if admin and models else []
-    resources = Resources(images, Health(runtime, metrics, admin), records, admin, changes)
+    changes = [*more, *(ModelsAdmin(models).routes() if models else ())] if admin else []
+    outcomes = Outcomes(keeping) if clients and keeping else None
+    resources = Resources(images, Health(runtime, metrics, admin), records, admin, changes, outcomes)
     refusals = Refusals(metrics, access_log)
     early_reject = EarlyReject(runtime, gate, proxies, refusals, uploads.limits.max_bytes)
     exchange = Exchange(resources, gate, runtime, metrics, uploads, early_reject.arm, proxies, access_log)
@@ -84,10 +90,12 @@ class Resources:
         records: Records | None,
         admin: bool,
         changes: Sequence[Route] = (),
+        outcomes: Outcomes | None = None,
     ) -> None:
         """`changes`: resources of operators that may take long, and so wait for no share of the loop."""
         self._images = images
         self._changes = bool(changes)
+        self._outcomes = outcomes
         self._health_share, self._side_share = SideShare(), SideShare()
         self._routes = [Route("/healthz", health.alive), Route("/readyz", health.ready)]
         if records:
@@ -110,7 +118,11 @@ class Resources:
         if self._images and scope["method"] == "POST" and takes_images(scope["path"]):
             return await self._images.post(request)
         if self._changes and scope["path"].startswith("/v1/models"):  # for admins, and may take long
+            scope[BODY] = await read_small(request)
             return await self._endpoint(scope)(StarletteRequest(scope))
+        if self._outcomes and scope["method"] == "POST" and PATH.fullmatch(scope["path"]):
+            async with self._side_share.turn():
+                return await self._outcomes.post(request)
         share = self._health_share if scope["path"] in _HEALTH else self._side_share
         async with share.turn():
             return await self._endpoint(scope)(StarletteRequest(scope))

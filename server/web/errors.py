@@ -15,8 +15,10 @@ import preprocess.errors as image_errors
 from server.cleanup.reading import Unavailable
 from server.cleanup.spool import SpoolRefused
 from server.contract.errors import EngineLost, ImageRejected, ModelFailed, Quarantined, TensorRejected, UnknownModel
+from server.drift.reference import BadReference
 from server.engine.loading import LoadFailed
 from server.repository.errors import Conflict, NoSuchModel, RepositoryError, StateError, StoreFailed
+from server.rollout.state import BadPlan, RolloutError
 from server.web.response import RawResponse
 
 _SHUTTING_DOWN_WAIT_S = 5.0  # by then a load balancer sends elsewhere, or a successor is up
@@ -54,6 +56,10 @@ _ROWS = (
     Problem(400, "bad_multipart", "The multipart form is malformed, cut short, or not within this server's limits"),
     Problem(400, "bad_model", "model may be given up to 8 times, each another one; version once, with one model"),
     Problem(400, "image_part_missing", "The form has no part named image or file"),
+    Problem(
+        400, "bad_outcome", "An outcome is a JSON object with metric (up to 64 of a-z 0-9 _ . -) and value (a number)"
+    ),
+    Problem(400, "bad_plan", "What was sent breaks a rule; reason says which"),
     Problem(401, "unauthenticated", "This needs a valid key or token, as Authorization: Bearer KEY"),
     Problem(403, "forbidden", "This key or token has not the scope that this needs"),
     Problem(404, "not_found", "There is nothing at this path; GET / lists the endpoints"),
@@ -117,6 +123,9 @@ CODES: dict[type[Exception], str] = {
     LoadFailed: "load_failed",
     NoSuchModel: "unknown_model",
     StateError: "state_conflict",
+    RolloutError: "state_conflict",
+    BadPlan: "bad_plan",
+    BadReference: "bad_plan",
     Conflict: "state_conflict",
     StoreFailed: "storage_unavailable",
     SpoolRefused: "storage_unavailable",
@@ -153,7 +162,7 @@ def problem_response(error: Exception, request_id: str) -> RawResponse:
         headers.append((b"retry-after", b"%d" % max(1, math.ceil(wait_s))))
     if isinstance(error, UnknownModel):
         document["served"] = error.served
-    if isinstance(error, RepositoryError):  # for operators, who are told everything
+    if isinstance(error, RepositoryError | RolloutError | BadReference):  # for operators, who are told everything
         document["reason"] = str(error)
     if isinstance(error, LoadFailed):
         document["step"] = error.step

@@ -123,4 +123,6 @@ def _record(task: ImageTask, answer: Answer, timing: Timing, request_id: str, du
         timing=msgspec.to_builtins(timing),
         request_id=request_id,
         duplicate_of=duplicate_of,
+        arm=answer.arm if "/" in answer.arm else "",
+        unit=answer.unit,
     )

@@ -48,7 +48,7 @@ def scope_of(path: str) -> str:
     if scope := _SCOPES.get(path):
         return scope
     if path.startswith("/v1/images/"):
-        return "records"
+        return "infer" if path.endswith("/outcome") else "records"
     return "infer" if takes_images(path) else "admin"
 
 

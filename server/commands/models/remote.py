@@ -13,14 +13,14 @@ class RemoteError(Exception):
     """The server cannot be asked, or says no; the message says why."""
 
 
-def call(url: str, key: str, method: str, path: str) -> tuple[str, dict[str, Any]]:
+def call(url: str, key: str, method: str, path: str, body: bytes | None = None) -> tuple[str, dict[str, Any]]:
     """The answer as text and as a document. Raises `RemoteError`."""
     if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
         raise RemoteError(f"--url {url}: must begin with http:// or https://")
     head = {"authorization": f"Bearer {key}"} if key else {}
     quoted, _, query = path.partition("?")
     whole = f"{url.rstrip('/')}{urllib.parse.quote(quoted)}{'?' if query else ''}{query}"
-    data = b"" if method == "POST" else None
+    data = (body or b"") if method == "POST" else None
     request = urllib.request.Request(whole, data, head, method=method)
     try:
         with urllib.request.urlopen(request, timeout=_LONGEST_S) as response:
