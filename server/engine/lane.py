@@ -16,6 +16,7 @@ import msgspec
 from anyio.abc import TaskGroup
 
 from batcher import Batcher, Policy
+from batcher.turns import Turns
 from server.contract.answer import Reply
 from server.contract.metadata import ModelMetadata
 from server.contract.task import Task
@@ -54,6 +55,8 @@ class Common(NamedTuple):
     cache: MemoryCache
     store: Store | None
     shares: Shares
+    turns: Turns | None
+    """At the cores; None where there is one lane for good."""
     tasks: TaskGroup
     """For what goes on beside."""
 
@@ -66,6 +69,8 @@ class LaneSpec:
     version: str
     path: Path
     slo_s: float
+    share: float = 1.0
+    """Its part of the cores, relative to the others'."""
     workers: int | None = None
     """Processes; None is what the settings say, or measurement."""
     candidate: bool = False
@@ -171,7 +176,10 @@ class Lane:
             model = await anyio.to_thread.run_sync(stack.enter_context, kept(model))
         plan = await self._plan(model)
         policy = Policy(settings.queue.max_batch, spec.slo_s, settings.queue.max_queue, common.max_bytes)
-        self.batcher = await stack.enter_async_context(Batcher(policy=policy, clock=common.clock))
+        batcher = Batcher[Task, Reply](
+            policy=policy, clock=common.clock, turns=common.turns, share=spec.share, cores=_cores(plan)
+        )
+        self.batcher = await stack.enter_async_context(batcher)
         load = load_for(settings, model, common.placement, plan)
         load = msgspec.structs.replace(load, digest=await anyio.to_thread.run_sync(_digest, model))
         growth = derived.worker_growth(settings.worker, settings.upload, common.memory, plan.workers)
@@ -222,6 +230,11 @@ def load_for(settings: Settings, model: Path, place: Placement, plan: LayoutPlan
         gpu_memory_limit=settings.worker.gpu_memory_limit or 0,
         precision=settings.worker.precision if place.provider == "cuda" else "model",  # CPUs only lose by float16
     )
+
+
+def _cores(plan: LayoutPlan) -> int:
+    """What each worker uses, of those that take turns; on a GPU a worker counts as one."""
+    return plan.decision.layout.threads if plan.decision else 1
 
 
 def _digest(model: Path) -> str:
