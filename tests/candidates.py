@@ -1,5 +1,6 @@
 """Versions of one small model: the same answers by all, and each candidate bad in its own way."""
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,7 @@ def slow(path: Path) -> Path:
     sizes = [3 * 16 * 16, *[_WIDTH] * _LAYERS]
     weights = {
         f"v{number}": random.standard_normal(size, np.float32) / size[0] ** 0.5
-        for number, size in enumerate(zip(sizes, sizes[1:], strict=False))
+        for number, size in enumerate(itertools.pairwise(sizes))
     }
     nodes = [helper.make_node("Flatten", ["image"], ["z0"])]
     nodes += [helper.make_node("MatMul", [f"z{at}", f"v{at}"], [f"z{at + 1}"]) for at in range(_LAYERS)]

@@ -8,6 +8,7 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from typing import Any
 
 import anyio
 import msgspec
@@ -33,14 +34,12 @@ _TELL_S = 1.0  # between two writes of nothing but evidence
 
 log = structlog.stdlib.get_logger("tureen.rollout")
 
-_decode = msgspec.json.Decoder(Rollout).decode
-
 
 @dataclass(eq=False, slots=True)
 class Live:
     """One model. `raw`: the document that `rollout` was read from. `evidence`: of this process, in this step."""
 
-    raw: msgspec.Raw | None = None
+    raw: dict[str, Any] | None = None
     rollout: Rollout | None = None
     evidence: Evidence = field(default_factory=Evidence)
     changed: bool = False
@@ -258,16 +257,16 @@ class Steering:
 
 def _rollout_of(state: ModelState) -> Rollout | None:
     """Raises `RolloutError` for a document that this version of Tureen does not know."""
-    if state.rollout is None:
+    if not state.rollout:
         return None
     try:
-        return _decode(state.rollout)
+        return msgspec.convert(state.rollout, Rollout, str_keys=True)
     except msgspec.MsgspecError as error:
         raise RolloutError(f"the state of the rollout cannot be read: {error}") from None
 
 
 def _with(state: ModelState, rollout: Rollout) -> ModelState:
-    return msgspec.structs.replace(state, rollout=msgspec.Raw(msgspec.json.encode(rollout)))
+    return msgspec.structs.replace(state, rollout=msgspec.to_builtins(rollout, str_keys=True))
 
 
 def _place(rollout: Rollout) -> tuple[str, float, int, str]:

@@ -26,8 +26,11 @@ class Drifts:
 
     def routes(self) -> list[Route]:
         """Where they are."""
-        path = "/v1/models/{name}/drift"
-        return [Route(path, self.show, methods=["GET"]), Route(path, self.collect, methods=["POST"])]
+        return [Route("/v1/models/{name}/drift", self.one, methods=["GET", "POST"])]
+
+    async def one(self, request: StarletteRequest) -> Response:
+        """GET: as `show`. POST: as `collect`."""
+        return await (self.collect if request.method == "POST" else self.show)(request)
 
     async def show(self, request: StarletteRequest) -> Response:
         """Every version that has been looked at."""

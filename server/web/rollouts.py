@@ -48,10 +48,13 @@ class Rollouts:
     def routes(self) -> list[Route]:
         """Where they are."""
         return [
-            Route("/v1/models/{name}/rollout", self.show, methods=["GET"]),
-            Route("/v1/models/{name}/rollout", self.begin, methods=["POST"]),
+            Route("/v1/models/{name}/rollout", self.one, methods=["GET", "POST"]),
             Route("/v1/models/{name}/rollout/{change}", self.change, methods=["POST"]),
         ]
+
+    async def one(self, request: StarletteRequest) -> Response:
+        """GET: as `show`. POST: as `begin`."""
+        return await (self.begin if request.method == "POST" else self.show)(request)
 
     async def show(self, request: StarletteRequest) -> Response:
         """How far it is. Raises `RequestError` not_found where there has been none."""

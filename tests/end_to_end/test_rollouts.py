@@ -17,7 +17,7 @@ LONG = 'steps = ["canary 50%"]\ndwell = "1h"\n'
 SHADOW = 'steps = ["shadow 100%", "canary 100%"]\ndwell = "1h"\n'
 CANDIDATES = {
     "good": candidates.good, "sticky": candidates.good, "nan": candidates.not_finite_for_white,
-    "slow": candidates.slow, "other": candidates.other,
+    "failing": candidates.not_finite_for_white, "slow": candidates.slow, "other": candidates.other,
 }  # fmt: skip
 
 
@@ -50,9 +50,16 @@ def white():
 
 async def ask(server, method, path, document=None):
     """One request of the operator."""
+    return await once(server, method, path, b"" if document is None else json.dumps(document).encode())
+
+
+async def once(server, method, path, body=b"", **headers):
+    """One request on a connection of its own."""
     client = await server.connect()
-    body = b"" if document is None else json.dumps(document).encode()
-    return await client.request(method, path, body)
+    try:
+        return await client.request(method, path, body, **headers)
+    finally:
+        await client.close()
 
 
 async def begin(server, name, plan, version="2"):
@@ -64,9 +71,8 @@ async def begin(server, name, plan, version="2"):
 
 async def send(server, name, seed=0, body=None, **headers):
     """One image for a model."""
-    client = await server.connect()
     headers["cache-control"] = "no-store"
-    return await client.request("POST", f"/v1/models/{name}/images", body or photo(seed), **headers)
+    return await once(server, "POST", f"/v1/models/{name}/images", body or photo(seed), **headers)
 
 
 async def state(server, name):
@@ -85,7 +91,18 @@ async def until(server, name, phase, send_one):
 
 async def follows(server, name, phase):
     """Wait until this server, too, knows of it."""
-    while (await state(server, name))["phase"] != phase:
+    while (await state(server, name)).get("phase") != phase:  # noqa: ASYNC110
+        await asyncio.sleep(0.05)
+
+
+async def holds(server, name, version="2"):
+    """Wait until this server, too, holds the version."""
+
+    async def found():
+        model = (await ask(server, "GET", f"/v1/models/{name}")).json()
+        return {one["version"]: one["status"] for one in model["versions"]}
+
+    while (await found())[version] != "ready":  # noqa: ASYNC110
         await asyncio.sleep(0.05)
 
 
@@ -118,7 +135,7 @@ def test_a_client_keeps_its_version(servers):
 
     async def work(_):
         await begin(first, "sticky", LONG)
-        await follows(servers[1], "sticky", "running")
+        await holds(servers[1], "sticky")
         found = {}
         for client in range(40):
             versions = [
@@ -144,7 +161,7 @@ def test_a_nan_on_one_server_rolls_back_on_both(servers):
 
     async def work(_):
         await begin(first, "nan", SHADOW)
-        await follows(second, "nan", "running")
+        await holds(second, "nan")
         fine = [await send(first, "nan", seed) for seed in range(20)]
         loop = asyncio.get_running_loop()
         begun = loop.time()
@@ -165,10 +182,10 @@ def test_a_canary_that_fails_is_answered_by_the_old_version(servers):
     first, _ = servers
 
     async def work(_):
-        await begin(first, "nan", 'steps = ["canary 100%"]\ndwell = "1h"\n')
-        reply = await send(first, "nan", body=white())
-        await follows(first, "nan", "rolled_back")
-        return reply, await state(first, "nan")
+        await begin(first, "failing", 'steps = ["canary 100%"]\ndwell = "1h"\n')
+        reply = await send(first, "failing", body=white())
+        await follows(first, "failing", "rolled_back")
+        return reply, await state(first, "failing")
 
     reply, ended = first.run(work(first))
 
