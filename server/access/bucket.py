@@ -47,3 +47,8 @@ class Buckets:
         if len(self._buckets) > self._most:
             self._buckets.popitem(last=False)
         return Verdict(0.0 if passed else (needed - tokens) / rate, max(0, int(tokens)), (burst - tokens) / rate)
+
+    def correct(self, client: str, tokens: float, now: float) -> None:
+        """Somebody knows better what a client has left; less than 0 is a debt. Nothing happens if it is forgotten."""
+        if client in self._buckets:
+            self._buckets[client] = tokens, now

@@ -9,6 +9,8 @@ from server.settings.topics import (
     CacheSettings,
     ProtocolSettings,
     QueueSettings,
+    QueuesSettings,
+    RepositorySettings,
     ServerSettings,
     Shown,
     StorageSettings,
@@ -41,9 +43,11 @@ class Settings(Topic):
     auth: AuthSettings = Field(default_factory=AuthSettings)
     tls: TlsSettings = Field(default_factory=TlsSettings)
     protocols: ProtocolSettings = Field(default_factory=ProtocolSettings)
+    repository: RepositorySettings = Field(default_factory=RepositorySettings)
     queue: QueueSettings = Field(default_factory=QueueSettings)
     cache: CacheSettings = Field(default_factory=CacheSettings)
     storage: StorageSettings = Field(default_factory=StorageSettings)
+    queues: QueuesSettings = Field(default_factory=QueuesSettings)
     worker: WorkerSettings = Field(default_factory=WorkerSettings)
 
     @property

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Scope
 
+from server.engine.models import Models
 from server.process.access_log import AccessLog
 from server.web.batch import Batch
 from server.web.client import TrustedProxies
@@ -18,23 +19,29 @@ from server.web.cors import NOBODY, Cors
 from server.web.deferred import Deferred
 from server.web.early_reject import EarlyReject
 from server.web.exchange import Exchange, Handler
-from server.web.gate import OPEN, Gate
+from server.web.forwarding import Forwarding
+from server.web.gate import Gate
 from server.web.health import Health
 from server.web.http.pacing import Pacing
 from server.web.images import Images
 from server.web.keeping import Keeping
 from server.web.metrics import Metrics
+from server.web.models import ModelsAdmin
 from server.web.oip.infer import Inferrer
 from server.web.oip.resources import Protocol
 from server.web.openapi.document import Limits
 from server.web.openapi.resource import OpenApi
+from server.web.outcomes import PATH, Outcomes
+from server.web.paths import OPEN, takes_images
 from server.web.puts import Puts
 from server.web.records import Records
 from server.web.refusals import Refusals
 from server.web.request import Request
+from server.web.rollouts import BODY
 from server.web.runtime import Runtime
 from server.web.sent import Sent
 from server.web.side_share import SideShare
+from server.web.small_body import read_small
 from server.web.uploads import Uploads
 
 
@@ -56,25 +63,35 @@ def build_app(
     access_log: AccessLog,
     keeping: Keeping | None = None,
     *,
+    models: Models | None = None,
+    more: Sequence[Route] = (),
     open_records: bool = False,
     background: TaskGroup | None = None,
     origins: Sequence[str] = (),
     request_bytes: int = 0,
+    forwards: bool = False,
     clients: bool = True,
     admin: bool = True,
 ) -> Application:
     """One application for one listening socket: with the resources for clients, those for admins, or both.
 
-    `keeping`: None where nothing is kept. `open_records`: they can be read back. `background`: in which images are
-    answered whose clients do not wait. `origins`: whose pages may ask. `request_bytes`: of the body of a request with
-    several images; 0 is what one image may have.
+    `models`: the repository, if there is one; `more`: further resources for admins. `keeping`: None where nothing is
+    kept. `open_records`: they can be read back, others' where there are resources for admins. `forwards`: images are
+    kept to be answered elsewhere. `background`: in which images are answered whose clients do not wait. `origins`:
+    whose pages may ask. `request_bytes`: of the body of a request with several images; 0 is what one image may have.
     """
-    images = Images(runtime, metrics, uploads.limits.max_bytes, keeping) if clients else None
-    records = Records(runtime, keeping) if clients and keeping and open_records else None
+    images: Images | Forwarding | None = None
+    if clients and forwards and keeping:
+        images = Forwarding(runtime, uploads.limits.max_bytes, keeping.spool)
+    elif clients:
+        images = Images(runtime, metrics, uploads.limits.max_bytes, keeping)
+    records = Records(runtime, keeping, others=admin) if keeping and open_records else None
+    changes = [*more, *(ModelsAdmin(models).routes() if models else ())] if admin else []
+    outcomes = Outcomes(keeping) if clients and keeping else None
     most = request_bytes or uploads.limits.max_bytes
     protocol = Protocol(runtime, metrics, Inferrer(runtime, gate, metrics), most) if clients else None
-    resources = Resources(images, Health(runtime, metrics, admin), records, protocol, admin)
-    if images:
+    resources = Resources(images, Health(runtime, metrics, admin), records, admin, changes, outcomes, protocol)
+    if isinstance(images, Images):
         sent = Sent(keeping)
         resources.work("/v1/images/{id}", "PUT", Puts(runtime, images, sent).put)
         resources.work("/v1/images:batch", "POST", Batch(runtime, images, gate, most).post)
@@ -102,19 +119,30 @@ class Resources:
     """Finds the handler of a request and gives its response, whole or as a stream."""
 
     def __init__(
-        self, images: Images | None, health: Health, records: Records | None, protocol: Protocol | None, admin: bool
+        self,
+        images: Images | Forwarding | None,
+        health: Health,
+        records: Records | None,
+        admin: bool,
+        changes: Sequence[Route] = (),
+        outcomes: Outcomes | None = None,
+        protocol: Protocol | None = None,
     ) -> None:
+        """`changes`: resources of operators that may take long, and so wait for no share of the loop."""
         self._images = images
+        self._changes = bool(changes)
+        self._outcomes = outcomes
         self._health_share, self._side_share = SideShare(), SideShare()
         self._routes = [Route("/healthz", health.alive), Route("/readyz", health.ready)]
         if records:
             self._routes += [
-                Route("/v1/images", records.same, methods=["GET", "POST"]),
+                Route("/v1/images", records.same, methods=["GET", "POST"] if images else ["GET"]),
                 Route("/v1/images/{id}", records.one, methods=["GET", "DELETE"]),
                 Route("/v1/images/{id}/original", records.original),
             ]
         elif images:
             self._routes.append(Route("/v1/images", _by_post_only, methods=["POST"]))
+        self._routes += changes
         if images:
             self._routes.append(Route("/", health.about))
         self._work: list[Route] = []
@@ -149,8 +177,14 @@ class Resources:
     async def __call__(self, request: Request) -> Response:
         scope = request.scope
         # The one whose every microsecond counts:
-        if self._images and scope["path"] == "/v1/images" and scope["method"] == "POST":
+        if self._images and scope["method"] == "POST" and takes_images(scope["path"]):
             return await self._images.post(request)
+        if self._changes and scope["path"].startswith("/v1/models"):  # for admins, and may take long
+            scope[BODY] = await read_small(request)
+            return await self._endpoint(scope)(StarletteRequest(scope))
+        if self._outcomes and scope["method"] == "POST" and PATH.fullmatch(scope["path"]):
+            async with self._side_share.turn():
+                return await self._outcomes.post(request)
         for route in self._work:
             match, found = route.matches(scope)
             if match is Match.FULL:
@@ -158,6 +192,7 @@ class Resources:
                 return await cast(Handler, route.endpoint)(request)
         share = self._health_share if scope["path"] in _HEALTH else self._side_share
         async with share.turn():
+            scope["user"] = request.principal
             return await self._endpoint(scope)(StarletteRequest(scope))
 
     def _endpoint(self, scope: Scope) -> Endpoint:

@@ -6,8 +6,6 @@ from contextlib import ExitStack
 import anyio
 import msgspec
 
-from preprocess.header import read_header
-from server.contract.task import ImageTask
 from server.engine.arrivals import Reservation
 from server.web.errors import problem_response
 from server.web.gate import Gate
@@ -79,8 +77,7 @@ class Batch:
 
     async def _line(self, index: int, image: bytes, request: Request, terms: Terms, due: Due) -> bytes:
         try:
-            task = ImageTask(image, read_header(image, self._runtime.engine.limits))
-            answered = await self._images.answer(task, request, terms, due)
+            answered = await self._images.answer(self._images.task(request, image), request, terms, due)
         except Exception as error:  # noqa: BLE001 - the other images have answers
             problem = problem_response(error, request.id)
             return _line_of(index, problem.status_code, bytes(problem.body))

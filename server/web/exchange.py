@@ -123,7 +123,8 @@ class Exchange:
         if scope["method"] == "OPTIONS":
             return self._options(request)
         given = [value for name, value in scope["headers"] if name == b"authorization"]
-        admitted = await self._gate.enter(_resource(scope), given, self._origin(request), request.received)
+        origin = self._origin(request)
+        admitted = await self._gate.enter(scope["method"], scope["path"], given, origin, request.received)
         request.principal = admitted.principal
         try:
             response = await self._handler(request)

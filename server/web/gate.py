@@ -1,9 +1,9 @@
 """The gate: who asks, may they, and within their limits? Decided from a request's head, before its body is read."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from server.access.authenticator import Authenticator, TooManyFailures
 from server.access.bucket import Buckets, Verdict
@@ -12,25 +12,9 @@ from server.access.in_flight import InFlight
 from server.access.principal import ANYONE, FROM_TRUSTED, NO_LIMITS, Limits, Principal, address_id
 from server.web.client import Origin
 from server.web.errors import RequestError
+from server.web.paths import PUBLIC, is_limited, scope_of
 from server.web.response import RawHeaders
 
-RPC: Final = "/inference.GRPCInferenceService/"
-"""Begins the path of each call of the gRPC front."""
-OPEN: Final = frozenset(
-    {"/healthz", "/readyz", "/v2/health/live", "/v2/health/ready", f"{RPC}ServerLive", f"{RPC}ServerReady"}
-)
-"""For load balancers, which have no keys."""
-_PUBLIC: Final = OPEN | {"/openapi.json", "/docs"}
-SCOPE_OF: Final[Mapping[str, str]] = {
-    "/": "infer",
-    "/v1/images": "infer",
-    "/v1/images:batch": "infer",
-    "/v2": "infer",
-    "/metrics": "metrics",
-}
-"""The scope that each path needs; a path that is in no table needs `admin`."""
-_BELOW: Final[Mapping[str, str]] = {"/v1/images/": "records", "/v2/repository/": "admin", "/v2/": "infer", RPC: "infer"}
-"""As `SCOPE_OF`, for all paths that begin so; the first counts."""
 _BUSY_WAIT_S = 1.0  # until one of the client's own images is answered; nobody knows when
 _CHALLENGE = 'Bearer realm="tureen"'
 
@@ -52,13 +36,14 @@ class Gate:
         authenticator: Authenticator | None,
         limits: Limits = NO_LIMITS,
         on_refusal: Callable[[str], None] = lambda reason: None,
+        rates: Buckets | None = None,
     ) -> None:
         """`authenticator`: None lets everybody do everything. `limits`: of clients that have none of their own.
-        `on_refusal` is told why credentials were refused."""
+        `on_refusal` is told why credentials were refused. `rates`: None keeps them here."""
         self._authenticator = authenticator
         self._limits = limits
         self._on_refusal = on_refusal
-        self._buckets = Buckets()
+        self._buckets = Buckets() if rates is None else rates
         self._in_flight = InFlight()
 
     @property
@@ -66,16 +51,16 @@ class Gate:
         """Whether clients need a key or a token."""
         return self._authenticator is not None
 
-    async def enter(self, path: str, given: Sequence[bytes], origin: Origin, now: float) -> Admitted:
+    async def enter(self, method: str, path: str, given: Sequence[bytes], origin: Origin, now: float) -> Admitted:
         """Let a request in. `given`: its Authorization headers; `now`: monotonic seconds.
 
         Raises `RequestError`: unauthenticated, forbidden, rate_limited, too_many_in_flight.
         """
-        if path in _PUBLIC:
+        if path in PUBLIC:
             return Admitted(_anyone(origin), [], False)
         principal = await self._identify(given, origin, now)
-        self._authorise(principal, path)
-        if not is_limited(path):
+        self._authorise(principal, method, path)
+        if not is_limited(method, path):
             return Admitted(principal, [], False)
         rate, burst, most = self._limits_of(principal)
         self._check_in_flight(principal, most)
@@ -113,15 +98,15 @@ class Gate:
         if admitted.counted:
             self._in_flight.end(admitted.principal.id)
 
-    def glance(self, path: str, given: Sequence[bytes], origin: Origin, now: float) -> Principal | None:
-        """Who asks, if that can be told at once, and if `enter` would not refuse; nothing is counted.
+    def glance(self, given: Sequence[bytes], origin: Origin, now: float) -> Principal | None:
+        """Who uploads, if that can be told at once, and if `enter` would not refuse; nothing is counted.
 
         Raises as `enter`.
         """
         principal = _anyone(origin) if self._authenticator is None else self._known(given)
         if principal is None:
             return None
-        self._authorise(principal, path)
+        self._authorise(principal, "POST", "/v1/images")
         rate, burst, most = self._limits_of(principal)
         self._check_in_flight(principal, most)
         if rate and (wait_s := self._buckets.peek(principal.id, rate, burst, now)):
@@ -161,10 +146,11 @@ class Gate:
         burst = (own.burst if own.rate else own.burst or others.burst) or math.ceil(rate or 1)
         return rate, max(1, burst), own.in_flight or others.in_flight
 
-    def _authorise(self, principal: Principal, path: str) -> None:
+    def _authorise(self, principal: Principal, method: str, path: str) -> None:
+        """Raises `RequestError` forbidden."""
         if self._authenticator is None:
             return
-        scope = scope_of(path)
+        scope = scope_of(method, path)
         if not principal.may(scope):
             challenge = f'{_CHALLENGE}, error="insufficient_scope", scope="{scope}"'
             raise RequestError("forbidden", {"WWW-Authenticate": challenge})
@@ -172,18 +158,6 @@ class Gate:
     def _check_in_flight(self, principal: Principal, most: int | None) -> None:
         if most and self._in_flight.of(principal.id) >= most:
             raise RequestError("too_many_in_flight", retry_after_s=_BUSY_WAIT_S)
-
-
-def is_limited(path: str) -> bool:
-    """Whether a client's limits hold for what is sent there."""
-    return path in ("/v1/images", "/v1/images:batch", f"{RPC}ModelInfer") or (
-        path.startswith("/v2/") and path.endswith("/infer")
-    )
-
-
-def scope_of(path: str) -> str:
-    """The scope that a path needs."""
-    return SCOPE_OF.get(path) or next((scope for begin, scope in _BELOW.items() if path.startswith(begin)), "admin")
 
 
 def _anyone(origin: Origin) -> Principal:

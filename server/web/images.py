@@ -1,5 +1,6 @@
 """POST /v1/images: an image in, its answer out."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from preprocess.header import read_header
@@ -10,6 +11,7 @@ from server.web.deferred import Deferred
 from server.web.keeping import Keeping
 from server.web.metrics import Metrics
 from server.web.multipart import image_in
+from server.web.paths import IMAGES, Target, takes_images, targets
 from server.web.request import Request
 from server.web.response import RawResponse
 from server.web.runtime import Runtime, owner_of
@@ -26,7 +28,7 @@ class Answered(NamedTuple):
 
 
 class Images:
-    """The resource /v1/images."""
+    """The resources to which images are sent."""
 
     def __init__(
         self, runtime: Runtime, metrics: Metrics, max_image_bytes: int, keeping: Keeping | None = None
@@ -40,7 +42,8 @@ class Images:
         """Where images are answered whose clients do not wait; None where they could not ask for the answer later."""
 
     async def post(self, request: Request) -> RawResponse:
-        """Answer one image: the raw body, the `image` or `file` part of a form, or base64 in JSON.
+        """Answer one image: the raw body, the `image` or `file` part of a form, or base64 in JSON. By one model, or by
+        several at once.
 
         Raises what `server.web.errors` has a row for. Cancellation: takes the image back at whatever stage it is.
         """
@@ -60,43 +63,67 @@ class Images:
 
     async def read(self, request: Request, terms: Terms, reservation: Reservation) -> tuple[ImageTask, Due]:
         """The image in a request's body. Raises what `server.web.errors` has a row for."""
-        image = await _read(request, reservation)
-        return ImageTask(image, read_header(image, self._runtime.engine.limits)), self.due(request, terms)
+        _asked(request)  # what it asks for wrongly is said before its body is read
+        image = await read_image(request, reservation)
+        return self.task(request, image), self.due(request, terms)
+
+    def task(self, request: Request, image: bytes) -> ImageTask:
+        """An image of a request, for the first model that it asks for. Raises `ImageError`."""
+        model, version = _asked(request)[0]
+        return ImageTask(image, read_header(image, self._runtime.engine.limits), model=model, version=version)
 
     def due(self, request: Request, terms: Terms) -> Due:
         """For an upload whose last byte is here now."""
         uploaded = self._runtime.now()
-        if terms.timeout_s is None:
-            return Due(uploaded, uploaded + self._runtime.engine.slo_s)
-        return Due(uploaded, request.received + terms.timeout_s)
+        return Due(uploaded, self._deadline(_asked(request), terms, request.received, uploaded))
 
     async def answer(self, task: ImageTask, request: Request, terms: Terms, due: Due, id_: str = "") -> Answered:
         """Answer one image. `id_`: under which it is known, where that is decided already.
 
         CORRECTNESS: nothing is awaited before its bytes are queued. Raises and cancellation as `post`.
         """
-        runtime = self._runtime
+        runtime, asked = self._runtime, _asked(request)
         urgency, owner = terms.urgency_for(request.principal), owner_of(request.principal)
-        answer = await runtime.engine.submit(task, due.deadline, urgency, terms.reuse, owner)
+        rest = (due.deadline, urgency, terms.reuse, owner, terms.sticky)
+        if len(asked) > 1:
+            answer = await runtime.engine.submit_to_each(task, [name for name, _ in asked], *rest)
+        else:
+            answer = await runtime.engine.submit(task, *rest)
         if id_:
             answer = answer._replace(id=id_)
         times = Times(request.received, due.uploaded, runtime.now())
         timing = _timing(answer, times)
         kept = NOT_KEPT
         if self._keeping:
-            kept = await self._keeping.keep(task, answer, timing, request.id, due.deadline - times.answered)
+            within_s = due.deadline - times.answered
+            kept = await self._keeping.keep(task, answer, timing, request.id, owner.account, within_s)
         return Answered(answer.id, answer.hash, self._respond(answer, times, timing, kept))
+
+    def _deadline(self, asked: Sequence[Target], terms: Terms, received: float, uploaded: float) -> float:
+        """One for all models: the client's own, else that of the model whose answer is due first."""
+        if terms.timeout_s is not None:
+            return received + terms.timeout_s
+        engine = self._runtime.engine
+        slo_s = min(engine.slo_of(model) for model, _ in asked)
+        return uploaded + slo_s
 
     def _respond(self, answer: Answer, times: Times, timing: Timing, kept: Kept) -> RawResponse:
         reply = answer.reply
         queue_s, total_s = max(0.0, reply.begun - times.uploaded), times.answered - times.received
-        self._metrics.observe(answer, queue_s, total_s)
+        for one in answer.parts or (answer,):
+            self._metrics.observe(one, queue_s, total_s)
         server_timing = (
             f"upload;dur={timing.upload:.3f}, queue;dur={timing.queue:.3f}, decode;dur={timing.decode:.3f}, "
             f"infer;dur={timing.infer:.3f}, total;dur={timing.total:.3f}"
         )
         headers = [(b"content-type", b"application/json"), (b"server-timing", server_timing.encode())]
         return RawResponse(200, headers, render(answer, timing, kept))
+
+
+def _asked(request: Request) -> Sequence[Target]:
+    """The models that are to answer. Raises `RequestError` bad_model."""
+    path = request.scope["path"]
+    return targets(path if takes_images(path) else IMAGES, request.scope["query_string"])
 
 
 def _timing(answer: Answer, times: Times) -> Timing:
@@ -114,7 +141,7 @@ def _ms(seconds: float) -> float:
     return round(seconds * 1e3, 3)
 
 
-async def _read(request: Request, reservation: Reservation) -> bytes:
+async def read_image(request: Request, reservation: Reservation) -> bytes:
     """The image, its bytes counted against the reservation as they come. Raises `ClientGone`, `RequestError`."""
     image = image_in(request.headers.get(b"content-type", b"").decode("latin1"))
     size = 0

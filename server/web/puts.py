@@ -5,7 +5,7 @@ from server.web.errors import RequestError
 from server.web.images import Images
 from server.web.request import Request
 from server.web.response import RawResponse
-from server.web.runtime import Runtime
+from server.web.runtime import Runtime, owner_of
 from server.web.sent import Sent
 from server.web.terms import read_terms
 
@@ -29,15 +29,16 @@ class Puts:
         id_ = request.scope["path_params"]["id"]
         if not is_id(id_) or not self._is_near(id_):
             raise RequestError("bad_image_id")
+        account = owner_of(request.principal).account
         terms = read_terms(request.headers)
         with self._images.reserve(request) as reservation:
             task, due = await self._images.read(request, terms, reservation)
             with self._sent.under_way(id_, task.body) as hash_:
-                if earlier := await self._sent.find(id_, hash_):
+                if earlier := await self._sent.find(id_, hash_, account):
                     return RawResponse(200, [(b"content-type", b"application/json")], earlier)
                 reservation.release()  # CORRECTNESS: no await before submit has queued the bytes
                 answered = await self._images.answer(task, request, terms, due, id_)
-            self._sent.note(answered)
+            self._sent.note(answered, account)
         return answered.response
 
     def _is_near(self, id_: str) -> bool:

@@ -3,6 +3,7 @@
 from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import msgspec
 
@@ -17,13 +18,18 @@ from server.web.keeping import Keeping
 _MOST_BYTES = 16_000_000  # of answers that are remembered here; the store knows the others
 
 
+class _Answer(NamedTuple):
+    answered: Answered
+    account: str
+
+
 class Sent:
     """The whole state: the last answers by id, the bytes they take, and what is under way."""
 
     def __init__(self, keeping: Keeping | None) -> None:
         """`keeping`: None where nothing is kept: then only what is remembered here is known."""
         self._keeping = keeping
-        self._answers: OrderedDict[str, Answered] = OrderedDict()
+        self._answers: OrderedDict[str, _Answer] = OrderedDict()
         self._nbytes = 0
         self._hashes: dict[str, str] = {}
         self._counts: Counter[str] = Counter()
@@ -43,37 +49,37 @@ class Sent:
             if not self._counts[id_]:
                 del self._counts[id_], self._hashes[id_]
 
-    async def find(self, id_: str, hash_: str) -> bytes | None:
-        """The document that was the answer to this content under this id; None where there was none.
+    async def find(self, id_: str, hash_: str, account: str) -> bytes | None:
+        """The document that was the answer to this account's content under this id; None where there was none.
 
         Raises `RequestError` id_taken for another content, and `Unavailable` where the store cannot be asked.
         """
         if earlier := self._answers.get(id_):
-            if earlier.hash != hash_:
+            if (earlier.answered.hash, earlier.account) != (hash_, account):
                 raise RequestError("id_taken")
-            return bytes(earlier.response.body)
+            return bytes(earlier.answered.response.body)
         if self._keeping is None:
             return None
-        reply, payload = await ask(self._keeping.spool.folder, Get(id_))
+        reply, payload = await ask(self._keeping.spool.folder, Get(id_, None))
         if not isinstance(reply, Found):
             return None
-        if reply.hash != hash_:
+        if (reply.hash, reply.owner) != (hash_, account):
             raise RequestError("id_taken")
         return _document(decode_record(payload))
 
-    def note(self, answered: Answered) -> None:
-        """This was the answer."""
+    def note(self, answered: Answered, account: str) -> None:
+        """This was the answer to this account's image."""
         if answered.id in self._answers:
             return
-        self._answers[answered.id] = answered
+        self._answers[answered.id] = _Answer(answered, account)
         self._nbytes += len(answered.response.body)
         while self._nbytes > _MOST_BYTES:
-            self._nbytes -= len(self._answers.popitem(last=False)[1].response.body)
+            self._nbytes -= len(self._answers.popitem(last=False)[1].answered.response.body)
 
     def forget(self, id_: str) -> None:
         """Its record was deleted."""
         if earlier := self._answers.pop(id_, None):
-            self._nbytes -= len(earlier.response.body)
+            self._nbytes -= len(earlier.answered.response.body)
 
 
 def _document(record: Record) -> bytes:

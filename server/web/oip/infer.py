@@ -27,6 +27,7 @@ class Asked(NamedTuple):
     deadline: float
     urgency: int
     reuse: Reuse
+    sticky: str
 
 
 class Target(NamedTuple):
@@ -87,4 +88,4 @@ class Inferrer:
 
     async def _submit_one(self, task: Task, asked: Asked) -> Answer:
         owner = owner_of(asked.principal)
-        return await self._runtime.engine.submit(task, asked.deadline, asked.urgency, asked.reuse, owner)
+        return await self._runtime.engine.submit(task, asked.deadline, asked.urgency, asked.reuse, owner, asked.sticky)

@@ -1,29 +1,36 @@
-"""Which model a name and a version stand for: the one function through which both protocols address models."""
+"""Which model a name and a version stand for: the one place through which both protocols address models."""
 
 from batcher import NoExecutor
 from server.contract.errors import UnknownModel
 from server.contract.metadata import ModelMetadata
 from server.engine import Intake
 
+PLATFORM = "onnxruntime_onnx"
 _RETRY_S = 1.0
 
 
 def served(engine: Intake) -> list[ModelMetadata]:
-    """All models that answer."""
-    model = engine.status().model
-    return [model] if model else []
+    """All versions of all models that answer, the default version of each model before its others."""
+    lanes = [lane for lane in engine.status().lanes if lane.takes_traffic]
+    lanes.sort(key=lambda lane: lane.stage != "serving")
+    return [lane.metadata for lane in lanes if lane.metadata]
 
 
 def find(engine: Intake, name: str, version: str = "") -> ModelMetadata:
     """The model of this name; no version is the one served by default. Raises `UnknownModel`, and `NoExecutor` while
-    no model is ready."""
-    models = served(engine)
-    if not models:
-        raise NoExecutor("no model is ready", _RETRY_S)
-    for model in models:
+    none is ready, or this one is not yet."""
+    for model in served(engine):
         if model.name == name and version in ("", model.version):
             return model
-    raise UnknownModel("served here: " + ", ".join(f"{model.name}, version {model.version}" for model in models))
+    lanes = engine.status().lanes
+    if not lanes or any((lane.model, version) in ((name, ""), (name, lane.version)) for lane in lanes):
+        raise NoExecutor("the model is not ready", _RETRY_S)
+    raise unknown(engine)
+
+
+def unknown(engine: Intake) -> UnknownModel:
+    """No such model: the error that says what is served."""
+    return UnknownModel(*(f"{model.name}/{model.version}" for model in served(engine)))
 
 
 def versions(engine: Intake, name: str) -> list[str]:
@@ -32,8 +39,8 @@ def versions(engine: Intake, name: str) -> list[str]:
 
 
 def is_ready(engine: Intake, model: ModelMetadata) -> bool:
-    """Whether this model could take a task now."""
-    return engine.status().ready
+    """Whether this version could take a task now."""
+    return any((one.name, one.version) == (model.name, model.version) for one in served(engine))
 
 
 def config(model: ModelMetadata, max_batch: int) -> dict[str, object]:
@@ -48,9 +55,6 @@ def config(model: ModelMetadata, max_batch: int) -> dict[str, object]:
         "output": [_config_tensor(spec.name, spec.dtype, spec.shape) for spec in model.outputs],
         "dynamic_batching": {},
     }
-
-
-PLATFORM = "onnxruntime_onnx"
 
 
 def _config_tensor(name: str, dtype: str, shape: tuple[int, ...]) -> dict[str, object]:

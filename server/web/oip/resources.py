@@ -49,9 +49,9 @@ class Protocol:
             uploaded = runtime.now()
             call = await rest.read(body, request.headers)
             wished = [within for within in (terms.timeout_s, call.inference.timeout_s) if within is not None]
-            deadline = request.received + min(wished) if wished else uploaded + runtime.engine.slo_s
+            deadline = request.received + min(wished) if wished else uploaded + runtime.engine.slo_of(target.model.name)
             urgency = terms._replace(urgency=urgency_of(call.inference, terms.urgency)).urgency_for(request.principal)
-            asked = Asked(request.principal, request.received, uploaded, deadline, urgency, terms.reuse)
+            asked = Asked(request.principal, request.received, uploaded, deadline, urgency, terms.reuse, terms.sticky)
             model, outputs = await self._inferrer.infer(call.inference, target, asked, reservation)
         headers, document = rest.write(model.name, model.version, call, outputs)
         return RawResponse(200, headers, document)

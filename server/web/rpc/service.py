@@ -123,7 +123,7 @@ class Service:
             context.set_trailing_metadata((("x-request-id", name),))
             try:
                 keys = [value for key, value in given if key == b"authorization"]
-                admitted = await self._gate.enter(path, keys, origin, received)
+                admitted = await self._gate.enter("POST", path, keys, origin, received)
                 try:
                     response = await answer(Call(context, metadata, admitted.principal, received, requests))
                 finally:
@@ -160,9 +160,10 @@ class Service:
             else:
                 inference = messages.inference_of(request)
             wished = [one for one in (within_s, terms.timeout_s, inference.timeout_s) if one is not None]
-            deadline = call.received + min(wished) if wished else uploaded + engine.slo_s
+            slo_s = engine.slo_of(request.model_name)
+            deadline = call.received + min(wished) if wished else uploaded + slo_s
             urgency = terms._replace(urgency=urgency_of(inference, terms.urgency)).urgency_for(call.principal)
-            asked = Asked(call.principal, call.received, uploaded, deadline, urgency, terms.reuse)
+            asked = Asked(call.principal, call.received, uploaded, deadline, urgency, terms.reuse, terms.sticky)
             model, outputs = await self._inferrer.infer(inference, target, asked, reservation)
         return messages.response_of(model, request.id, outputs)
 
