@@ -14,6 +14,7 @@ from anyio.abc import TaskGroup, TaskStatus
 
 from batcher import BatcherClosed, NoExecutor, QueueFull, Refused
 from batcher.policy import DEFAULT_URGENCY
+from batcher.turns import Turns
 from preprocess.cost import decode_seconds
 from preprocess.header import Header
 from preprocess.limits import Limits
@@ -39,11 +40,12 @@ from server.engine.sharing import BEYOND_SHARE
 from server.engine.submission import Submission
 from server.engine.table import Entry, Table
 from server.engine.together import Image, Together
-from server.fleet.layout.placement import Decision, Placement, settle
+from server.fleet.layout.placement import LayoutChoice, Placement, resolve_device
 from server.fleet.pool import PoolFailed
 from server.models.card import find_model
 from server.models.errors import ModelError
 from server.process import logs
+from server.process.cpus import usable_cpus
 from server.process.memory import usable_memory
 from server.repository.errors import RepositoryError
 from server.repository.folder import Folder
@@ -54,6 +56,7 @@ from server.settings import Settings, derived
 _SAVED = 0.5  # of the SLO: what an owner may save up, in seconds of a worker
 _POLL_S = 1.0  # between two looks at what is to be served
 _RETRY_S = 1.0
+_ON_A_GPU = 2  # workers that run at a time
 _NOT_STARTED = "the engine is not started: use it as `async with Engine(settings) as engine`"
 _NO_REPOSITORY = "this server has one model; start it with --models to change versions while it serves"
 
@@ -247,7 +250,7 @@ class Engine:
         return self._placement
 
     @property
-    def layout(self) -> Decision:
+    def layout(self) -> LayoutChoice:
         """How many workers of how many threads a model has, and why. For when the first is ready."""
         lane = self._table.default_lane or next(self._table.lanes())
         return lane.layout
@@ -295,7 +298,7 @@ class Engine:
     async def _start(self, stack: AsyncExitStack) -> None:
         logs.leave_to_host()
         settings = self._settings
-        self._placement = await settle(settings.provider_name, settings.device)
+        self._placement = await resolve_device(settings.provider_name, settings.device)
         store = await self._store(stack)
         self._tasks = await stack.enter_async_context(anyio.create_task_group())
         stack.callback(self._end)
@@ -304,13 +307,29 @@ class Engine:
         self._shadows = beside
         shares = Shares(_SAVED * self.slo_s)
         common = Common(
-            settings, self._placement, self._memory, self.max_bytes, self._clock, self._cache, store, shares, beside
+            settings,
+            self._placement,
+            self._memory,
+            self.max_bytes,
+            self._clock,
+            self._cache,
+            store,
+            shares,
+            self._turns(),
+            beside,
         )
         if settings.repository.models:
             await self._open_repository(common, beside)
         else:
             await self._open_only(common)
         beside.start_soon(self.delay.watch, self._allow_for_delay, name="loop delay")
+
+    def _turns(self) -> Turns | None:
+        """Of lanes at the cores; on a GPU as many workers run at a time as one model has."""
+        if not self._settings.repository.models:
+            return None
+        cores = usable_cpus() if self._placement.provider == "cpu" else self._settings.worker.workers or _ON_A_GPU
+        return Turns(cores, self._clock)
 
     async def _open_only(self, common: Common) -> None:
         """Serve the one model of the settings, for good. Raises `EngineFailed`."""

@@ -16,6 +16,7 @@ import msgspec
 from anyio.abc import TaskGroup
 
 from batcher import Batcher, Policy
+from batcher.turns import Turns
 from server.contract.answer import Reply
 from server.contract.metadata import ModelMetadata
 from server.contract.task import Task
@@ -23,15 +24,15 @@ from server.contract.wire import Load
 from server.engine.cache.memory import MemoryCache
 from server.engine.cache.remembering import Remembering
 from server.engine.cache.shared import SharedCache, Store
-from server.engine.flight import Flights
+from server.engine.flights import Flights
 from server.engine.groups import leaves
 from server.engine.intake import LaneStatus
 from server.engine.quarantine import Quarantine
 from server.engine.shares import Shares
 from server.engine.sharing import Room, Sharing
 from server.engine.submission import Stage
-from server.fleet.layout.choose import Asked
-from server.fleet.layout.placement import Decision, Placement, Plan, Wish, decoders, lay_out
+from server.fleet.layout.choose import LayoutRequest
+from server.fleet.layout.placement import LayoutChoice, LayoutPlan, LayoutSettings, Placement, decoders, lay_out
 from server.fleet.pool import Patience, Pool, PoolFailed
 from server.models.card import find_model
 from server.models.digest import digest
@@ -54,6 +55,8 @@ class Common(NamedTuple):
     cache: MemoryCache
     store: Store | None
     shares: Shares
+    turns: Turns | None
+    """At the cores; None where there is one lane for good."""
     tasks: TaskGroup
     """For what goes on beside."""
 
@@ -66,6 +69,8 @@ class LaneSpec:
     version: str
     path: Path
     slo_s: float
+    share: float = 1.0
+    """Its part of the cores, relative to the others'."""
     workers: int | None = None
     """Processes; None is what the settings say, or measurement."""
     candidate: bool = False
@@ -149,7 +154,7 @@ class Lane:
         return self.metadata is not None and self.batcher.stats().executors >= self.pool.size
 
     @property
-    def layout(self) -> Decision:
+    def layout(self) -> LayoutChoice:
         """How many workers of how many threads there are, and why. For when the first is ready."""
         return self.pool.decision.result()
 
@@ -171,7 +176,10 @@ class Lane:
             model = await anyio.to_thread.run_sync(stack.enter_context, kept(model))
         plan = await self._plan(model)
         policy = Policy(settings.queue.max_batch, spec.slo_s, settings.queue.max_queue, common.max_bytes)
-        self.batcher = await stack.enter_async_context(Batcher(policy=policy, clock=common.clock))
+        batcher = Batcher[Task, Reply](
+            policy=policy, clock=common.clock, turns=common.turns, share=spec.share, cores=_cores(plan)
+        )
+        self.batcher = await stack.enter_async_context(batcher)
         load = load_for(settings, model, common.placement, plan)
         load = msgspec.structs.replace(load, digest=await anyio.to_thread.run_sync(_digest, model))
         growth = derived.worker_growth(settings.worker, settings.upload, common.memory, plan.workers)
@@ -179,14 +187,14 @@ class Lane:
         patience = Patience(spec.patience_s, give_up_at_once=True) if spec.candidate else Patience()
         self.pool = await stack.enter_async_context(Pool(self.batcher, load, plan, growth, quarantine.lost, patience))
 
-    async def _plan(self, model: Path) -> Plan:
+    async def _plan(self, model: Path) -> LayoutPlan:
         settings, spec = self._common.settings, self.spec
-        asked = Asked(spec.workers or settings.worker.workers, settings.worker.threads)
-        wish = Wish(asked, model, settings.worker.profile_folder, spec.slo_s, settings.queue.max_batch)
+        asked = LayoutRequest(spec.workers or settings.worker.workers, settings.worker.threads)
+        wish = LayoutSettings(asked, model, settings.worker.profile_folder, spec.slo_s, settings.queue.max_batch)
         plan = await lay_out(wish, self._common.placement)
         if not spec.candidate:
             return plan
-        decision = plan.decision or Decision(plan.layouts[0], 0, "one thread per worker, beside other models")
+        decision = plan.decision or LayoutChoice(plan.layouts[0], 0, "one thread per worker, beside other models")
         return replace(plan, decision=replace(decision, in_turn=True))
 
     def _stages(self) -> Quarantine:
@@ -209,7 +217,7 @@ class Lane:
         return max(_LEAST_S, model.slowdown * (prepare_s * model.prep_factor + model.batch_run_s / model.batch))
 
 
-def load_for(settings: Settings, model: Path, place: Placement, plan: Plan) -> Load:
+def load_for(settings: Settings, model: Path, place: Placement, plan: LayoutPlan) -> Load:
     """What each worker is told to serve."""
     return Load(
         model=str(model),
@@ -222,6 +230,11 @@ def load_for(settings: Settings, model: Path, place: Placement, plan: Plan) -> L
         gpu_memory_limit=settings.worker.gpu_memory_limit or 0,
         precision=settings.worker.precision if place.provider == "cuda" else "model",  # CPUs only lose by float16
     )
+
+
+def _cores(plan: LayoutPlan) -> int:
+    """What each worker uses, of those that take turns; on a GPU a worker counts as one."""
+    return plan.decision.layout.threads if plan.decision else 1
 
 
 def _digest(model: Path) -> str:

@@ -32,6 +32,8 @@ from server.settings.topics import RepositorySettings
 _TRIES = 10  # to write a state that others write, too
 _AGAIN_S = 10.0  # until a version that has served, and lost its workers, is tried again
 
+_LEAST_SHARE = 0.05  # of the cores, for the models whose cards say nothing, where those of the others ask for all
+
 log = structlog.stdlib.get_logger("tureen.models")
 
 Change = Callable[[ModelState], ModelState]
@@ -208,8 +210,8 @@ class Models:
         try:
             located = await anyio.to_thread.run_sync(self.folder.locate, name, version)
             spec = LaneSpec(
-                name, version, located.model_file.parent, entry.slo_s, serving.workers, candidate=True,
-                patience_s=patience_s,
+                name, version, located.model_file.parent, entry.slo_s, self._share(name), serving.workers,
+                candidate=True, patience_s=patience_s,
             )  # fmt: skip
             lane = Lane(spec, self._common)
             await self._tasks.start(self._live, entry, lane)
@@ -228,6 +230,12 @@ class Models:
                 await lane.over.wait()
             raise
         return lane
+
+    def _share(self, name: str) -> float:
+        """A model's part of the cores: its card's, or an equal part of what the other cards leave."""
+        given = [known.serving.share for known in self.known.values() if known.serving.share is not None]
+        left = max(_LEAST_SHARE, 1.0 - sum(given)) / max(1, len(self.known) - len(given))
+        return self.known[name].serving.share or left
 
     async def _live(self, entry: Entry, lane: Lane, *, task_status: TaskStatus[None]) -> None:
         """The whole life of a lane. Raises `ModelError` before it has started."""

@@ -4,7 +4,7 @@ import socket
 from collections.abc import Sequence
 
 from server.contract.metadata import ModelMetadata
-from server.fleet.layout.placement import Decision
+from server.fleet.layout.placement import LayoutChoice
 from server.process.printable import printable
 from server.settings import Settings
 
@@ -14,7 +14,7 @@ def banner(
     settings: Settings,
     listeners: Sequence[int],
     why: str,
-    decision: Decision,
+    decision: LayoutChoice,
     served: Sequence[str] = (),
 ) -> str:
     """The start-up block and a command to try. `listeners`: for clients, and for admins if that is another one. `why`:

@@ -37,6 +37,7 @@ from server.settings import Settings, derived
 from server.settings.topics import StorageSettings
 from server.web.app import build_app
 from server.web.banner import banner
+from server.web.client import TrustedProxies
 from server.web.drifts import Drifts
 from server.web.front import Front, serve
 from server.web.gate import Gate
@@ -99,7 +100,8 @@ async def _run(settings: Settings, listeners: Sequence[int]) -> None:
         models = engine.models if settings.repository.models else None
         more = [*(Rollouts(models, steering).routes() if models else ()), *Drifts(drift).routes()]
         share = partial(
-            build_app, runtime, gate, metrics, uploads, AccessLog(settings.server.access_log), keeping,
+            build_app, runtime, gate, metrics, uploads, TrustedProxies(settings.server.trusted_proxies),
+            AccessLog(settings.server.access_log), keeping,
             models=models, more=more, open_records=open_records,
         )  # fmt: skip
         fronts = [Front(share(admin=settings.is_local), listeners[0], connections)]
