@@ -11,12 +11,16 @@ from dataclasses import dataclass
 from server.commands import inspect as inspection
 from server.commands.ab import options as ab
 from server.commands.bench import options as bench
+from server.commands.consume import options as consume
 from server.commands.drift import options as drift
 from server.commands.keys import options as keys
 from server.commands.models import options as models
+from server.commands.replay import options as replay
+from server.commands.spool import options as spool
 from server.commands.tune import options as tune
 from server.process import console
 from server.settings import SettingsError, add_arguments, load_settings
+from server.settings.conflicts import check
 
 USAGE_ERROR = 2  # what argparse exits with, too
 
@@ -81,11 +85,7 @@ class Command:
 
 def _serve(argv: Sequence[str]) -> int:
     try:
-        settings = load_settings(argv)
-        if settings.auth.require_auth and not settings.auth.is_set:
-            raise SettingsError(["require_auth = on: needs --keys FILE (tureen keys add makes one) or --jwt-issuer"])
-        if settings.repository.models and settings.model:
-            raise SettingsError(["models: --model serves one model, --models a folder of them; give one of the two"])
+        settings = check(load_settings(argv))
     except SettingsError as error:
         console.complain(str(error))
         return USAGE_ERROR
@@ -118,8 +118,20 @@ def _ab(argv: Sequence[str]) -> int:
     return command.run(argv)
 
 
+def _consume(argv: Sequence[str]) -> int:
+    from server.commands.consume import command
+
+    return command.run(argv)
+
+
 def _drift(argv: Sequence[str]) -> int:
     from server.commands.drift import command
+
+    return command.run(argv)
+
+
+def _spool(argv: Sequence[str]) -> int:
+    from server.commands.spool import command
 
     return command.run(argv)
 
@@ -134,8 +146,17 @@ def _models(argv: Sequence[str]) -> int:
     return command.run(argv)
 
 
+def _replay(argv: Sequence[str]) -> int:
+    from server.commands.replay import command
+
+    return command.run(argv)
+
+
 COMMANDS: Mapping[str, Command] = {
     "serve": Command("answer images over HTTP", ABOUT_SERVE, EXAMPLES_SERVE, add_arguments, _serve),
+    "consume": Command(
+        "answer images that a queue names", consume.ABOUT, consume.EXAMPLES, consume.add_all_arguments, _consume
+    ),
     "inspect": Command(
         "show how a model will be served", ABOUT_INSPECT, EXAMPLES_INSPECT, inspection.add_arguments, inspection.run
     ),
@@ -145,6 +166,10 @@ COMMANDS: Mapping[str, Command] = {
     ),
     "models": Command(
         "show and change what a running server serves", models.ABOUT, models.EXAMPLES, models.add_arguments, _models
+    ),
+    "spool": Command("show what waits to be stored", spool.ABOUT, spool.EXAMPLES, spool.add_arguments_of_spool, _spool),
+    "replay": Command(
+        "compare a model with stored answers", replay.ABOUT, replay.EXAMPLES, replay.add_all_arguments, _replay
     ),
     "keys": Command("make and revoke API keys", keys.ABOUT, keys.EXAMPLES, keys.add_arguments, _keys),
     "ab": Command("report an A/B experiment", ab.ABOUT, ab.EXAMPLES, ab.add_arguments, _ab),

@@ -20,10 +20,13 @@ BUDGET = {
     "all documents when they were rewritten": 20_000,
     "odd images, odd models, hostile clients": 1_500,
     "cache, store and records": 1_800,
+    "queues, the spool, replay": 1_200,
     "keys, tokens, limits and shares": 1_200,
     "TLS and the admin port": 300,
     "several models, versions and their change": 1_200,
+    "rollouts, experiments, drift": 1_500,
     "uploads as they arrive, paced refusals, trusted proxies": 500,
+    "privacy, owners of images, redaction, shared rates": 900,
 }
 
 # What the old prose said, and what it says now.

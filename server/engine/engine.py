@@ -199,11 +199,11 @@ class Engine:
         lane = self._table.default_lane
         return lane is not None and lane.remembering.remembers(size, payload)
 
-    async def forget(self, content: str) -> None:
+    async def forget(self, content: str, account: str = "") -> None:
         """As `Intake.forget`. Raises `StoreFailed` if a shared cache does not answer."""
-        self._cache.forget(content, "")
+        self._cache.forget(content, account)
         for lane in list(self._table.lanes()):
-            await lane.remembering.forget(content)
+            await lane.remembering.forget(content, account)
 
     def status(self) -> Status:
         """As `Intake.status`."""

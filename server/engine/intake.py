@@ -81,13 +81,15 @@ class Status:
     shared_decodes: int = 0
     """Images that one model was given as another had prepared them."""
 
+    forwards: bool = False
+    """Whether images are not answered here, but passed on."""
     started: bool = True
     """Whether everything has been tried that is to be served from the start."""
 
     @property
     def ready(self) -> bool:
-        """Whether a worker could take a task now."""
-        return self.started and any(lane.takes_traffic for lane in self.lanes)
+        """Whether images can be taken now."""
+        return self.forwards or (self.started and any(lane.takes_traffic for lane in self.lanes))
 
 
 class Intake(Protocol):
@@ -166,8 +168,8 @@ class Intake(Protocol):
         `payload`: its bytes if they are here; without them, and with other models, it may turn out otherwise.
         """
 
-    async def forget(self, content: str) -> None:
-        """Keep no answer any more to this content, hex of its XXH3-128."""
+    async def forget(self, content: str, account: str = "") -> None:
+        """Keep no answer any more to this content, hex of its XXH3-128, for this account (`Owner.account`)."""
 
     def status(self) -> Status:
         """The state and the counters."""

@@ -172,9 +172,9 @@ class RemoteEngine:
         """False: only the engine can tell."""
         return False
 
-    async def forget(self, content: str) -> None:
+    async def forget(self, content: str, account: str = "") -> None:
         """As `Intake.forget`; it does not wait."""
-        self._send(Forget(content))
+        self._send(Forget(content, account))
 
     def status(self) -> Status:
         """As `Intake.status`: what the engine told last."""
@@ -193,6 +193,10 @@ class RemoteEngine:
         """Wait until the engine has answered all that was sent over this socket; it goes on for others."""
         self._send(Drain())
         await self._drained.wait()
+
+    async def wait_lost(self) -> None:
+        """Wait until the engine has gone. Cancellation: stops waiting."""
+        await self._lost.wait()
 
     # -- for arrivals --------------------------------------------------------------------------------
 

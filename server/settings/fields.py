@@ -8,6 +8,7 @@ from server.settings.topics import (
     AuthSettings,
     CacheSettings,
     QueueSettings,
+    QueuesSettings,
     RepositorySettings,
     ServerSettings,
     Shown,
@@ -44,6 +45,7 @@ class Settings(Topic):
     queue: QueueSettings = Field(default_factory=QueueSettings)
     cache: CacheSettings = Field(default_factory=CacheSettings)
     storage: StorageSettings = Field(default_factory=StorageSettings)
+    queues: QueuesSettings = Field(default_factory=QueuesSettings)
     worker: WorkerSettings = Field(default_factory=WorkerSettings)
 
     @property

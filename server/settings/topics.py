@@ -35,7 +35,9 @@ from server.settings.values import (
     OptionalText,
     Pixels,
     Precision,
+    QueueUrl,
     Records,
+    Redact,
     Seconds,
     StorePolicy,
     StoreUrl,
@@ -263,6 +265,9 @@ class StorageSettings(Topic):
     records: Annotated[Records, Shown()] = Field(
         default="off", description="whether records and originals can be read and deleted over HTTP"
     )
+    redact: Annotated[Redact, ADVANCED] = Field(
+        default="off", description="what is not stored: EXIF and other metadata, or originals at all"
+    )
     retention: Annotated[OptionalSeconds, Shown("for ever", advanced=True)] = Field(
         default=None, gt=0, description="time for which images are kept"
     )
@@ -289,13 +294,47 @@ class StorageSettings(Topic):
         return Path(os.path.expanduser("~/.cache/tureen")) / f"spool-{name}"
 
 
+class QueuesSettings(Topic):
+    """Queues of other systems: a second way in, and a way out."""
+
+    heading = "queues"
+
+    consume: Annotated[QueueUrl, Shown(default="none")] = Field(
+        default="", description="queue of images to be answered beside those of clients"
+    )
+    forward: Annotated[QueueUrl, Shown(default="none")] = Field(
+        default="", description="queue that uploads are passed on to, with --workers 0"
+    )
+    results: Annotated[QueueUrl, Shown(default="none", advanced=True)] = Field(
+        default="", description="queue that the answers to consumed images are sent to"
+    )
+    dead_letters: Annotated[QueueUrl, Shown(default="what the queue itself names", advanced=True)] = Field(
+        default="", description="queue for messages that cannot be answered"
+    )
+    consume_in_flight: Annotated[Count, ADVANCED] = Field(
+        default=64, ge=1, le=10_000, description="messages in hand at a time"
+    )
+    consume_tries: Annotated[Count, ADVANCED] = Field(
+        default=5, ge=1, le=1000, description="deliveries after which a message that fails is a dead letter"
+    )
+    visibility: Annotated[Seconds, ADVANCED] = Field(
+        default=30.0,
+        ge=1,
+        le=12 * HOUR,
+        description="time after which the messages of a dead consumer are delivered again",
+    )
+    sqs_endpoint: Annotated[AnyText, Shown("that of the queue's URL", advanced=True)] = Field(
+        default="", description="URL of a server that is compatible with SQS"
+    )
+
+
 class WorkerSettings(Topic):
     """What runs the model."""
 
     heading = "workers"
 
     workers: Annotated[OptionalCount, Shown("measured", advanced=True)] = Field(
-        default=None, ge=1, description="inference processes"
+        default=None, ge=0, description="inference processes; 0 with --forward"
     )
     threads: Annotated[OptionalCount, Shown("measured", advanced=True)] = Field(
         default=None, ge=1, le=1024, description="threads per worker that run the model on a CPU"

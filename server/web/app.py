@@ -15,6 +15,7 @@ from server.process.access_log import AccessLog
 from server.web.client import TrustedProxies
 from server.web.early_reject import EarlyReject
 from server.web.exchange import Exchange
+from server.web.forwarding import Forwarding
 from server.web.gate import Gate
 from server.web.health import Health
 from server.web.http.pacing import Pacing
@@ -55,16 +56,22 @@ def build_app(
     models: Models | None = None,
     more: Sequence[Route] = (),
     open_records: bool = False,
+    forwards: bool = False,
     clients: bool = True,
     admin: bool = True,
 ) -> Application:
     """One application for one listening socket: with the resources for clients, those for admins, or both.
 
     `models`: the repository, if there is one; `more`: further resources for admins. `keeping`: None where nothing is
-    kept. `open_records`: they can be read.
+    kept. `open_records`: they can be read back, others' where there are resources for admins. `forwards`: images are
+    kept to be answered elsewhere.
     """
-    images = Images(runtime, metrics, uploads.limits.max_bytes, keeping) if clients else None
-    records = Records(runtime, keeping) if clients and keeping and open_records else None
+    images: Images | Forwarding | None = None
+    if clients and forwards and keeping:
+        images = Forwarding(runtime, uploads.limits.max_bytes, keeping.spool)
+    elif clients:
+        images = Images(runtime, metrics, uploads.limits.max_bytes, keeping)
+    records = Records(runtime, keeping, others=admin) if keeping and open_records else None
     changes = [*more, *(ModelsAdmin(models).routes() if models else ())] if admin else []
     outcomes = Outcomes(keeping) if clients and keeping else None
     resources = Resources(images, Health(runtime, metrics, admin), records, admin, changes, outcomes)
@@ -85,7 +92,7 @@ class Resources:
 
     def __init__(
         self,
-        images: Images | None,
+        images: Images | Forwarding | None,
         health: Health,
         records: Records | None,
         admin: bool,
@@ -100,7 +107,7 @@ class Resources:
         self._routes = [Route("/healthz", health.alive), Route("/readyz", health.ready)]
         if records:
             self._routes += [
-                Route("/v1/images", records.same, methods=["GET", "POST"]),
+                Route("/v1/images", records.same, methods=["GET", "POST"] if images else ["GET"]),
                 Route("/v1/images/{id}", records.one, methods=["GET", "DELETE"]),
                 Route("/v1/images/{id}/original", records.original),
             ]
@@ -125,6 +132,7 @@ class Resources:
                 return await self._outcomes.post(request)
         share = self._health_share if scope["path"] in _HEALTH else self._side_share
         async with share.turn():
+            scope["user"] = request.principal
             return await self._endpoint(scope)(StarletteRequest(scope))
 
     def _endpoint(self, scope: Scope) -> Endpoint:

@@ -48,7 +48,7 @@ class Images:
         # What is declared past the limit is refused for its size when it is read, not for want of room.
         size = min(request.body.declared_bytes, self._max_image_bytes)
         with runtime.engine.reserve(size, request.interruptible.interrupt) as reservation:
-            image = await _read(request, reservation)
+            image = await read_image(request, reservation)
             uploaded = runtime.now()
             deadline = self._deadline(asked, terms, request.received, uploaded)
             (model, version), *others = asked
@@ -64,7 +64,8 @@ class Images:
         timing = _timing(answer, times)
         kept = NOT_KEPT
         if self._keeping:
-            kept = await self._keeping.keep(task, answer, timing, request.id, deadline - times.answered)
+            within_s = deadline - times.answered
+            kept = await self._keeping.keep(task, answer, timing, request.id, owner.account, within_s)
         return self._respond(answer, times, timing, kept)
 
     def _deadline(self, asked: Sequence[Target], terms: Terms, received: float, uploaded: float) -> float:
@@ -103,7 +104,7 @@ def _ms(seconds: float) -> float:
     return round(seconds * 1e3, 3)
 
 
-async def _read(request: Request, reservation: Reservation) -> bytes:
+async def read_image(request: Request, reservation: Reservation) -> bytes:
     """The image, its bytes counted against the reservation as they come. Raises `ClientGone`, `RequestError`."""
     image = image_in(request.headers.get(b"content-type", b"").decode("latin1"))
     size = 0

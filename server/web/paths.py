@@ -43,8 +43,10 @@ def targets(path: str, query: bytes) -> tuple[Target, ...]:
     return ((found[1], found[2] or ""),)
 
 
-def scope_of(path: str) -> str:
-    """The scope that a path needs."""
+def scope_of(path: str, method: str) -> str:
+    """The scope that a request needs."""
+    if path == _IMAGES and method in ("GET", "HEAD"):
+        return "records"
     if scope := _SCOPES.get(path):
         return scope
     if path.startswith("/v1/images/"):

@@ -49,7 +49,7 @@ def store(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def sent(repository, store):
-    """Give what clients were answered: two images each, one of which has an outcome; and the replies to odd outcomes."""
+    """Give what clients were answered: two images each, one with an outcome; and the replies to odd outcomes."""
 
     async def outcome(client, id_, document):
         body = document if isinstance(document, bytes) else json.dumps(document).encode()

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from server.cleanup.item import Damaged, Record, decode_record, outcomes_name, when
-from server.cleanup.process import open_store
+from server.cleanup.opening import open_store
 from server.cleanup.stores import Store, StoreError
 from server.commands.ab.options import add_arguments
 from server.commands.ab.show import as_page, as_text

@@ -12,7 +12,7 @@ from preprocess.header import read_header
 from preprocess.limits import Limits
 from preprocess.tensor import write
 from server.cleanup.item import Damaged, Record, decode_record, original_name
-from server.cleanup.process import open_store
+from server.cleanup.opening import open_store
 from server.cleanup.stores import Store
 from server.drift.features import input_features, output_features
 from server.drift.labels import label_in
