@@ -112,20 +112,14 @@ def _keys(argv: Sequence[str]) -> int:
     return command.run(argv)
 
 
-def _ab(argv: Sequence[str]) -> int:
-    from server.commands.ab import command
-
-    return command.run(argv)
-
-
 def _consume(argv: Sequence[str]) -> int:
     from server.commands.consume import command
 
     return command.run(argv)
 
 
-def _drift(argv: Sequence[str]) -> int:
-    from server.commands.drift import command
+def _ab(argv: Sequence[str]) -> int:
+    from server.commands.ab import command
 
     return command.run(argv)
 
@@ -136,18 +130,24 @@ def _spool(argv: Sequence[str]) -> int:
     return command.run(argv)
 
 
-def _models(argv: Sequence[str]) -> int:
-    if argv[:1] == ["rollout"]:
-        from server.commands.rollout import command as rollout
-
-        return rollout.run(argv[1:])
-    from server.commands.models import command
+def _drift(argv: Sequence[str]) -> int:
+    from server.commands.drift import command
 
     return command.run(argv)
 
 
 def _replay(argv: Sequence[str]) -> int:
     from server.commands.replay import command
+
+    return command.run(argv)
+
+
+def _models(argv: Sequence[str]) -> int:
+    if argv[:1] == ["rollout"]:
+        from server.commands.rollout import command as rollout
+
+        return rollout.run(argv[1:])
+    from server.commands.models import command
 
     return command.run(argv)
 
@@ -164,12 +164,12 @@ COMMANDS: Mapping[str, Command] = {
     "bench": Command(
         "measure a server: does it meet its deadline?", bench.ABOUT, bench.EXAMPLES, bench.add_arguments, _bench
     ),
-    "models": Command(
-        "show and change what a running server serves", models.ABOUT, models.EXAMPLES, models.add_arguments, _models
-    ),
     "spool": Command("show what waits to be stored", spool.ABOUT, spool.EXAMPLES, spool.add_arguments_of_spool, _spool),
     "replay": Command(
         "compare a model with stored answers", replay.ABOUT, replay.EXAMPLES, replay.add_all_arguments, _replay
+    ),
+    "models": Command(
+        "show and change what a running server serves", models.ABOUT, models.EXAMPLES, models.add_arguments, _models
     ),
     "keys": Command("make and revoke API keys", keys.ABOUT, keys.EXAMPLES, keys.add_arguments, _keys),
     "ab": Command("report an A/B experiment", ab.ABOUT, ab.EXAMPLES, ab.add_arguments, _ab),

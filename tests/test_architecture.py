@@ -67,8 +67,13 @@ RULES = {
     ),
     "only the front end knows HTTP": Rule(
         (
-            "server.contract", "server.models", "server.repository", "server.fleet", "server.inference",
-            "server.engine", "server.consume",
+            "server.contract",
+            "server.models",
+            "server.repository",
+            "server.fleet",
+            "server.inference",
+            "server.engine",
+            "server.consume",
         ),
         never=HTTP,
         why="every front end, not only HTTP, uses them",

@@ -48,12 +48,12 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is not kept of the original: its metadata, or all of it. `hash`, `sha256` and `bytes` are of the upload."""
     duplicate_of: str = ""
     """The id of the first image with the same content, of the same owner."""
+    source: str = ""
+    """Where the image came from, if not from a client: s3://BUCKET/KEY."""
     arm: str = ""
     """EXPERIMENT/ARM, where the image was answered in an experiment."""
     unit: str = ""
     """Who was assigned to that arm: a pseudonym."""
-    source: str = ""
-    """Where the image came from, if not from a client: s3://BUCKET/KEY."""
 
     @property
     def is_pending(self) -> bool:

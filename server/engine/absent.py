@@ -71,7 +71,7 @@ class AbsentEngine:
         raise NoExecutor("there are no workers here", _RETRY_S)
 
     def slo_of(self, model: str) -> float:
-        """As `Intake.slo_of`."""
+        """The server's."""
         return self.slo_s
 
     def reserve(self, size: int, give_up: GiveUp | None = None) -> Reservation:

@@ -213,9 +213,9 @@ class Engine:
         return Status(
             stats, sum(lane.workers for lane in lanes), restarts, self._arrivals.bytes,
             default.metadata if default else None, sum(lane.differences for lane in lanes),
-            any(lane.separated for lane in lanes), self._reuse(), lanes,
-            dict(self._models.changes) if self._models else {}, self._together.shared,
-            self._only is not None or self._ready.is_set(),
+            any(lane.separated for lane in lanes), self._reuse(), lanes=lanes,
+            changes=dict(self._models.changes) if self._models else {}, shared_decodes=self._together.shared,
+            started=self._only is not None or self._ready.is_set(),
         )  # fmt: skip
 
     async def wait_ready(self) -> ModelMetadata:

@@ -75,14 +75,13 @@ class Status:
     """Whether images are run one at a time for that."""
 
     reuse: ReuseStats = field(default_factory=ReuseStats)
+    forwards: bool = False
+    """Whether images are not answered here, but passed on."""
     lanes: tuple[LaneStatus, ...] = ()
     changes: Mapping[str, int] = field(default_factory=dict)
     """Changes of version so far, by action and result, such as `load failed`."""
     shared_decodes: int = 0
     """Images that one model was given as another had prepared them."""
-
-    forwards: bool = False
-    """Whether images are not answered here, but passed on."""
     started: bool = True
     """Whether everything has been tried that is to be served from the start."""
 

@@ -135,17 +135,6 @@ def _read_store(given: object) -> str:
     return _read_folder(given) or ""
 
 
-def _read_models(given: object) -> str:
-    if isinstance(given, str) and "://" in given:
-        return _read_store(given)
-    if given == "":
-        return ""
-    folder = _read_folder(given)
-    if folder is None or not os.path.isdir(folder):
-        raise ValueError(f"there is no folder {folder}")
-    return folder
-
-
 def _read_queue(given: object) -> str:
     if given == "":
         return ""
@@ -157,6 +146,17 @@ def _read_queue(given: object) -> str:
     if not find_spec(library):
         raise ValueError(f"its extra is not installed (pip install 'tureen[{extra}]')")
     return given
+
+
+def _read_models(given: object) -> str:
+    if isinstance(given, str) and "://" in given:
+        return _read_store(given)
+    if given == "":
+        return ""
+    folder = _read_folder(given)
+    if folder is None or not os.path.isdir(folder):
+        raise ValueError(f"there is no folder {folder}")
+    return folder
 
 
 def _read_optional_seconds(given: object) -> float | None:
@@ -193,8 +193,8 @@ OptionalCount: TypeAlias = Annotated[int | None, BeforeValidator(_read_optional_
 OptionalBytes: TypeAlias = Annotated[int | None, BeforeValidator(_read_optional_size), SIZE]
 Cache: TypeAlias = Annotated[str, BeforeValidator(_read_cache), CACHE]
 StoreUrl: TypeAlias = Annotated[str, BeforeValidator(_read_store), STORE]
-ModelsUrl: TypeAlias = Annotated[str, BeforeValidator(_read_models), MODELS]
 QueueUrl: TypeAlias = Annotated[str, BeforeValidator(_read_queue), QUEUE]
+ModelsUrl: TypeAlias = Annotated[str, BeforeValidator(_read_models), MODELS]
 StorePolicy: TypeAlias = Annotated[Literal["async", "required"], STORE_POLICY]
 Records: TypeAlias = Annotated[Literal["off", "open"], RECORDS]
 Redact: TypeAlias = Annotated[Literal["off", "metadata", "originals"], REDACT]

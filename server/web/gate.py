@@ -56,7 +56,7 @@ class Gate:
             return Admitted(_anyone(origin), [], False)
         principal = await self._identify(given, origin, now)
         self._authorise(principal, method, path)
-        if not takes_images(path) or method != "POST":
+        if method != "POST" or not takes_images(path):
             return Admitted(principal, [], False)
         rate, burst, most = self._limits_of(principal)
         self._check_in_flight(principal, most)
@@ -126,7 +126,7 @@ class Gate:
         """Raises `RequestError` forbidden."""
         if self._authenticator is None:
             return
-        scope = scope_of(path, method)
+        scope = scope_of(method, path)
         if not principal.may(scope):
             challenge = f'{_CHALLENGE}, error="insufficient_scope", scope="{scope}"'
             raise RequestError("forbidden", {"WWW-Authenticate": challenge})

@@ -43,7 +43,7 @@ def targets(path: str, query: bytes) -> tuple[Target, ...]:
     return ((found[1], found[2] or ""),)
 
 
-def scope_of(path: str, method: str) -> str:
+def scope_of(method: str, path: str) -> str:
     """The scope that a request needs."""
     if path == _IMAGES and method in ("GET", "HEAD"):
         return "records"

@@ -113,8 +113,8 @@ async def _run(settings: Settings, listeners: Sequence[int], offered: Path | Non
         more = [*(Rollouts(models, steering).routes() if models else ()), *Drifts(drift).routes()]
         share = partial(
             build_app, runtime, gate, metrics, uploads, TrustedProxies(settings.server.trusted_proxies),
-            AccessLog(settings.server.access_log), keeping, models=models, more=more,
-            open_records=open_records, forwards=forwards,
+            AccessLog(settings.server.access_log), keeping,
+            models=models, more=more, open_records=open_records, forwards=forwards,
         )  # fmt: skip
         fronts = [Front(share(admin=settings.is_local), listeners[0], connections)]
         if not settings.is_local:  # with connections of its own: clients cannot take those of the operator
