@@ -191,6 +191,11 @@ class Batcher(Generic[T, R]):
         """What work costs, as learned so far: an immutable snapshot."""
         return self._service_times.model
 
+    @property
+    def executors(self) -> int:
+        """How many executors take jobs."""
+        return len(self._dispatcher.slots)
+
     def stats(self) -> Stats:
         """A snapshot of the state and the counters."""
         now, inside = self._clock(), self._dispatcher
