@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import count
 from types import TracebackType
 from typing import Generic, Self, TypedDict, TypeVar, Unpack
@@ -173,6 +174,13 @@ class Batcher(Generic[T, R]):
     def observe_batch(self, size: int, seconds: float) -> None:
         """Report a batch that ran outside a slot, as in a warm-up: `size` items took `seconds`, preprocessing aside."""
         self._service_times.observe_batch(size, seconds)
+
+    def limit_batch(self, most: int) -> None:
+        """Executors run at most `most` items at once from now on. Predictions follow, and waiting items that will be
+        late for it are refused at once."""
+        self.policy = replace(self.policy, max_batch=most)
+        self._service_times.limit_batch(most)
+        self._dispatcher.limit_batch(self.policy)
 
     def allow_for_delay(self, delay_s: float) -> None:
         """From now on the event loop may deliver an answer so many seconds late. They come off what a new item may

@@ -102,6 +102,12 @@ class Dispatcher(Generic[T, R]):
             self.attach(slot)
             self.wake()
 
+    def limit_batch(self, policy: Policy) -> None:
+        """Batches are smaller from now on."""
+        self._policy = policy
+        self._slots_changed(fewer=True)
+        self.wake()
+
     def expect_executor(self, at: float | None) -> None:
         """While there is no slot, one will be there at this time; None: that is not known."""
         self.predictor.expect_executor(at)

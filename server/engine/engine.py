@@ -4,13 +4,13 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import anyio
 import msgspec
-from anyio.abc import TaskGroup
 
 from batcher import Batcher, NoExecutor, Policy, QueueFull, Refused
 from batcher.policy import DEFAULT_URGENCY
@@ -52,6 +52,7 @@ from server.models.card import find_model
 from server.models.digest import digest
 from server.models.errors import ModelError
 from server.process import logs
+from server.process.background import background
 from server.process.memory import usable_memory
 from server.settings import Settings, derived
 
@@ -224,15 +225,12 @@ class Engine:
         growth = derived.worker_growth(settings.worker, settings.upload, self._memory, plan.workers)
         quarantine = await self._stages(stack)
         self._pool = await stack.enter_async_context(Pool(self._batcher, load, plan, growth, quarantine.lost))
-        tasks = await stack.enter_async_context(anyio.create_task_group())
-        stack.callback(tasks.cancel_scope.cancel)
-        tasks.start_soon(self.delay.watch, self._batcher.allow_for_delay, name="loop delay")
+        watch = partial(self.delay.watch, self._batcher.allow_for_delay)
+        await stack.enter_async_context(background(watch, "loop delay"))
 
     async def _stages(self, stack: AsyncExitStack) -> Quarantine:
         """Make the stages that a task passes. Gives the first."""
-        tasks = await stack.enter_async_context(anyio.create_task_group())
-        stack.callback(tasks.cancel_scope.cancel)
-        settings, beside = self._settings.cache, await self._shared_cache(stack, tasks)
+        settings, beside = self._settings.cache, await self._shared_cache(stack)
         flights = Flights(self._batcher, self._clock, beside)
         room = Room(max(1, self._settings.queue.max_queue // 2), max(1, self.max_bytes // 2))
         self._sharing = Sharing(flights, Shares(_SAVED * self.slo_s), self._cost_s, self._clock, room)
@@ -241,7 +239,7 @@ class Engine:
         self._first = quarantine = Quarantine(self._remembering)
         return quarantine
 
-    async def _shared_cache(self, stack: AsyncExitStack, tasks: TaskGroup) -> SharedCache | None:
+    async def _shared_cache(self, stack: AsyncExitStack) -> SharedCache | None:
         """The cache in Redis, if there is to be one."""
         cache = self._settings.cache
         if not cache.redis_url:
@@ -249,6 +247,8 @@ class Engine:
         from server.engine.cache.redis import RedisStore  # its extra may be missing
 
         store = await stack.enter_async_context(RedisStore(cache.redis_url, cache.cache_timeout, cache.cache_ttl))
+        tasks = await stack.enter_async_context(anyio.create_task_group())
+        stack.callback(tasks.cancel_scope.cancel)
         return SharedCache(store, tasks, self._model)
 
     def _cost_s(self, prepare_s: float) -> float:

@@ -219,6 +219,7 @@ class Pool:
             return
         self.separated = True
         self._load = msgspec.structs.replace(self._load, max_batch=1, batch=1)
+        self._batcher.limit_batch(1)
         for worker in self._workers:
             worker.separate()
         log.warning("one_image_at_a_time", reason=reason, workers=len(self._workers))

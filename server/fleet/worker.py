@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Any, TypeVar, cast
 
+import msgspec
+
 from batcher import Again, Batcher, Failed, Job, Result, Slot
 from preprocess.errors import CostlyImage
 from server.contract.answer import Reply
@@ -149,6 +151,7 @@ class Worker(asyncio.Protocol):
     def separate(self) -> None:
         """Have it run images one at a time from now on."""
         self._transport.write(frame(Separate()))
+        self._load = msgspec.structs.replace(self._load, max_batch=1, batch=1)
         if self._slot and not self._retiring:
             self._slot.grant(2 if self._load.provider == "cpu" else 1 + max(1, self._load.decoders))
 

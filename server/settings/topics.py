@@ -67,7 +67,9 @@ class UploadSettings(Topic):
 
     heading = "uploads"
 
-    max_image_bytes: Annotated[Bytes, Shown()] = Field(default=20 * MB, ge=1, description="largest image, encoded")
+    max_image_bytes: Annotated[Bytes, Shown()] = Field(
+        default=20 * MB, ge=1, le=1000 * MB, description="largest image, encoded"
+    )
     max_pixels: Annotated[Pixels, Shown()] = Field(
         default=52_000_000, ge=1, description="largest image in pixels, width times height"
     )

@@ -25,20 +25,22 @@ class Front(NamedTuple):
 
 
 async def serve(
-    fronts: Sequence[Front], settings: Settings, certificates: Certificates | None, stop: Callable[[], Awaitable[None]]
+    fronts: Sequence[Front], settings: Settings, certificates: Certificates | None, stop: Callable[[], Awaitable[float]]
 ) -> None:
-    """Serve until `stop` returns, then answer what is under way. With `certificates`, over TLS only.
+    """Serve until `stop` returns; then answer what is under way, in as many seconds as it returned.
+
+    With `certificates`, over TLS only.
 
     Raises `WrongVersion` where the HTTP server is installed in a version that is not known. Cancellation: what is under
     way is left.
     """
     async with asyncio.TaskGroup() as handshakes:
         servers = [await _listen(front, settings, certificates, handshakes) for front in fronts]
-        await stop()
+        within_s = await stop()
         for server in servers:
             server.close()
         for front in fronts:
-            await front.connections.end(settings.server.shutdown_timeout)
+            await front.connections.end(within_s)
 
 
 async def _listen(

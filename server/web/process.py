@@ -111,10 +111,13 @@ async def _keeping(stack: AsyncExitStack, storage: StorageSettings) -> Keeping |
     return Keeping(await stack.enter_async_context(spool.running()), storage)
 
 
-async def _until_stop(control: Control, runtime: Runtime, uploads: Uploads, timeout_s: float) -> None:
-    """Wait until it is time to stop listening. Uploads have half of what is left then, answers the rest."""
+async def _until_stop(control: Control, runtime: Runtime, uploads: Uploads, timeout_s: float) -> float:
+    """Wait until it is time to stop listening. Seconds that are left then: half of them for uploads, the rest for
+    answers."""
     await control.wait_stop(runtime.drain)
-    uploads.end_within(max(0.0, timeout_s - runtime.draining_s) * _FOR_UPLOADS)
+    left_s = max(0.0, timeout_s - runtime.draining_s)
+    uploads.end_within(left_s * _FOR_UPLOADS)
+    return left_s
 
 
 async def _announce(engine: Engine, settings: Settings, listeners: Sequence[int]) -> None:

@@ -122,6 +122,11 @@ class Connection:
         """Close now; who works for the client is told."""
         self.on(Event.STALLED)
 
+    @property
+    def is_unread(self) -> bool:
+        """Whether its client has not taken all that was written."""
+        return self._transport.get_write_buffer_size() > 0
+
     # -- the transport, as the parsing library sees it -------------------------------------------------
 
     def write(self, data: bytes) -> None:
