@@ -5,6 +5,7 @@ import asyncio
 import anyio
 import pytest
 
+from server.engine.groups import leaves
 from server.process.background import background
 
 
@@ -23,7 +24,8 @@ def test_leaving_ends_the_work_and_not_the_task_that_leaves():
             ended.append("work")
 
     async def test():
-        async with background(work, "work"):
+        async with background() as tasks:
+            tasks.start_soon(work)
             await asyncio.sleep(0)
             asyncio.current_task().cancel()
             with pytest.raises(asyncio.CancelledError):
@@ -40,11 +42,15 @@ def test_work_that_fails_is_told_to_whoever_entered():
     async def work():
         raise ValueError("work")
 
+    async def entered():
+        async with background() as tasks:
+            tasks.start_soon(work)
+            await anyio.sleep_forever()
+
     async def test():
         with pytest.raises(ExceptionGroup) as raised:
-            async with background(work, "work"):
-                await anyio.sleep_forever()
-        assert ["work"] == [str(error) for error in raised.value.exceptions]
+            await entered()
+        assert ["work"] == [str(error) for error in leaves(raised.value)]
 
     run(test)
 
@@ -52,10 +58,14 @@ def test_work_that_fails_is_told_to_whoever_entered():
 def test_error_of_whoever_entered_ends_the_work():
     """And goes on to whoever waits for it."""
 
+    async def entered():
+        async with background() as tasks:
+            tasks.start_soon(anyio.sleep_forever)
+            raise ValueError("body")
+
     async def test():
         with pytest.raises(ExceptionGroup) as raised:
-            async with background(anyio.sleep_forever, "work"):
-                raise ValueError("body")
-        assert ["body"] == [str(error) for error in raised.value.exceptions]
+            await entered()
+        assert ["body"] == [str(error) for error in leaves(raised.value)]
 
     run(test)
