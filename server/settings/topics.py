@@ -115,6 +115,10 @@ class ServerSettings(Topic):
     trusted_proxies: Annotated[Networks, Shown("none", advanced=True)] = Field(
         default="", description="proxies and load balancers whose headers are believed"
     )
+    proxy_protocol: Annotated[OnOff, ADVANCED] = Field(
+        default=False, description="connections from trusted_proxies begin with a PROXY protocol header"
+    )
+
     http_server: Annotated[HttpServer, Shown("uvicorn if installed, else hypercorn", advanced=True)] = Field(
         default=None, description="HTTP server"
     )

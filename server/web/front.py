@@ -17,11 +17,13 @@ _BACKLOG = 2048
 
 
 class Front(NamedTuple):
-    """What is served where. `listener`: an inherited socket."""
+    """What is served where. `listener`: an inherited socket. `has_proxy_header`: whether connections from an address
+    begin with a header of the PROXY protocol."""
 
     app: Application
     listener: int
     connections: Connections
+    has_proxy_header: Callable[[str], bool] = lambda peer: False
 
 
 async def serve(
@@ -46,10 +48,11 @@ async def serve(
 async def _listen(
     front: Front, settings: Settings, certificates: Certificates | None, handshakes: asyncio.TaskGroup
 ) -> asyncio.Server | TlsListener:
-    app, listener, connections = front
+    app, listener, connections, has_proxy_header = front
     service = Service(
-        app.asgi, app.early_reject, app.refusals.final, connections, app.pacing, settings.server.keep_alive
-    )
+        app.asgi, app.early_reject, app.refusals.final, connections, app.pacing, settings.server.keep_alive,
+        has_proxy_header,
+    )  # fmt: skip
     protocol = _protocol_factory(settings.server.http_server_name, service)
     sock = socket.socket(fileno=listener)
     if certificates:
