@@ -30,13 +30,14 @@ class Dispatcher(Generic[T, R]):
     """The owner of the queue, the slots and the jobs in flight. A `SlotOwner` and a `JobOwner`.
 
     What waits: `queue`, and `isolation` for jobs that are retried alone. What is accepted and not yet settled:
-    `in_flight`. Who executes: `slots`, each with what its executor holds. What is predicted: `predictor`, and
-    `admission` for which jobs may come in.
+    `in_flight`. Who executes: `slots`, each with what its executor holds; `suspended` ones finish what they hold.
+    What is predicted: `predictor`, and `admission` for which jobs may come in.
     """
 
     def __init__(self, policy: Policy, clock: Callable[[], float], service_times: ServiceTimes) -> None:
         self.now = clock
         self.slots: list[Slot[T, R]] = []
+        self.suspended: list[Slot[T, R]] = []
         self.queue: WaitingQueue[T, R] = WaitingQueue()
         self.isolation: Isolation[T, R] = Isolation()
         self.in_flight: InFlight[T, R] = InFlight(clock, self._on_leave)
@@ -98,7 +99,29 @@ class Dispatcher(Generic[T, R]):
 
     def detach(self, slot: Slot[T, R]) -> None:
         """An executor is gone."""
+        if slot in self.suspended:
+            self.suspended.remove(slot)
+            return
         self.slots.remove(slot)
+        self._slots_changed(fewer=True)
+        self.wake()
+
+    def suspend(self, slot: Slot[T, R]) -> None:
+        """An executor takes nothing more for now."""
+        if slot in self.slots:
+            self.detach(slot)
+            self.suspended.append(slot)
+
+    def resume(self, slot: Slot[T, R]) -> None:
+        """It does again."""
+        if slot in self.suspended:
+            self.suspended.remove(slot)
+            self.attach(slot)
+            self.wake()
+
+    def limit_batch(self, policy: Policy) -> None:
+        """Batches are smaller from now on."""
+        self._policy = policy
         self._slots_changed(fewer=True)
         self.wake()
 
@@ -179,7 +202,7 @@ class Dispatcher(Generic[T, R]):
             if job.deadline <= (now := self.now()):
                 self.predictor.ended(job, now)  # its answer would have come later still
             self._line(job).remove(job)
-        for slot in self.slots:
+        for slot in (*self.slots, *self.suspended):
             if job in slot.held:
                 slot.executor.drop(job)
 

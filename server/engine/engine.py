@@ -45,6 +45,7 @@ from server.fleet.pool import PoolFailed
 from server.models.card import find_model
 from server.models.errors import ModelError
 from server.process import logs
+from server.process.background import background
 from server.process.cpus import usable_cpus
 from server.process.memory import usable_memory
 from server.repository.errors import RepositoryError
@@ -303,9 +304,7 @@ class Engine:
         repository = self._repository(stack)
         self._tasks = await stack.enter_async_context(anyio.create_task_group())
         stack.callback(self._end)
-        beside = await stack.enter_async_context(anyio.create_task_group())
-        stack.callback(beside.cancel_scope.cancel)
-        self._shadows = beside
+        self._shadows = beside = await stack.enter_async_context(background())
         shares = Shares(_SAVED * self.slo_s)
         common = Common(
             settings,

@@ -119,7 +119,9 @@ class Exchange:
         return response
 
     def _origin(self, request: Request) -> Origin:
-        return self._proxies.origin(client_host(request.scope), request.scope["headers"])
+        scope = request.scope
+        presence: Presence = scope["state"][STATE]
+        return self._proxies.origin(presence.peer or client_host(scope), scope["headers"])
 
     async def _deliver(self, request: Request, response: Response, send: Send) -> None:
         await send(self._start(request, response))
