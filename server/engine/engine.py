@@ -138,9 +138,12 @@ class Engine:
         """As `Intake.refusal`."""
         cost = decode_seconds(header, size)
         urgency = self._sharing.urgency(owner, cost, urgency)
-        if urgency == BEYOND_SHARE and (full := self._sharing.full(size)):
-            return full
-        return self._batcher.refusal(prep_s=cost, deadline=deadline, urgency=urgency, coming=coming)
+        beyond = urgency == BEYOND_SHARE
+        refused: Refused | None = self._sharing.full(size) if beyond else None
+        refused = refused or self._batcher.refusal(prep_s=cost, deadline=deadline, urgency=urgency, coming=coming)
+        if beyond and refused:
+            self._sharing.beyond["refused"] += 1
+        return refused
 
     def remembers(self, size: int, payload: bytes | None) -> bool:
         """As `Intake.remembers`."""
@@ -156,7 +159,7 @@ class Engine:
         stats, restarts = self._batcher.stats(), dict(pool.restarts)
         return Status(
             stats, pool.size, restarts, self._arrivals.bytes, self._model(), pool.differences, pool.separated,
-            self._remembering.stats(),
+            self._remembering.stats(), dict(self._sharing.beyond),
         )  # fmt: skip
 
     async def wait_ready(self) -> ModelMetadata:

@@ -1,5 +1,6 @@
 """The stage that gives each owner its share of the workers' time (server/engine/shares.py)."""
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
@@ -42,8 +43,8 @@ class Sharing:
         self._clock = clock
         self._most = most_beyond
         self._images = self._bytes = 0
-        self.beyond = 0
-        """Images so far that were beyond their owner's share."""
+        self.beyond: Counter[str] = Counter()
+        """Images so far that were beyond their owner's share: answered, refused, or otherwise ended."""
 
     async def submit(self, submission: Submission) -> Reply:
         """As `Stage.submit`."""
@@ -65,16 +66,22 @@ class Sharing:
     async def _submit_beyond(self, submission: Submission) -> Reply:
         """Behind all others, if there is room. CORRECTNESS: nothing is minted for what gets no answer, or credit could
         be made by asking and leaving."""
-        size = len(submission.task.payload)
+        size, outcome = len(submission.task.payload), "ended"
         if full := self.full(size):
+            self.beyond["refused"] += 1
             raise full
         submission.urgency = BEYOND_SHARE
-        self.beyond += 1
         self._images += 1
         self._bytes += size
         try:
-            return await self._following.submit(submission)
+            reply = await self._following.submit(submission)
+            outcome = "answered"
+            return reply
+        except Refused:
+            outcome = "refused"
+            raise
         finally:
+            self.beyond[outcome] += 1
             self._images -= 1
             self._bytes -= size
 

@@ -95,6 +95,7 @@ def test_ten_that_behave_keep_their_goodput_beside_one_that_floods(crowd, claims
         return flood, others
 
     flood, others = server.run(work())
+    metrics = server.run(server.metrics())
 
     replies = [reply for loop in others for reply in loop.replies]
     in_time = sorted(seconds for status, seconds in replies if status == 200 and seconds <= SLO_S)
@@ -102,5 +103,6 @@ def test_ten_that_behave_keep_their_goodput_beside_one_that_floods(crowd, claims
     got = sum(status == 200 for status, _ in flood.replies)
     print(f"flood: {len(flood.replies)} sent, {got} answered; others: {asked} asked, "
           f"{len(in_time)} in time, p99 {in_time[int(0.99 * len(in_time))]:.3f} s")  # fmt: skip
+    assert metrics['tureen_beyond_share_images_total{outcome="refused"}'] > 0
     assert len(in_time) >= 0.95 * asked
     assert in_time[int(0.99 * len(in_time))] <= SLO_S
