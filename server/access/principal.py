@@ -44,6 +44,11 @@ class Principal(NamedTuple):
         """Whether it has this scope; `admin` includes all others."""
         return scope in self.scopes or "admin" in self.scopes
 
+    @property
+    def has_credentials(self) -> bool:
+        """Whether it showed a key or a token; False for a client that is known by its address at most."""
+        return bool(self.id) and not self.id.startswith(ADDRESS)
+
 
 EVERYTHING: Final = frozenset(SCOPES)
 ANYONE: Final = EVERYTHING - {"admin", "urgent"}

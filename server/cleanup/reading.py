@@ -32,6 +32,24 @@ class Delete(Message, frozen=True):
     owner: str | None
 
 
+class Retry(Message, frozen=True):
+    """Try at once what failed. `only_ask`: change nothing; the reply says that somebody is there."""
+
+    only_ask: bool = False
+
+
+class Note(Message, frozen=True):
+    """Keep what a client reports of this id; answered `Noted` or `Missing`."""
+
+    id: str
+    metric: str
+    value: float
+
+
+class Noted(Message, frozen=True):
+    """It is kept."""
+
+
 class Found(Message, frozen=True):
     """The payload is what was asked for. `hash` and `owner`: of its content."""
 
@@ -56,8 +74,8 @@ class Failed(Message, frozen=True):
     reason: str
 
 
-Question = Get | Delete
-Reply = Found | Missing | Hidden | Failed
+Question = Get | Delete | Retry | Note
+Reply = Found | Missing | Hidden | Failed | Noted
 
 _questions: Codec[Question] = Codec(Question)
 _replies: Codec[Reply] = Codec(Reply)
@@ -109,7 +127,14 @@ class Librarian:
             pass
 
     async def _reply(self, question: Question) -> tuple[Reply, bytes]:
+        if isinstance(question, Retry):
+            if not question.only_ask:
+                self._carrier.retry()
+            return Missing(), b""
         try:
+            if isinstance(question, Note):
+                kept = await self._carrier.note(question.id, question.metric, question.value)
+                return (Noted() if kept else Missing()), b""
             if isinstance(question, Get):
                 return await anyio.to_thread.run_sync(self._look_up, question)
             gone = await self._carrier.forget(question.id, question.owner)
@@ -126,7 +151,7 @@ class Librarian:
             return Missing(), b""
         if question.owner not in (None, record.owner):
             return Hidden(), b""
-        if stored is None:
+        if stored is None or (record.is_pending and not question.original):
             return Missing(spooled=True), b""
         if not question.original:
             return Found("application/json", record.hash, record.owner), encode_record(record)

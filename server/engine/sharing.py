@@ -35,16 +35,17 @@ class Sharing:
         cost_s: Callable[[float], float],
         clock: Callable[[], float],
         most_beyond: Room,
+        beyond: Counter[str],
     ) -> None:
-        """`cost_s`: seconds of a worker that an image takes, from those of its decoding."""
+        """`cost_s`: seconds of a worker that an image takes, from those of its decoding. `beyond` counts images beyond
+        their owner's share, by outcome: answered, refused, or otherwise ended."""
         self._following = following
         self._shares = shares
         self._cost_s = cost_s
         self._clock = clock
         self._most = most_beyond
         self._images = self._bytes = 0
-        self.beyond: Counter[str] = Counter()
-        """Images so far that were beyond their owner's share: answered, refused, or otherwise ended."""
+        self._beyond = beyond
 
     async def submit(self, submission: Submission) -> Reply:
         """As `Stage.submit`."""
@@ -68,7 +69,7 @@ class Sharing:
         be made by asking and leaving."""
         size, outcome = len(submission.task.payload), "ended"
         if full := self.full(size):
-            self.beyond["refused"] += 1
+            self._beyond["refused"] += 1
             raise full
         submission.urgency = BEYOND_SHARE
         self._images += 1
@@ -81,7 +82,7 @@ class Sharing:
             outcome = "refused"
             raise
         finally:
-            self.beyond[outcome] += 1
+            self._beyond[outcome] += 1
             self._images -= 1
             self._bytes -= size
 

@@ -141,4 +141,6 @@ def _record(
         request_id=request_id,
         owner=account,
         duplicate_of=duplicate_of,
+        arm=answer.arm if "/" in answer.arm else "",
+        unit=answer.unit,
     )

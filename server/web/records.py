@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 
 from server.access.principal import ADDRESS, Principal
 from server.cleanup.item import is_id, when
-from server.cleanup.reading import Delete, Found, Get, Missing, ask
+from server.cleanup.reading import Delete, Found, Get, Missing, Unavailable, ask
 from server.web.errors import RequestError
 from server.web.keeping import Keeping
 from server.web.runtime import Runtime, owner_of
@@ -73,7 +73,12 @@ class Records:
 
     async def _get(self, request: StarletteRequest, *, original: bool) -> Response:
         keeping, id_, reader = self._named(request)
-        reply, payload = await ask(keeping.spool.folder, Get(id_, reader.owner, original))
+        try:
+            reply, payload = await ask(keeping.spool.folder, Get(id_, reader.owner, original))
+        except Unavailable:
+            if not keeping.spool.holds(id_):
+                raise
+            reply, payload = Missing(spooled=True), b""
         if isinstance(reply, Found):
             _audit("images.read", reader, id_, reply.owner)
             return Response(payload, media_type=reply.media_type, headers=_PRIVATE)
@@ -96,9 +101,9 @@ def reader_of(principal: Principal, *, others: bool) -> Reader:
 
     Raises `RequestError` not_found where nobody is known: what has no owner is for admins alone.
     """
-    owner = owner_of(principal).account
-    if others and (principal.may("admin") or not owner):
+    if others and (principal.may("admin") or not principal.has_credentials):
         return Reader(principal.id, None)
+    owner = owner_of(principal).account
     if not owner:
         raise RequestError("not_found")
     return Reader(principal.id, owner)

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.tls_cost`: what TLS costs, measured in pairs: one server in the clear and one with TLS.
+"""`python -m tests.security.tls_cost`: what TLS costs, measured in pairs: one server in the clear and one with TLS.
 
 Rate and latency are wrk's, with the demo model on loopback; CPU is the web process's own. Handshakes are full ones,
 each on a connection of its own. Needs wrk.
