@@ -6,7 +6,7 @@ UV ?= uv
 HOST ?= http://127.0.0.1:8080
 
 .DEFAULT_GOAL := help
-.PHONY: help serve servers test check lint fmt type cover lock bench roofs soak mutants simulate sbom locust clean
+.PHONY: help serve servers test check lint fmt type cover lock bench roofs soak mutants simulate sbom audit dist locust clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -86,6 +86,15 @@ sbom: $(BIN)/python ## list what is shipped, with hashes, as CycloneDX: sbom.jso
 	$(PYTHON) -m venv .sbom
 	.sbom/bin/python -m pip install --quiet cyclonedx-bom==7.5.0
 	.sbom/bin/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --of JSON -o sbom.json
+
+audit: $(VENV)/.dev ## known vulnerabilities of what is locked, offline: ARGS=all.zip, an export of OSV for PyPI
+	$(BIN)/python -m tests.audit $(ARGS)
+
+dist: $(VENV)/.dev sbom ## build a release into dist/: wheel, sdist, sbom.json and SHA256SUMS, for a maintainer to sign
+	rm -rf dist
+	$(BIN)/python -m hatchling build -t wheel -t sdist -d dist
+	cp sbom.json requirements.lock dist/
+	cd dist && sha256sum * > SHA256SUMS
 
 clean: ## remove .venv and everything built
 	rm -rf $(VENV) .sbom sbom.json build dist .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis mutants mutants.log

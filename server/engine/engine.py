@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -102,6 +103,7 @@ class Engine:
         self._stack = AsyncExitStack()
         self._placement = Placement("cpu", 0, "")
         self._table = Table(router)
+        self._beyond: Counter[str] = Counter()
         self._observing = Observing(observer or Unobserved(), clock)
         self._shadows: TaskGroup | None = None
         self._only: Lane | None = None  # where one model is served for good
@@ -191,9 +193,12 @@ class Engine:
             return None
         cost = decode_seconds(header, size)
         urgency = lane.sharing.urgency(owner, cost, urgency)
-        if urgency == BEYOND_SHARE and (full := lane.sharing.full(size)):
-            return full
-        return lane.batcher.refusal(prep_s=cost, deadline=deadline, urgency=urgency, coming=coming)
+        beyond = urgency == BEYOND_SHARE
+        refused: Refused | None = lane.sharing.full(size) if beyond else None
+        refused = refused or lane.batcher.refusal(prep_s=cost, deadline=deadline, urgency=urgency, coming=coming)
+        if beyond and refused:
+            self._beyond["refused"] += 1
+        return refused
 
     def remembers(self, size: int, payload: bytes | None) -> bool:
         """As `Intake.remembers`."""
@@ -216,7 +221,7 @@ class Engine:
             default.metadata if default else None, sum(lane.differences for lane in lanes),
             any(lane.separated for lane in lanes), self._reuse(), lanes=lanes,
             changes=dict(self._models.changes) if self._models else {}, shared_decodes=self._together.shared,
-            started=self._only is not None or self._ready.is_set(),
+            started=self._only is not None or self._ready.is_set(), beyond_share=dict(self._beyond),
         )  # fmt: skip
 
     async def wait_ready(self) -> ModelMetadata:
@@ -315,6 +320,7 @@ class Engine:
             self._cache,
             store,
             shares,
+            self._beyond,
             self._turns(),
             beside,
         )
