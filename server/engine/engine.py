@@ -150,9 +150,9 @@ class Engine:
             return full
         return self._batcher.refusal(prep_s=cost, deadline=deadline, urgency=urgency, coming=coming)
 
-    def remembers(self, size: int, payload: bytes | None) -> bool:
+    def remembers(self, size: int, payload: bytes | None, owner: Owner = NOBODY) -> bool:
         """As `Intake.remembers`."""
-        return self._remembering.remembers(size, payload)
+        return self._remembering.remembers(size, payload, owner.account)
 
     async def forget(self, content: str) -> None:
         """As `Intake.forget`. Raises `StoreFailed` if a shared cache does not answer."""
