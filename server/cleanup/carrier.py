@@ -94,13 +94,16 @@ class Carrier:
                 with anyio.move_on_after(_LOOK_S):
                     await self._rung.wait()
 
-    async def forget(self, id_: str) -> bool:
-        """Take an image out of spool, store and index; False if it was in none. Raises `StoreError`."""
+    async def forget(self, id_: str, owner: str | None = None) -> Record | None:
+        """Take an image out of spool, store and index. `owner`: only if it is this one's; None is anybody's.
+
+        Gives its record, if it was there and has been taken out. Raises `StoreError`.
+        """
         while under_way := self._under_way.get(id_):
             await under_way.wait()
         done = self._under_way[id_] = anyio.Event()
         try:
-            return await anyio.to_thread.run_sync(self._forget, id_, limiter=self._limiter)
+            return await anyio.to_thread.run_sync(self._forget, id_, owner, limiter=self._limiter)
         finally:
             del self._under_way[id_]
             done.set()
@@ -138,7 +141,8 @@ class Carrier:
         record = item.record
         if record.is_pending and self._is_answered(record.id):
             return item
-        self._store.put(original_name(record), item.original, record.media_type)
+        if record.redacted != "originals" or record.is_pending:  # a consumer needs the image
+            self._store.put(original_name(record), item.original, record.media_type)
         self._store.put(record_name(record.id), encode_record(record), "application/json")
         return item
 
@@ -180,17 +184,37 @@ class Carrier:
         self.state.errors = dict(self._errors)
         self.state.trouble = f"{error.reason}: {error}"
 
-    def _forget(self, id_: str) -> bool:
-        path = self._folder / f"{id_}{SUFFIX}"
-        spooled = path.exists()
-        path.unlink(missing_ok=True)
-        data = self._store.get(record_name(id_))
-        if data is not None:
+    def _forget(self, id_: str, owner: str | None) -> Record | None:
+        spooled, stored = spooled_record(self._folder, id_), stored_record(self._store, id_)
+        record = stored or spooled
+        if record is None:
+            self._index.remove(id_)
+        if record is None or owner not in (None, record.owner):
+            return None
+        (self._folder / f"{id_}{SUFFIX}").unlink(missing_ok=True)
+        if stored:
             # The record last: while it is there, a second try finds the original.
-            self._store.delete(original_name(decode_record(data)))
+            self._store.delete(original_name(stored))
             self._store.delete(record_name(id_))
         self._index.remove(id_)
-        return spooled or data is not None
+        return record
+
+
+def spooled_record(folder: Path, id_: str) -> Record | None:
+    """The record of an image in the spool; None if there is none, or it is damaged. Blocking."""
+    try:
+        return loads((folder / f"{id_}{SUFFIX}").read_bytes()).record
+    except (OSError, Damaged):
+        return None
+
+
+def stored_record(store: Store, id_: str) -> Record | None:
+    """The record of an image in the store. Blocking. Raises `StoreError`, also for a damaged one."""
+    data = store.get(record_name(id_))
+    try:
+        return None if data is None else decode_record(data)
+    except Damaged as error:
+        raise StoreError("damaged", str(error)) from None
 
 
 def pause_s(failures: int, jitter: float) -> float:

@@ -10,13 +10,16 @@ import hashlib
 import re
 import struct
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 
 _MAGIC = b"TUR1"
 _HEAD = struct.Struct("<4sI16s")
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+
+
+Redaction = Literal["off", "metadata", "originals"]
 
 
 class Damaged(Exception):
@@ -41,6 +44,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     timing: dict[str, float]
     request_id: str = ""
     owner: str = ""
+    redacted: Redaction = "off"
+    """What is not kept of the original: its metadata, or all of it. `hash`, `sha256` and `bytes` are of the upload."""
     duplicate_of: str = ""
     """The id of the first image with the same content, of the same owner."""
     source: str = ""
@@ -53,7 +58,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Item(NamedTuple):
-    """A record and its original."""
+    """A record and its original; the latter is empty where none is kept."""
 
     record: Record
     original: bytes

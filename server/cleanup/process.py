@@ -79,7 +79,7 @@ async def _carry(settings: StorageSettings, forward: Publisher | None, control: 
     loop.add_reader(bell.fileno(), on_ring)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(carrier.run, bell)
-        tasks.start_soon(Librarian(folder, store, index, carrier).serve)
+        tasks.start_soon(Librarian(folder, store, carrier).serve)
         tasks.start_soon(_tell_state, folder, carrier)
         if not rebuilt:
             tasks.start_soon(_rebuild, store, index)

@@ -48,9 +48,10 @@ class Cancel(Message, frozen=True):
 
 
 class Forget(Message, frozen=True):
-    """To an engine: keep no answer any more to this content, hex of its XXH3-128."""
+    """To an engine: keep no answer any more to this content, hex of its XXH3-128, for this account."""
 
     content: str
+    account: str = ""
 
 
 class Drain(Message, frozen=True):

@@ -69,7 +69,7 @@ class AbsentEngine:
         """False."""
         return False
 
-    async def forget(self, content: str) -> None:
+    async def forget(self, content: str, account: str = "") -> None:
         """Nothing is kept here."""
 
     def status(self) -> Status:

@@ -154,9 +154,9 @@ class Engine:
         """As `Intake.remembers`."""
         return self._remembering.remembers(size, payload, owner.account)
 
-    async def forget(self, content: str) -> None:
+    async def forget(self, content: str, account: str = "") -> None:
         """As `Intake.forget`. Raises `StoreFailed` if a shared cache does not answer."""
-        await self._remembering.forget(content)
+        await self._remembering.forget(content, account)
 
     def status(self) -> Status:
         """As `Intake.status`."""

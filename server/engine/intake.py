@@ -116,8 +116,8 @@ class Intake(Protocol):
         `payload`: its bytes if they are here; without them, and with other models, it may turn out otherwise.
         """
 
-    async def forget(self, content: str) -> None:
-        """Keep no answer any more to this content, hex of its XXH3-128."""
+    async def forget(self, content: str, account: str = "") -> None:
+        """Keep no answer any more to this content, hex of its XXH3-128, for this account (`Owner.account`)."""
 
     def status(self) -> Status:
         """The state and the counters."""

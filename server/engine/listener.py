@@ -111,8 +111,8 @@ class _FrontEnd:
             case Cancel(number):
                 if number in self._under_way:
                     self._under_way[number].cancel()
-            case Forget(content):
-                self._tasks.start_soon(self._engine.forget, content)
+            case Forget(content, account):
+                self._tasks.start_soon(self._engine.forget, content, account)
             case Drain():
                 self._draining = True
                 self._tell_drained()

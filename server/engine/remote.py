@@ -145,9 +145,9 @@ class RemoteEngine:
         """False: only the engine can tell."""
         return False
 
-    async def forget(self, content: str) -> None:
+    async def forget(self, content: str, account: str = "") -> None:
         """As `Intake.forget`; it does not wait."""
-        self._send(Forget(content))
+        self._send(Forget(content, account))
 
     def status(self) -> Status:
         """As `Intake.status`: what the engine told last."""

@@ -36,6 +36,7 @@ from server.settings.values import (
     Precision,
     QueueUrl,
     Records,
+    Redact,
     Seconds,
     StorePolicy,
     StoreUrl,
@@ -243,6 +244,9 @@ class StorageSettings(Topic):
     )
     records: Annotated[Records, Shown()] = Field(
         default="off", description="whether records and originals can be read and deleted over HTTP"
+    )
+    redact: Annotated[Redact, ADVANCED] = Field(
+        default="off", description="what is not stored: EXIF and other metadata, or originals at all"
     )
     retention: Annotated[OptionalSeconds, Shown("for ever", advanced=True)] = Field(
         default=None, gt=0, description="time for which images are kept"

@@ -54,15 +54,15 @@ def build_app(
 ) -> Application:
     """One application for one listening socket: with the resources for clients, those for admins, or both.
 
-    `keeping`: None where nothing is kept. `open_records`: they can be read back. `forwards`: images are kept to be
-    answered elsewhere.
+    `keeping`: None where nothing is kept. `open_records`: they can be read back, others' where there are resources for
+    admins. `forwards`: images are kept to be answered elsewhere.
     """
     images: Images | Forwarding | None = None
     if clients and forwards and keeping:
         images = Forwarding(runtime, uploads.limits.max_bytes, keeping.spool)
     elif clients:
         images = Images(runtime, metrics, uploads.limits.max_bytes, keeping)
-    records = Records(runtime, keeping) if clients and keeping and open_records else None
+    records = Records(runtime, keeping, others=admin) if keeping and open_records else None
     resources = Resources(images, Health(runtime, metrics, admin), records, admin)
     refusals = Refusals(metrics, access_log)
     early_reject = EarlyReject(runtime, gate, proxies, refusals, uploads.limits.max_bytes)
@@ -87,7 +87,7 @@ class Resources:
         self._routes = [Route("/healthz", health.alive), Route("/readyz", health.ready)]
         if records:
             self._routes += [
-                Route("/v1/images", records.same, methods=["GET", "POST"]),
+                Route("/v1/images", records.same, methods=["GET", "POST"] if images else ["GET"]),
                 Route("/v1/images/{id}", records.one, methods=["GET", "DELETE"]),
                 Route("/v1/images/{id}/original", records.original),
             ]
@@ -105,6 +105,7 @@ class Resources:
             return await self._images.post(request)
         share = self._health_share if scope["path"] in _HEALTH else self._side_share
         async with share.turn():
+            scope["user"] = request.principal
             return await self._endpoint(scope)(StarletteRequest(scope))
 
     def _endpoint(self, scope: Scope) -> Endpoint:

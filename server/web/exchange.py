@@ -108,7 +108,8 @@ class Exchange:
         """The handler's response to a request that the gate lets in. Raises what either raises."""
         scope = request.scope
         given = [value for name, value in scope["headers"] if name == b"authorization"]
-        admitted = await self._gate.enter(scope["path"], given, self._origin(request), request.received)
+        origin = self._origin(request)
+        admitted = await self._gate.enter(scope["method"], scope["path"], given, origin, request.received)
         request.principal = admitted.principal
         try:
             response = await self._handler(request)

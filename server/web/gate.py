@@ -16,7 +16,7 @@ from server.web.response import RawHeaders
 OPEN: Final = frozenset({"/healthz", "/readyz"})
 """For load balancers, which have no keys."""
 SCOPE_OF: Final[Mapping[str, str]] = {"/": "infer", "/v1/images": "infer", "/metrics": "metrics"}
-"""The scope that each path needs; a path that is in neither table needs `admin`."""
+"""The scope that each path needs; a path that is in neither table needs `admin`. Reading images needs `records`."""
 _LIMITED: Final = frozenset({"/v1/images"})
 _BUSY_WAIT_S = 1.0  # until one of the client's own images is answered; nobody knows when
 _CHALLENGE = 'Bearer realm="tureen"'
@@ -39,16 +39,17 @@ class Gate:
         authenticator: Authenticator | None,
         limits: Limits = NO_LIMITS,
         on_refusal: Callable[[str], None] = lambda reason: None,
+        rates: Buckets | None = None,
     ) -> None:
         """`authenticator`: None lets everybody do everything. `limits`: of clients that have none of their own.
-        `on_refusal` is told why credentials were refused."""
+        `on_refusal` is told why credentials were refused. `rates`: None keeps them here."""
         self._authenticator = authenticator
         self._limits = limits
         self._on_refusal = on_refusal
-        self._buckets = Buckets()
+        self._buckets = Buckets() if rates is None else rates
         self._in_flight = InFlight()
 
-    async def enter(self, path: str, given: Sequence[bytes], origin: Origin, now: float) -> Admitted:
+    async def enter(self, method: str, path: str, given: Sequence[bytes], origin: Origin, now: float) -> Admitted:
         """Let a request in. `given`: its Authorization headers; `now`: monotonic seconds.
 
         Raises `RequestError`: unauthenticated, forbidden, rate_limited, too_many_in_flight.
@@ -56,8 +57,8 @@ class Gate:
         if path in OPEN:
             return Admitted(_anyone(origin), [], False)
         principal = await self._identify(given, origin, now)
-        self._authorise(principal, path)
-        if path not in _LIMITED:
+        self._authorise(principal, method, path)
+        if path not in _LIMITED or method != "POST":
             return Admitted(principal, [], False)
         rate, burst, most = self._limits_of(principal)
         self._check_in_flight(principal, most)
@@ -75,15 +76,15 @@ class Gate:
         if admitted.counted:
             self._in_flight.end(admitted.principal.id)
 
-    def glance(self, path: str, given: Sequence[bytes], origin: Origin, now: float) -> Principal | None:
-        """Who asks, if that can be told at once, and if `enter` would not refuse; nothing is counted.
+    def glance(self, given: Sequence[bytes], origin: Origin, now: float) -> Principal | None:
+        """Who uploads, if that can be told at once, and if `enter` would not refuse; nothing is counted.
 
         Raises as `enter`.
         """
         principal = _anyone(origin) if self._authenticator is None else self._known(given)
         if principal is None:
             return None
-        self._authorise(principal, path)
+        self._authorise(principal, "POST", "/v1/images")
         rate, burst, most = self._limits_of(principal)
         self._check_in_flight(principal, most)
         if rate and (wait_s := self._buckets.peek(principal.id, rate, burst, now)):
@@ -123,10 +124,14 @@ class Gate:
         burst = (own.burst if own.rate else own.burst or others.burst) or math.ceil(rate or 1)
         return rate, max(1, burst), own.in_flight or others.in_flight
 
-    def _authorise(self, principal: Principal, path: str) -> None:
+    def _authorise(self, principal: Principal, method: str, path: str) -> None:
+        """Raises `RequestError` forbidden."""
         if self._authenticator is None:
             return
-        scope = SCOPE_OF.get(path) or ("records" if path.startswith("/v1/images/") else "admin")
+        if path.startswith("/v1/images/") or (path == "/v1/images" and method in ("GET", "HEAD")):
+            scope = "records"
+        else:
+            scope = SCOPE_OF.get(path, "admin")
         if not principal.may(scope):
             challenge = f'{_CHALLENGE}, error="insufficient_scope", scope="{scope}"'
             raise RequestError("forbidden", {"WWW-Authenticate": challenge})

@@ -59,7 +59,8 @@ class Images:
         timing = _timing(answer, times)
         kept = NOT_KEPT
         if self._keeping:
-            kept = await self._keeping.keep(task, answer, timing, request.id, deadline - times.answered)
+            within_s = deadline - times.answered
+            kept = await self._keeping.keep(task, answer, timing, request.id, owner.account, within_s)
         return self._respond(answer, times, timing, kept)
 
     def _respond(self, answer: Answer, times: Times, timing: Timing, kept: Kept) -> RawResponse:

@@ -76,7 +76,7 @@ def main(argv: list[str]) -> int:
 async def _run(settings: Settings, listeners: Sequence[int], offered: Path | None) -> None:
     """`offered`: where the engine is offered to others."""
     control = await Control.on_standard_input()
-    access = set_up(settings.auth)
+    access = set_up(settings.auth, settings.cache.redis_url)
     certificates = Certificates(settings.tls) if settings.tls.tls_cert else None
     connections = Connections(derived.connections(settings.server, usable_memory()))
     async with AsyncExitStack() as stack:
@@ -93,7 +93,7 @@ async def _run(settings: Settings, listeners: Sequence[int], offered: Path | Non
         upload = settings.upload
         uploads = Uploads(BodyLimits(upload.max_image_bytes, upload.upload_timeout, upload.min_upload_rate))
         open_records = settings.storage.records == "open"
-        gate = Gate(access.authenticator, access.limits, metrics.count_auth_refusal)
+        gate = Gate(access.authenticator, access.limits, metrics.count_auth_refusal, access.rates)
         share = partial(
             build_app, runtime, gate, metrics, uploads, TrustedProxies(settings.server.trusted_proxies),
             AccessLog(settings.server.access_log), keeping, open_records=open_records, forwards=forwards,
