@@ -15,6 +15,7 @@ import preprocess.errors as image_errors
 from server.cleanup.reading import Unavailable
 from server.cleanup.spool import SpoolRefused
 from server.contract.errors import EngineLost, ImageRejected, ModelFailed, Quarantined, TensorRejected, UnknownModel
+from server.engine.cache.shared import StoreFailed
 from server.web.response import RawResponse
 
 _SHUTTING_DOWN_WAIT_S = 5.0  # by then a load balancer sends elsewhere, or a successor is up
@@ -111,6 +112,7 @@ CODES: dict[type[Exception], str] = {
     EngineLost: "internal_error",
     SpoolRefused: "storage_unavailable",
     Unavailable: "storage_unavailable",
+    StoreFailed: "storage_unavailable",
 }
 
 _JITTER = 0.5  # up to half as long again, so that those refused together do not come back together
