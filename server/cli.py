@@ -9,9 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from server.commands import inspect as inspection
+from server.commands.ab import options as ab
 from server.commands.bench import options as bench
 from server.commands.consume import options as consume
+from server.commands.drift import options as drift
 from server.commands.keys import options as keys
+from server.commands.models import options as models
 from server.commands.replay import options as replay
 from server.commands.spool import options as spool
 from server.commands.tune import options as tune
@@ -115,14 +118,36 @@ def _consume(argv: Sequence[str]) -> int:
     return command.run(argv)
 
 
+def _ab(argv: Sequence[str]) -> int:
+    from server.commands.ab import command
+
+    return command.run(argv)
+
+
 def _spool(argv: Sequence[str]) -> int:
     from server.commands.spool import command
 
     return command.run(argv)
 
 
+def _drift(argv: Sequence[str]) -> int:
+    from server.commands.drift import command
+
+    return command.run(argv)
+
+
 def _replay(argv: Sequence[str]) -> int:
     from server.commands.replay import command
+
+    return command.run(argv)
+
+
+def _models(argv: Sequence[str]) -> int:
+    if argv[:1] == ["rollout"]:
+        from server.commands.rollout import command as rollout
+
+        return rollout.run(argv[1:])
+    from server.commands.models import command
 
     return command.run(argv)
 
@@ -143,7 +168,12 @@ COMMANDS: Mapping[str, Command] = {
     "replay": Command(
         "compare a model with stored answers", replay.ABOUT, replay.EXAMPLES, replay.add_all_arguments, _replay
     ),
+    "models": Command(
+        "show and change what a running server serves", models.ABOUT, models.EXAMPLES, models.add_arguments, _models
+    ),
     "keys": Command("make and revoke API keys", keys.ABOUT, keys.EXAMPLES, keys.add_arguments, _keys),
+    "ab": Command("report an A/B experiment", ab.ABOUT, ab.EXAMPLES, ab.add_arguments, _ab),
+    "drift": Command("compare live images with a reference", drift.ABOUT, drift.EXAMPLES, drift.add_arguments, _drift),
 }
 
 

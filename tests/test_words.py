@@ -13,7 +13,7 @@ DOCUMENTS = [
     ROOT / "CONTRIBUTING.md",
     ROOT / "benchmarks" / "README.md",
 ]
-MOST_IN_README, MOST_IN_SENTENCE = 1_400, 25
+MOST_IN_README, MOST_IN_SENTENCE = 1_450, 25
 
 # Words, as `wc -w` counts them. Whoever adds a capability adds a line, of at most 1,200.
 BUDGET = {
@@ -23,6 +23,7 @@ BUDGET = {
     "queues, the spool, replay": 1_200,
     "keys, tokens, limits and shares": 1_200,
     "TLS and the admin port": 300,
+    "several models, versions and their change": 1_200,
     "uploads as they arrive, paced refusals, trusted proxies": 500,
     "privacy, owners of images, redaction, shared rates": 900,
 }

@@ -41,6 +41,8 @@ def item_of(
         owner=account,
         duplicate_of=duplicate_of,
         source=source,
+        arm=answer.arm if "/" in answer.arm else "",
+        unit=answer.unit,
     )
     if redact == "off":
         return Item(record, task.body)

@@ -18,7 +18,17 @@ import structlog
 from server.cleanup import files
 from server.cleanup.doorbell import Doorbell
 from server.cleanup.index import Index
-from server.cleanup.item import Damaged, Item, Record, decode_record, encode_record, loads, original_name, record_name
+from server.cleanup.item import (
+    Damaged,
+    Item,
+    Record,
+    decode_record,
+    encode_record,
+    loads,
+    original_name,
+    outcomes_name,
+    record_name,
+)
 from server.cleanup.spool import SUFFIX, items_in
 from server.cleanup.stores import Store, StoreError
 from server.queues.notification import Upload
@@ -28,6 +38,7 @@ from server.queues.source import Publisher, QueueFailed
 BAD = "damaged"
 STATE = "cleanup.json"
 _PARALLEL = 8
+_MOST_METRICS = 16  # reported of one image
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 30.0
 _LOOK_S = 1.0  # between looks into the spool, for rings that were lost
 
@@ -108,6 +119,20 @@ class Carrier:
             del self._under_way[id_]
             done.set()
 
+    async def note(self, id_: str, metric: str, value: float) -> bool:
+        """Keep what a client reports of an image; the same metric again replaces it. False if there is no such image.
+
+        Raises `StoreError`.
+        """
+        while under_way := self._under_way.get(id_):
+            await under_way.wait()
+        done = self._under_way[id_] = anyio.Event()
+        try:
+            return await anyio.to_thread.run_sync(self._note, id_, metric, value, limiter=self._limiter)
+        finally:
+            del self._under_way[id_]
+            done.set()
+
     # -- inside ------------------------------------------------------------------------------------
 
     async def _carry(self, id_: str) -> None:
@@ -184,6 +209,22 @@ class Carrier:
         self.state.errors = dict(self._errors)
         self.state.trouble = f"{error.reason}: {error}"
 
+    def _note(self, id_: str, metric: str, value: float) -> bool:
+        """Blocking."""
+        path = self._folder / f"{id_}{SUFFIX}"
+        if not path.exists() and self._store.get(record_name(id_)) is None:
+            return False
+        there = self._store.get(outcomes_name(id_))
+        try:
+            outcomes = msgspec.json.decode(there, type=dict[str, float]) if there else {}
+        except msgspec.MsgspecError as error:
+            raise StoreError("damaged", str(error)) from None
+        if metric not in outcomes and len(outcomes) >= _MOST_METRICS:
+            raise StoreError("full", f"an image has at most {_MOST_METRICS} metrics")
+        outcomes[metric] = value
+        self._store.put(outcomes_name(id_), msgspec.json.encode(outcomes), "application/json")
+        return True
+
     def _forget(self, id_: str, owner: str | None) -> Record | None:
         spooled, stored = spooled_record(self._folder, id_), stored_record(self._store, id_)
         record = stored or spooled
@@ -195,6 +236,7 @@ class Carrier:
         if stored:
             # The record last: while it is there, a second try finds the original.
             self._store.delete(original_name(stored))
+            self._store.delete(outcomes_name(id_))
             self._store.delete(record_name(id_))
         self._index.remove(id_)
         return record

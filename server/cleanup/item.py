@@ -50,6 +50,10 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The id of the first image with the same content, of the same owner."""
     source: str = ""
     """Where the image came from, if not from a client: s3://BUCKET/KEY."""
+    arm: str = ""
+    """EXPERIMENT/ARM, where the image was answered in an experiment."""
+    unit: str = ""
+    """Who was assigned to that arm: a pseudonym."""
 
     @property
     def is_pending(self) -> bool:
@@ -132,6 +136,11 @@ def when(id_: str) -> datetime:
 def record_name(id_: str) -> str:
     """The record's name in the store. It follows from the id alone."""
     return f"{when(id_):%Y-%m-%d}/{id_}.json"
+
+
+def outcomes_name(id_: str) -> str:
+    """The name in the store of what clients reported of an image: a JSON object, numbers by metric."""
+    return f"{when(id_):%Y-%m-%d}/{id_}.outcomes"
 
 
 def original_name(record: Record) -> str:

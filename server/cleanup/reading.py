@@ -38,6 +38,18 @@ class Retry(Message, frozen=True):
     only_ask: bool = False
 
 
+class Note(Message, frozen=True):
+    """Keep what a client reports of this id; answered `Noted` or `Missing`."""
+
+    id: str
+    metric: str
+    value: float
+
+
+class Noted(Message, frozen=True):
+    """It is kept."""
+
+
 class Found(Message, frozen=True):
     """The payload is what was asked for. `hash` and `owner`: of its content."""
 
@@ -62,8 +74,8 @@ class Failed(Message, frozen=True):
     reason: str
 
 
-Question = Get | Delete | Retry
-Reply = Found | Missing | Hidden | Failed
+Question = Get | Delete | Retry | Note
+Reply = Found | Missing | Hidden | Failed | Noted
 
 _questions: Codec[Question] = Codec(Question)
 _replies: Codec[Reply] = Codec(Reply)
@@ -120,6 +132,9 @@ class Librarian:
                 self._carrier.retry()
             return Missing(), b""
         try:
+            if isinstance(question, Note):
+                kept = await self._carrier.note(question.id, question.metric, question.value)
+                return (Noted() if kept else Missing()), b""
             if isinstance(question, Get):
                 return await anyio.to_thread.run_sync(self._look_up, question)
             gone = await self._carrier.forget(question.id, question.owner)

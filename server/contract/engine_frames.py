@@ -24,6 +24,7 @@ class SubmitImage(Message, frozen=True):
     header: Header
     reuse: Reuse = "allowed"
     owner: Owner = NOBODY
+    sticky: str = ""
 
 
 class SubmitTensor(Message, frozen=True):
@@ -39,6 +40,7 @@ class SubmitTensor(Message, frozen=True):
     shape: tuple[int, ...]
     reuse: Reuse = "allowed"
     owner: Owner = NOBODY
+    sticky: str = ""
 
 
 class Cancel(Message, frozen=True):

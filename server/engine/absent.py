@@ -1,6 +1,7 @@
 """An intake without an engine, for a server that passes uploads on: it bounds uploads, and answers no task."""
 
 import asyncio
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -14,7 +15,7 @@ from preprocess.limits import Limits
 from server.contract.answer import Answer
 from server.contract.metadata import ModelMetadata
 from server.contract.owner import NOBODY, Owner
-from server.contract.task import Reuse, Task
+from server.contract.task import ImageTask, Reuse, Task
 from server.engine.arrivals import Arrivals, GiveUp, Reservation
 from server.engine.intake import Status
 from server.engine.loop_delay import LoopDelay
@@ -51,9 +52,27 @@ class AbsentEngine:
         urgency: int = DEFAULT_URGENCY,
         reuse: Reuse = "allowed",
         owner: Owner = NOBODY,
+        sticky: str = "",
     ) -> Answer:
         """Raises `NoExecutor`."""
         raise NoExecutor("there are no workers here", _RETRY_S)
+
+    async def submit_to_each(
+        self,
+        task: ImageTask,
+        models: Sequence[str],
+        deadline: float | None = None,
+        urgency: int = DEFAULT_URGENCY,
+        reuse: Reuse = "allowed",
+        owner: Owner = NOBODY,
+        sticky: str = "",
+    ) -> Answer:
+        """Raises `NoExecutor`."""
+        raise NoExecutor("there are no workers here", _RETRY_S)
+
+    def slo_of(self, model: str) -> float:
+        """The server's."""
+        return self.slo_s
 
     def reserve(self, size: int, give_up: GiveUp | None = None) -> Reservation:
         """As `Intake.reserve`."""

@@ -23,6 +23,8 @@ def conflicts(settings: Settings) -> list[str]:
         found.append("forward: needs --store, where those who answer find the uploads")
     if queues.forward and queues.consume:
         found.append("consume: cannot be together with --forward, since nothing is answered here")
+    if settings.repository.models and settings.model:
+        found.append("models: --model serves one model, --models a folder of them; give one of the two")
     if settings.auth.require_auth and not settings.auth.is_set:
         found.append("require_auth = on: needs --keys FILE (tureen keys add makes one) or --jwt-issuer")
     if queues.consume and not (storage.store or queues.results):

@@ -9,6 +9,7 @@ from server.settings.topics import (
     CacheSettings,
     QueueSettings,
     QueuesSettings,
+    RepositorySettings,
     ServerSettings,
     Shown,
     StorageSettings,
@@ -40,6 +41,7 @@ class Settings(Topic):
     server: ServerSettings = Field(default_factory=ServerSettings)
     auth: AuthSettings = Field(default_factory=AuthSettings)
     tls: TlsSettings = Field(default_factory=TlsSettings)
+    repository: RepositorySettings = Field(default_factory=RepositorySettings)
     queue: QueueSettings = Field(default_factory=QueueSettings)
     cache: CacheSettings = Field(default_factory=CacheSettings)
     storage: StorageSettings = Field(default_factory=StorageSettings)

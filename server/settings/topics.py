@@ -13,7 +13,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from server.settings.units import HOUR, MB, SIZE
+from server.settings.units import HOUR, MB, MINUTE, SIZE
 from server.settings.values import (
     AnyText,
     Bytes,
@@ -25,6 +25,7 @@ from server.settings.values import (
     HttpServer,
     HttpServerName,
     JwtAlgorithm,
+    ModelsUrl,
     Networks,
     OnOff,
     OptionalBytes,
@@ -190,6 +191,25 @@ class TlsSettings(Topic):
     )
     tls_client_ca: Annotated[ExistingFile, Shown("none", advanced=True)] = Field(
         default=None, description="certificates (PEM) by which clients must be certified (mTLS)"
+    )
+
+
+class RepositorySettings(Topic):
+    """Several models, and changing them."""
+
+    heading = "models"
+
+    models: Annotated[ModelsUrl, Shown("none: only --model")] = Field(
+        default="", description="folder of models, NAME/VERSION/model.onnx, served together"
+    )
+    watch: Annotated[OnOff, Shown()] = Field(
+        default=False, description="serve new models and versions as they come into the folder"
+    )
+    load_timeout: Annotated[Seconds, ADVANCED] = Field(
+        default=5.0 * MINUTE, gt=0, le=HOUR, description="time within which a version must be loaded"
+    )
+    standby: Annotated[Seconds, ADVANCED] = Field(
+        default=10.0 * MINUTE, ge=0, le=24 * HOUR, description="time for which the version before stays loaded"
     )
 
 

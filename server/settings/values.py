@@ -17,6 +17,7 @@ MODEL = Kind("PATH", "an .onnx file or a model folder, which must exist")
 PROVIDER = Kind("NAME", "auto, cpu, cuda or the index of a GPU as in cuda:1")
 FOLDER = Kind("PATH", "a folder, which may not exist yet")
 CACHE = Kind("WHERE", "memory, off, or the URL of a Redis server", "redis://127.0.0.1:6379/0")
+MODELS = Kind("WHERE", "a folder of models, which must exist, or s3://BUCKET/PREFIX", "models/ or s3://ml/models")
 STORE = Kind("WHERE", "a folder, or s3://BUCKET/PREFIX", "/var/lib/tureen/images or s3://photos/tureen")
 STORE_POLICY = Kind("WHEN", "async or required")
 RECORDS = Kind("HOW", "off or open")
@@ -147,6 +148,17 @@ def _read_queue(given: object) -> str:
     return given
 
 
+def _read_models(given: object) -> str:
+    if isinstance(given, str) and "://" in given:
+        return _read_store(given)
+    if given == "":
+        return ""
+    folder = _read_folder(given)
+    if folder is None or not os.path.isdir(folder):
+        raise ValueError(f"there is no folder {folder}")
+    return folder
+
+
 def _read_optional_seconds(given: object) -> float | None:
     return None if given is None else PERIOD.read(given)
 
@@ -182,6 +194,7 @@ OptionalBytes: TypeAlias = Annotated[int | None, BeforeValidator(_read_optional_
 Cache: TypeAlias = Annotated[str, BeforeValidator(_read_cache), CACHE]
 StoreUrl: TypeAlias = Annotated[str, BeforeValidator(_read_store), STORE]
 QueueUrl: TypeAlias = Annotated[str, BeforeValidator(_read_queue), QUEUE]
+ModelsUrl: TypeAlias = Annotated[str, BeforeValidator(_read_models), MODELS]
 StorePolicy: TypeAlias = Annotated[Literal["async", "required"], STORE_POLICY]
 Records: TypeAlias = Annotated[Literal["off", "open"], RECORDS]
 Redact: TypeAlias = Annotated[Literal["off", "metadata", "originals"], REDACT]

@@ -50,10 +50,11 @@ def serve(settings: Settings) -> int:
             stack.enter_context(listener)
         try:
             private = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tureen-")))
-            with kept(settings.model or demo.FOLDER) as model:
+            if not settings.repository.models:  # each version of a repository is copied when it is loaded
+                model = stack.enter_context(kept(settings.model or demo.FOLDER))
                 settings = settings.model_copy(update={"model": model})
-                children = _children(settings, listeners, private)
-                return asyncio.run(Supervisor(children, settings, listeners).run())
+            children = _children(settings, listeners, private)
+            return asyncio.run(Supervisor(children, settings, listeners).run())
         except ModelError as error:
             log.error("cannot_serve", reason=str(error))
             return EXIT_FAILED

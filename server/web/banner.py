@@ -9,11 +9,19 @@ from server.process.printable import printable
 from server.settings import Settings
 
 
-def banner(model: ModelMetadata, settings: Settings, listeners: Sequence[int], why: str, decision: LayoutChoice) -> str:
+def banner(
+    model: ModelMetadata,
+    settings: Settings,
+    listeners: Sequence[int],
+    why: str,
+    decision: LayoutChoice,
+    served: Sequence[str] = (),
+) -> str:
     """The start-up block and a command to try. `listeners`: for clients, and for admins if that is another one. `why`:
-    the reason for the provider."""
+    the reason for the provider. `served`: everything that is, where `model` is not all."""
     rows = {
         "model": f"{model.name} {model.version} ({model.digest[:12]})",
+        **({"models": ", ".join(served)} if len(served) > 1 else {}),
         "input": "; ".join((", ".join(map(str, model.inputs)), *model.notes)),
         "output": model.answer,
         "provider": f"{model.provider} ({why})",

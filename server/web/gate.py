@@ -1,7 +1,7 @@
 """The gate: who asks, may they, and within their limits? Decided from a request's head, before its body is read."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from server.access.authenticator import Authenticator, TooManyFailures
@@ -11,13 +11,11 @@ from server.access.in_flight import InFlight
 from server.access.principal import ANYONE, FROM_TRUSTED, NO_LIMITS, Limits, Principal, address_id
 from server.web.client import Origin
 from server.web.errors import RequestError
+from server.web.paths import scope_of, takes_images
 from server.web.response import RawHeaders
 
 OPEN: Final = frozenset({"/healthz", "/readyz"})
 """For load balancers, which have no keys."""
-SCOPE_OF: Final[Mapping[str, str]] = {"/": "infer", "/v1/images": "infer", "/metrics": "metrics"}
-"""The scope that each path needs; a path that is in neither table needs `admin`. Reading images needs `records`."""
-_LIMITED: Final = frozenset({"/v1/images"})
 _BUSY_WAIT_S = 1.0  # until one of the client's own images is answered; nobody knows when
 _CHALLENGE = 'Bearer realm="tureen"'
 
@@ -58,7 +56,7 @@ class Gate:
             return Admitted(_anyone(origin), [], False)
         principal = await self._identify(given, origin, now)
         self._authorise(principal, method, path)
-        if path not in _LIMITED or method != "POST":
+        if method != "POST" or not takes_images(path):
             return Admitted(principal, [], False)
         rate, burst, most = self._limits_of(principal)
         self._check_in_flight(principal, most)
@@ -128,10 +126,7 @@ class Gate:
         """Raises `RequestError` forbidden."""
         if self._authenticator is None:
             return
-        if path.startswith("/v1/images/") or (path == "/v1/images" and method in ("GET", "HEAD")):
-            scope = "records"
-        else:
-            scope = SCOPE_OF.get(path, "admin")
+        scope = scope_of(method, path)
         if not principal.may(scope):
             challenge = f'{_CHALLENGE}, error="insufficient_scope", scope="{scope}"'
             raise RequestError("forbidden", {"WWW-Authenticate": challenge})

@@ -11,7 +11,7 @@ import asyncio
 import gc
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -19,29 +19,37 @@ from pathlib import Path
 import structlog
 import uvloop
 
+from server import demo
 from server.access.errors import AccessError
 from server.access.setup import set_up
 from server.cleanup.spool import Spool, SpoolFailed
 from server.consume.ledger import STATE, read_state
 from server.consume.metrics import ConsumerCollector
+from server.drift.monitor import Monitor
 from server.engine import AbsentEngine, Engine, EngineFailed, serve_engine
 from server.engine.groups import leaves
+from server.models.card import MODEL_FILE, find_model
+from server.models.errors import ModelError
 from server.process import console, logs, signals
 from server.process.access_log import AccessLog
 from server.process.control import Control, read_first_line
 from server.process.file_watch import watch
 from server.process.memory import usable_memory
+from server.rollout.steering import Steering
 from server.settings import Settings, derived
 from server.settings.topics import StorageSettings
 from server.web.app import build_app
 from server.web.banner import banner, forwarding_banner
 from server.web.client import TrustedProxies
+from server.web.drifts import Drifts
 from server.web.front import Front, serve
 from server.web.gate import Gate
 from server.web.http.connections import Connections
 from server.web.http.versions import WrongVersion
 from server.web.keeping import Keeping
 from server.web.metrics import Metrics
+from server.web.rollout_metrics import RolloutCollector
+from server.web.rollouts import Rollouts
 from server.web.runtime import Runtime
 from server.web.tls import Certificates, TlsFailed
 from server.web.uploads import BodyLimits, Uploads
@@ -82,10 +90,17 @@ async def _run(settings: Settings, listeners: Sequence[int], offered: Path | Non
     async with AsyncExitStack() as stack:
         forwards = bool(settings.queues.forward)
         keeping = await _keeping(stack, settings.storage, forwards)  # before the engine: it ends after it
-        made = AbsentEngine(settings) if forwards else Engine(settings, wait_ready=False)
+        drift = Monitor(_folder_of(settings), Runtime.wall_s)
+        steering = Steering(drift, settings.repository.standby, Runtime.wall_s, stored=keeping is not None)
+        made = (
+            AbsentEngine(settings)
+            if forwards
+            else Engine(settings, wait_ready=False, router=steering.route, observer=steering)
+        )
         engine: Engine | AbsentEngine = await stack.enter_async_context(made)
         runtime = Runtime(engine, connections)
         metrics = Metrics(runtime, keeping.figures if keeping else None)
+        metrics.registry.register(RolloutCollector(steering))
         if offered:
             await stack.enter_async_context(serve_engine(engine, offered))
             metrics.registry.register(ConsumerCollector(lambda: read_state(offered.with_name(STATE))))
@@ -94,9 +109,12 @@ async def _run(settings: Settings, listeners: Sequence[int], offered: Path | Non
         uploads = Uploads(BodyLimits(upload.max_image_bytes, upload.upload_timeout, upload.min_upload_rate))
         open_records = settings.storage.records == "open"
         gate = Gate(access.authenticator, access.limits, metrics.count_auth_refusal, access.rates)
+        models = engine.models if settings.repository.models and isinstance(engine, Engine) else None
+        more = [*(Rollouts(models, steering).routes() if models else ()), *Drifts(drift).routes()]
         share = partial(
             build_app, runtime, gate, metrics, uploads, TrustedProxies(settings.server.trusted_proxies),
-            AccessLog(settings.server.access_log), keeping, open_records=open_records, forwards=forwards,
+            AccessLog(settings.server.access_log), keeping,
+            models=models, more=more, open_records=open_records, forwards=forwards,
         )  # fmt: skip
         fronts = [Front(share(admin=settings.is_local), listeners[0], connections)]
         if not settings.is_local:  # with connections of its own: clients cannot take those of the operator
@@ -104,11 +122,25 @@ async def _run(settings: Settings, listeners: Sequence[int], offered: Path | Non
         stop = partial(_until_stop, control, runtime, uploads, settings.server.shutdown_timeout)
         async with asyncio.TaskGroup() as tasks:
             beside = [tasks.create_task(_announce(engine, settings, listeners)), tasks.create_task(access.run())]
+            beside.append(tasks.create_task(drift.run()))
+            if models:
+                beside.append(tasks.create_task(steering.run(models)))
             if certificates:
                 beside.append(tasks.create_task(watch(certificates.paths, certificates.reload)))
             await serve(fronts, settings, certificates, stop)
             for task in beside:
                 task.cancel()
+
+
+def _folder_of(settings: Settings) -> Callable[[str, str], Path | None]:
+    """Where the references of versions lie: beside their `model.onnx`. A single file has no folder of its own."""
+    if folder := settings.repository.models:
+        return lambda model, version: Path(folder) / model / version
+    try:
+        file = find_model(settings.model or demo.FOLDER).model_file
+    except ModelError:
+        return lambda model, version: None  # the engine says why it cannot serve it
+    return lambda model, version: file.parent if settings.model and file.name == MODEL_FILE else None
 
 
 async def _keeping(stack: AsyncExitStack, storage: StorageSettings, forwards: bool) -> Keeping | None:
@@ -132,7 +164,8 @@ async def _announce(engine: Engine | AbsentEngine, settings: Settings, listeners
         return
     model = await engine.wait_ready()
     _spare_the_collector()
-    console.say(banner(model, settings, listeners, engine.placement.why, engine.layout))
+    served = [f"{lane.model} {lane.version}" for lane in engine.status().lanes if lane.takes_traffic]
+    console.say(banner(model, settings, listeners, engine.placement.why, engine.layout, served))
 
 
 def _spare_the_collector() -> None:

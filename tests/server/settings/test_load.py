@@ -49,6 +49,7 @@ def test_nothing_given_gives_the_defaults():
             "client_images": None,
         },
         "tls": {"tls_cert": None, "tls_key": None, "tls_client_ca": None},
+        "repository": {"models": "", "watch": False, "load_timeout": 300.0, "standby": 600.0},
         "queue": {"max_batch": 32, "max_queue": 1024},
         "cache": {"cache": "memory", "cache_ttl": 3600.0, "cache_bytes": 64_000_000, "cache_timeout": 0.05},
         "storage": {
@@ -162,6 +163,8 @@ def test_every_setting_has_its_flag_its_variable_and_its_key(setting, toml, tmp_
         "store_policy": "required",
         "records": "open",
         "redact": "metadata",
+        "models": str(tmp_path),
+        "watch": "on",
         "keys": __file__,
         "tls_cert": __file__,
         "tls_key": __file__,
