@@ -200,10 +200,10 @@ class Engine:
             self._beyond["refused"] += 1
         return refused
 
-    def remembers(self, size: int, payload: bytes | None) -> bool:
+    def remembers(self, size: int, payload: bytes | None, owner: Owner = NOBODY) -> bool:
         """As `Intake.remembers`."""
         lane = self._table.default_lane
-        return lane is not None and lane.remembering.remembers(size, payload)
+        return lane is not None and lane.remembering.remembers(size, payload, owner.account)
 
     async def forget(self, content: str, account: str = "") -> None:
         """As `Intake.forget`. Raises `StoreFailed` if a shared cache does not answer."""
