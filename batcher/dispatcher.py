@@ -188,9 +188,10 @@ class Dispatcher(Generic[T, R]):
     def _dispatch(self) -> WakeAt | Idle:
         """Send whatever can be sent now."""
         self.predictor.learn(self.now())
-        self._send_retry()
+        if self.isolation.in_use:
+            self._send_retry()
         self._drop_preempted()
-        while True:
+        while self.queue.count:
             now, model = self.now(), self.predictor.model
             slot, offer = self.predictor.offer(now, model)
             self._discard_dead(self.queue, now, offer.credits)
@@ -202,6 +203,7 @@ class Dispatcher(Generic[T, R]):
                     self._drop_unmeetable(now, count, model)
                 case WakeAt() | Idle() as rest:
                     return rest
+        return Idle()
 
     def _send_retry(self) -> None:
         """Send the first isolated retry, alone, if its slot is empty."""

@@ -157,14 +157,20 @@ class Predictor(Generic[T, R]):
 
     def offer(self, now: float, model: CostModel) -> tuple[Slot[T, R] | None, Offer]:
         """The slot that takes the first job: that with most free credits, of several the one that is done first."""
-        free = [(self._isolation.free_credits(slot), slot) for slot in self._slots]
-        most = max([credits for credits, _ in free], default=0)
+        most, slots = 0, []
+        for slot in self._slots:
+            credits = self._isolation.free_credits(slot)
+            if credits > most:
+                most, slots = credits, [slot]
+            elif credits and credits == most:
+                slots.append(slot)
         if not most:
             return None, Offer(0, 0)
-        slots = [slot for credits, slot in free if credits == most]
-        done_s, number = min([(slot.backlog(now, model).all_s(model), number) for number, slot in enumerate(slots)])
-        slot = slots[number]
-        return slot, Offer(most, len(slots), done_s * model.best_slowdown / model.slowdown, not slot.held)
+        best, best_s = slots[0], slots[0].backlog(now, model).all_s(model)
+        for slot in slots[1:]:
+            if (done_s := slot.backlog(now, model).all_s(model)) < best_s:
+                best, best_s = slot, done_s
+        return best, Offer(most, len(slots), best_s * model.best_slowdown / model.slowdown, not best.held)
 
     def all_done(self, now: float, retries: int) -> list[float]:
         """When each slot has done everything it holds, and one of them so many isolated retries."""
