@@ -22,6 +22,7 @@ BUDGET = {
     "cache, store and records": 1_800,
     "keys, tokens, limits and shares": 1_200,
     "TLS and the admin port": 300,
+    "uploads as they arrive, paced refusals, trusted proxies": 500,
 }
 
 # What the old prose said, and what it says now.

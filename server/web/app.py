@@ -1,5 +1,6 @@
 """The ASGI application: uploads go straight to their handler, everything else by starlette's routes."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple, cast
 
@@ -10,10 +11,12 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Scope
 
 from server.process.access_log import AccessLog
+from server.web.client import TrustedProxies
 from server.web.early_reject import EarlyReject
 from server.web.exchange import Exchange
 from server.web.gate import Gate
 from server.web.health import Health
+from server.web.http.pacing import Pacing
 from server.web.images import Images
 from server.web.keeping import Keeping
 from server.web.metrics import Metrics
@@ -31,6 +34,7 @@ class Application(NamedTuple):
     asgi: ASGIApp
     early_reject: EarlyReject
     refusals: Refusals
+    pacing: Pacing
 
 
 def build_app(
@@ -38,6 +42,7 @@ def build_app(
     gate: Gate,
     metrics: Metrics,
     uploads: Uploads,
+    proxies: TrustedProxies,
     access_log: AccessLog,
     keeping: Keeping | None = None,
     *,
@@ -53,9 +58,10 @@ def build_app(
     records = Records(runtime, keeping) if clients and keeping and open_records else None
     resources = Resources(images, Health(runtime, metrics, admin), records, admin)
     refusals = Refusals(metrics, access_log)
-    early_reject = EarlyReject(runtime, gate, refusals, uploads.limits.max_bytes)
-    exchange = Exchange(resources, gate, runtime, metrics, uploads, early_reject.arm, access_log)
-    return Application(exchange, early_reject, refusals)
+    early_reject = EarlyReject(runtime, gate, proxies, refusals, uploads.limits.max_bytes)
+    exchange = Exchange(resources, gate, runtime, metrics, uploads, early_reject.arm, proxies, access_log)
+    pacing = Pacing(proxies, early_reject.room, metrics.refusal_delay.observe, asyncio.get_running_loop())
+    return Application(exchange, early_reject, refusals, pacing)
 
 
 _HEALTH = ("/healthz", "/readyz")  # a flood of anything else shall not delay what a load balancer asks

@@ -55,6 +55,10 @@ class Metrics:
             registry=registry,
         )  # fmt: skip
         self._counters: dict[tuple[str, str], Counter] = {}  # its children: finding one costs more than counting
+        self.refusal_delay = Histogram(
+            "tureen_refusal_delay_seconds", "How late refusals are told to clients that asked again too soon",
+            buckets=_LAG_S, registry=registry,
+        )  # fmt: skip
         self.loop_lag = Histogram(
             "tureen_event_loop_lag_seconds", "How late the event loop runs a timer", buckets=_LAG_S,
             registry=registry,

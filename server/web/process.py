@@ -31,6 +31,7 @@ from server.settings import Settings, derived
 from server.settings.topics import StorageSettings
 from server.web.app import build_app
 from server.web.banner import banner
+from server.web.client import TrustedProxies
 from server.web.front import Front, serve
 from server.web.gate import Gate
 from server.web.http.connections import Connections
@@ -83,7 +84,8 @@ async def _run(settings: Settings, listeners: Sequence[int]) -> None:
         open_records = settings.storage.records == "open"
         gate = Gate(access.authenticator, access.limits, metrics.count_auth_refusal)
         share = partial(
-            build_app, runtime, gate, metrics, uploads, AccessLog(settings.server.access_log), keeping,
+            build_app, runtime, gate, metrics, uploads, TrustedProxies(settings.server.trusted_proxies),
+            AccessLog(settings.server.access_log), keeping,
             open_records=open_records,
         )  # fmt: skip
         fronts = [Front(share(admin=settings.is_local), listeners[0], connections)]
