@@ -24,6 +24,8 @@ from batcher.tardiness import TardinessCheck
 T = TypeVar("T")
 R = TypeVar("R")
 
+_RUNNING = Stage.RUNNING  # to look up a member costs a call
+
 
 class Dispatcher(Generic[T, R]):
     """The owner of the queue, the slots and the jobs in flight. A `SlotOwner` and a `JobOwner`.
@@ -216,7 +218,7 @@ class Dispatcher(Generic[T, R]):
     def _send(self, now: float, slot: Slot[T, R], jobs: list[Job[T, R]]) -> None:
         slot.assign(jobs, now)
         for job in jobs:
-            job.stage = Stage.RUNNING
+            job.stage = _RUNNING
         slot.executor.send(jobs)
 
     # -- jobs that leave ---------------------------------------------------------------------------

@@ -9,9 +9,7 @@ from pathlib import Path
 import pytest
 
 CONFTEST = Path(__file__).with_name("conftest.py")
-ALONE = os.environ | {
-    "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"
-}  # plugins take seconds to load
+ALONE = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # plugins take seconds to load
 OPTIONS = ["-p", "no:cacheprovider", "-o", "markers=gpu: needs a GPU"]
 
 

@@ -11,10 +11,8 @@ def uuid7() -> str:
 
     The generator is seeded by the system at start: enough to be unique, and no secret.
     """
-    milliseconds = time.time_ns() // 1_000_000
-    value = milliseconds << 80 | 0x7 << 76 | random.getrandbits(12) << 64 | 0x2 << 62 | random.getrandbits(62)
-    digits = f"{value:032x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    first, last = f"{time.time_ns() // 1_000_000:012x}", f"{0x2 << 62 | random.getrandbits(62):016x}"
+    return f"{first[:8]}-{first[8:]}-7{random.getrandbits(12):03x}-{last[:4]}-{last[4:]}"
 
 
 def content_hash(body: bytes) -> str:
