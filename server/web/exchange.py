@@ -112,7 +112,7 @@ class Exchange:
         """The handler's response to a request that the gate lets in. Raises what either raises."""
         scope = request.scope
         given = [value for name, value in scope["headers"] if name == b"authorization"]
-        admitted = await self._gate.enter(scope["path"], given, origin, request.received)
+        admitted = await self._gate.enter(scope["method"], scope["path"], given, origin, request.received)
         request.principal = admitted.principal
         try:
             response = await self._handler(request)
