@@ -99,16 +99,19 @@ class Exchange:
         presence: Presence = request.scope["state"][STATE]
         with request.interruptible:
             presence.watch(lambda: request.interruptible.interrupt(ClientGone()))
+            origin = self._origin(request)
             try:
-                return await self._admitted(request)
+                if principal := self._gate.open_to(origin):
+                    request.principal = principal
+                    return await self._handler(request)
+                return await self._admitted(request, origin)
             finally:
                 presence.unwatch()
 
-    async def _admitted(self, request: Request) -> Response:
+    async def _admitted(self, request: Request, origin: Origin) -> Response:
         """The handler's response to a request that the gate lets in. Raises what either raises."""
         scope = request.scope
         given = [value for name, value in scope["headers"] if name == b"authorization"]
-        origin = self._origin(request)
         admitted = await self._gate.enter(scope["method"], scope["path"], given, origin, request.received)
         request.principal = admitted.principal
         try:
