@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from server.commands import inspect as inspection
+from server.commands import ready
 from server.commands.bench import options as bench
 from server.commands.keys import options as keys
 from server.commands.tune import options as tune
@@ -117,6 +118,9 @@ COMMANDS: Mapping[str, Command] = {
         "measure a server: does it meet its deadline?", bench.ABOUT, bench.EXAMPLES, bench.add_arguments, _bench
     ),
     "keys": Command("make and revoke API keys", keys.ABOUT, keys.EXAMPLES, keys.add_arguments, _keys),
+    "ready": Command(
+        "is a server ready? (for health checks)", ready.ABOUT, ready.EXAMPLES, ready.add_arguments, ready.run
+    ),
 }
 
 

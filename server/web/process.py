@@ -22,7 +22,7 @@ from server.access.setup import set_up
 from server.cleanup.spool import Spool, SpoolFailed
 from server.engine import Engine, EngineFailed
 from server.engine.groups import leaves
-from server.process import console, logs, signals
+from server.process import console, logs, signals, systemd
 from server.process.access_log import AccessLog
 from server.process.control import Control, read_first_line
 from server.process.file_watch import watch
@@ -92,6 +92,7 @@ async def _run(settings: Settings, listeners: Sequence[int]) -> None:
         stop = partial(_until_stop, control, runtime, uploads, settings.server.shutdown_timeout)
         async with asyncio.TaskGroup() as tasks:
             beside = [tasks.create_task(_announce(engine, settings, listeners)), tasks.create_task(access.run())]
+            beside.append(tasks.create_task(systemd.signs_of_life()))
             if certificates:
                 beside.append(tasks.create_task(watch(certificates.paths, certificates.reload)))
             await serve(fronts, settings, certificates, stop)
@@ -118,6 +119,7 @@ async def _until_stop(control: Control, runtime: Runtime, uploads: Uploads, time
 async def _announce(engine: Engine, settings: Settings, listeners: Sequence[int]) -> None:
     model = await engine.wait_ready()
     _spare_the_collector()
+    systemd.notify("READY=1")
     console.say(banner(model, settings, listeners, engine.placement.why, engine.layout))
 
 
