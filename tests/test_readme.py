@@ -13,7 +13,10 @@ import pytest
 
 from server.commands import inspect
 from server.commands.bench import options as bench
+from server.commands.models import options as models
 from server.commands.tune import options as tune
+from server.consume.ledger import State
+from server.consume.metrics import ConsumerCollector
 from server.settings import load_settings
 from server.web.errors import PROBLEMS
 from server.web.keeping import Figures
@@ -31,6 +34,7 @@ COMMANDS = {
     "serve": lambda words: load_settings(words, {}),
     "bench": bench.parse,
     "tune": lambda words: tune.parse(words, {}),
+    "models": models.parse,
     "inspect": lambda words: _parsed(inspect.add_arguments, words),
 }
 
@@ -60,6 +64,7 @@ def test_every_command_is_understood(command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "resnet50.onnx").touch()
     (tmp_path / "food").mkdir()
+    (tmp_path / "models").mkdir()
 
     assert COMMANDS[command[1]](command[2:])
 
@@ -136,9 +141,8 @@ def test_every_metric_is_in_the_docs_and_no_other():
     rows = re.findall(r"^\| ((?:`tureen_[^`]+`,? ?)+)\|", text, re.MULTILINE)
     documented = {name for row in rows for name in re.findall(r"tureen_\w+", row)}
 
-    exposed = {
-        f"{family.name}_total" if family.type == "counter" else family.name
-        for family in Metrics(EmptySource(), lambda: Figures(0, 0, {}, 0, {})).registry.collect()
-    }
+    registry = Metrics(EmptySource(), lambda: Figures(0, 0, {}, 0, {})).registry
+    registry.register(ConsumerCollector(State))
+    exposed = {f"{family.name}_total" if family.type == "counter" else family.name for family in registry.collect()}
 
     assert exposed == documented

@@ -7,9 +7,9 @@ from typing import Final, NamedTuple
 SCOPES: Final[Mapping[str, str]] = {
     "infer": "send images",
     "urgent": "ask for an urgency above the default",
-    "records": "read records of its own images",
+    "records": "read and delete its own images",
     "metrics": "read metrics",
-    "admin": "everything, records of others included",
+    "admin": "everything, images of others included",
 }
 """Each scope with what it permits."""
 
@@ -31,8 +31,8 @@ NO_LIMITS: Final = Limits()
 class Principal(NamedTuple):
     """Whoever is behind a request.
 
-    `id`: `key:NAME`, `jwt:SUBJECT` or `ip:ADDRESS`, so that no kind can pass for another. `weight`: its share of the
-    queue under overload, relative to the others'.
+    `id`: `key:NAME`, `jwt:SUBJECT` or `ip:ADDRESS`, so that no kind can pass for another; empty where nothing is known.
+    `weight`: its share of the queue under overload, relative to the others'.
     """
 
     id: str
@@ -44,8 +44,17 @@ class Principal(NamedTuple):
         """Whether it has this scope; `admin` includes all others."""
         return scope in self.scopes or "admin" in self.scopes
 
+    @property
+    def has_credentials(self) -> bool:
+        """Whether it showed a key or a token; False for a client that is known by its address at most."""
+        return bool(self.id) and not self.id.startswith(ADDRESS)
+
 
 EVERYTHING: Final = frozenset(SCOPES)
+ANYONE: Final = EVERYTHING - {"admin", "urgent"}
+"""The scopes of a client where there are no keys. What a path needs is not asked then."""
+FROM_TRUSTED: Final = ANYONE | {"urgent"}
+"""The same, where a trusted proxy sent the request."""
 ADDRESS: Final = "ip:"
 """Begins the id of a client that is known by its address only."""
 
@@ -56,7 +65,12 @@ def known_scopes(words: Iterable[str]) -> frozenset[str]:
 
 
 def address_id(host: str) -> str:
-    """The id of a client that is known by its address only. IPv6 hosts own a /64, and count as one client by it."""
+    """The id of a client that is known by its address only. IPv6 hosts own a /64, and count as one client by it.
+
+    Empty for "": a client of which nothing is known.
+    """
+    if not host:
+        return ""
     if ":" not in host:
         return f"{ADDRESS}{host}"
     try:

@@ -14,7 +14,7 @@ _SCHEMA = """
 create table if not exists images(
     id text primary key, hash text not null, owner text not null, time text not null, label text, media_type text
 ) without rowid;
-create index if not exists by_hash on images(owner, hash, id);
+create index if not exists by_content on images(hash, owner, id);
 """
 
 
@@ -42,16 +42,17 @@ class Index:
         self._base.execute("delete from images where id = ?", (id_,))
 
     def first(self, hash_: str, owner: str) -> str | None:
-        """The id of the first image with this content."""
+        """The id of this owner's first image with this content."""
         row = self._base.execute(
             "select id from images where owner = ? and hash = ? order by id limit 1", (owner, hash_)
         ).fetchone()
         return row[0] if row else None
 
-    def same(self, hash_: str, owner: str, most: int) -> list[str]:
-        """The ids of the images with this content, the first one first."""
+    def same(self, hash_: str, owner: str | None, most: int) -> list[str]:
+        """The ids of this owner's images with this content, the first one first. `owner`: None is everybody."""
         rows = self._base.execute(
-            "select id from images where owner = ? and hash = ? order by id limit ?", (owner, hash_, most)
+            "select id from images where hash = ? and owner = coalesce(?, owner) order by id limit ?",
+            (hash_, owner, most),
         )
         return [row[0] for row in rows]
 

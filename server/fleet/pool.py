@@ -1,12 +1,13 @@
 """The worker processes: kept alive, replaced when they die, given up when that is hopeless."""
 
 import asyncio
+import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from itertools import zip_longest
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 import msgspec
 import structlog
@@ -16,8 +17,8 @@ from server.contract.answer import Reply
 from server.contract.metadata import ModelMetadata
 from server.contract.task import Task
 from server.contract.wire import Load, Ready
-from server.fleet.layout.benchmark import audition
-from server.fleet.layout.placement import Decision, Plan, decoders, fed
+from server.fleet.layout.benchmark import benchmark_layouts
+from server.fleet.layout.placement import LayoutChoice, LayoutPlan, decoders, scaled_to_gpu
 from server.fleet.process import WorkerProcess
 from server.fleet.succession import Death, GiveUp, after, expected_ready
 from server.fleet.watch import Verdict, Watch
@@ -27,6 +28,8 @@ from server.process.cpus import usable_cpus
 _LOOK_S = 0.1  # at a worker that starts
 _LONGEST_START_S = 300.0  # large models take long to load; none takes that long
 
+_LOST = {"crash": "crashed while it loaded the model", "hang": "was not ready within"}
+
 log = structlog.stdlib.get_logger("tureen.pool")
 
 
@@ -34,8 +37,20 @@ class PoolFailed(Exception):
     """No worker can be brought up; the message says why. Serving makes no sense any more."""
 
 
+class Patience(NamedTuple):
+    """How a pool treats workers that do not get ready."""
+
+    start_s: float | None = None
+    """Seconds for one to be ready; None is five minutes."""
+    give_up_at_once: bool = False
+    """Raise `PoolFailed` for the first one that is lost before any was ready."""
+
+
+_PATIENT = Patience()
+
+
 class Pool:
-    """Keeps workers alive while it is entered; leaving it ends them. How many, the plan says, or its auditions.
+    """Keeps workers alive while it is entered; leaving it ends them. The plan or the start-up benchmark says how many.
 
     A worker that dies is replaced, after a pause that doubles while lives are futile. A model that cannot be loaded at
     the start, or five futile lives in a row at the place of every worker, raise `PoolFailed` out of the pool's task
@@ -46,9 +61,10 @@ class Pool:
         self,
         batcher: Batcher[Task, Reply],
         load: Load,
-        plan: Plan,
+        plan: LayoutPlan,
         max_growth: int,
         on_loss: Callable[[Sequence[Task]], None] = lambda _: None,
+        patience: Patience = _PATIENT,
     ) -> None:
         """`load`: all but the layout, which `plan` gives. `max_growth`: bytes by which a worker may outgrow what it
         was when ready before it is replaced. `on_loss` is told what each worker that died had in hand."""
@@ -62,10 +78,12 @@ class Pool:
         self._opening = asyncio.Semaphore(1 if self._in_turn else plan.workers)
         self._max_growth = max_growth
         self._on_loss = on_loss
+        self._longest_start_s = patience.start_s or _LONGEST_START_S
+        self._give_up_at_once = patience.give_up_at_once
         self._tasks = asyncio.TaskGroup()
         self._bringing_up: asyncio.Task[None]
         self._keepers: list[asyncio.Task[None]] = []
-        self._decided: Decision
+        self._decided: LayoutChoice
         self._start_s = 0.0
         self._ready: set[int] = set()  # places whose workers serve
         self._futile: dict[int, int] = {}  # lives in a row that came to nothing, by place
@@ -77,7 +95,7 @@ class Pool:
         """Whether images are run one at a time for that."""
         self.restarts: Counter[str] = Counter()
         self.model: asyncio.Future[ModelMetadata] = asyncio.get_running_loop().create_future()
-        self.decision: asyncio.Future[Decision] = asyncio.get_running_loop().create_future()
+        self.decision: asyncio.Future[LayoutChoice] = asyncio.get_running_loop().create_future()
 
     @property
     def size(self) -> int:
@@ -85,17 +103,19 @@ class Pool:
         return self._size
 
     async def _bring_up(self) -> None:
-        """Decide on the layout and keep as many workers as that says: those of the audition, if there was one."""
+        """Decide on the layout and keep as many workers: those of the start-up benchmark, if there was one."""
         running: Sequence[WorkerProcess] = ()
         if not (decision := self._plan.decision):
             try:
-                decision, running = await audition(self._batcher, self._load, self._plan, _LONGEST_START_S)
+                decision, running = await benchmark_layouts(
+                    self._batcher, self._load, self._plan, self._longest_start_s
+                )
             except CannotLoad as error:
                 raise PoolFailed(str(error)) from error
         self._load = msgspec.structs.replace(self._load, threads=decision.layout.threads, batch=decision.batch)
         self._lay_out(decision, running)
 
-    def _lay_out(self, decision: Decision, running: Sequence[WorkerProcess] = ()) -> None:
+    def _lay_out(self, decision: LayoutChoice, running: Sequence[WorkerProcess] = ()) -> None:
         """Keep as many workers as that says. The first of those that have no keeper yet are `running` already."""
         workers, threads = decision.layout
         log.info("layout", workers=workers, threads=threads, why=decision.why)
@@ -122,6 +142,8 @@ class Pool:
 
     async def _succeed(self, number: int, death: Death) -> None:
         """Wait until another worker is to be started. Raises `PoolFailed`."""
+        if self._give_up_at_once and not self.model.done():
+            raise PoolFailed(f"its worker {_LOST[death.reason]} {death.detail}".strip())
         self._futile[number] = self._futile[number] + 1 if death.futile else 0
         others = [futile for place, futile in self._futile.items() if place != number]
         decision = after(death, self._futile[number], others)
@@ -178,11 +200,11 @@ class Pool:
                 self._on_loss(worker.lost_with)
             return Death(True, len(worker.lost_with), time.monotonic() - started, reason)
         except WorkerLost:
-            return Death(False, 0, time.monotonic() - started, "crash")
+            return Death(False, 0, time.monotonic() - started, "crash", await _ended(running))
         except TimeoutError:
             if running:
                 running.kill()
-            return Death(False, 0, time.monotonic() - started, "hang")
+            return Death(False, 0, time.monotonic() - started, "hang", f"{self._longest_start_s:g} s")
         finally:
             self._ready.discard(number)
             self._due.pop(number, None)
@@ -193,7 +215,7 @@ class Pool:
 
     async def _until_ready(self, worker: Worker) -> Ready:
         """What the worker says when it is ready. Raises `TimeoutError`, `CannotLoad`, `WorkerLost`."""
-        async with asyncio.timeout(_LONGEST_START_S):
+        async with asyncio.timeout(self._longest_start_s):
             while not worker.ready.done():
                 self._expect()
                 await asyncio.wait([worker.ready], timeout=_LOOK_S)
@@ -225,7 +247,7 @@ class Pool:
     def _feed(self, batch_seconds: Mapping[int, float]) -> None:
         """By what the first worker measured: more of them, if that many are needed beside a GPU."""
         rate = max((size / seconds for size, seconds in batch_seconds.items()), default=0.0)
-        if (decision := fed(self._decided, rate, usable_cpus())) != self._decided:
+        if (decision := scaled_to_gpu(self._decided, rate, usable_cpus())) != self._decided:
             self._load = msgspec.structs.replace(self._load, decoders=decoders(decision.layout.workers))
             self._lay_out(decision)
 
@@ -253,3 +275,11 @@ class Pool:
         for task in (self._bringing_up, *self._keepers):
             task.cancel()
         await self._tasks.__aexit__(kind, error, trace)
+
+
+async def _ended(running: WorkerProcess | None) -> str:
+    """By which signal a worker has ended, for people; nothing if by none."""
+    if running is None:
+        return ""
+    await running.end()
+    return f"({signal.Signals(-running.exit).name})" if running.exit and running.exit < 0 else ""

@@ -33,11 +33,12 @@ from server.contract.wire import (
     Ready,
     Rejected,
     Separate,
+    Shared,
     Skipped,
     TensorItem,
     Trial,
     TrialFailed,
-    Tried,
+    TrialResult,
     WireError,
     frame,
     head,
@@ -56,14 +57,14 @@ class WorkerLost(Exception):
     """The worker went away before it was ready."""
 
 
-class CannotTry(Exception):
-    """The worker says that what it was told in its audition cannot be done, and why."""
+class TrialImpossible(Exception):
+    """The worker says that what it was told in its start-up benchmark cannot be done, and why."""
 
 
 class Worker(asyncio.Protocol):
     """The connection to one worker process. A `batcher.Executor`; also the asyncio protocol of its socket.
 
-    `ready` resolves to the worker's `Ready`, `loaded` to its `Loaded` where it has an audition; both raise
+    `ready` resolves to the worker's `Ready`, `loaded` to its `Loaded` where it has a start-up benchmark; both raise
     `CannotLoad` or `WorkerLost`. `lost` is set when the connection has ended, however it did.
     """
 
@@ -87,7 +88,7 @@ class Worker(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         self.ready: asyncio.Future[Ready] = loop.create_future()
         self.loaded: asyncio.Future[Loaded] = loop.create_future()
-        self._asked: asyncio.Future[Prepared | Tried] = loop.create_future()
+        self._asked: asyncio.Future[Prepared | TrialResult] = loop.create_future()
         self.lost = asyncio.Event()
         self.on_dependent: Callable[[str, bool], None] = lambda reason, separate: None
         """Called when an image was answered otherwise in a batch than alone: why, and whether the worker has left
@@ -104,16 +105,16 @@ class Worker(asyncio.Protocol):
         return self._batcher.cost_model.run_s(max(1, self.held))
 
     async def prepare(self, threads: int) -> None:
-        """Have it open the model once more. For its audition, as what follows: one order at a time.
+        """Have it open the model once more. For its start-up benchmark, as what follows: one order at a time.
 
-        Raises `CannotTry`, `WorkerLost`. Cancellation: the worker goes on, and cannot be told anything more.
+        Raises `TrialImpossible`, `WorkerLost`. Cancellation: the worker goes on, and cannot be told anything more.
         """
         await self._ask(Prepare(threads))
 
-    async def try_out(self, trial: Trial) -> Tried:
+    async def try_out(self, trial: Trial) -> TrialResult:
         """Have it run batches. Raises and cancellation as `prepare`."""
         tried = await self._ask(trial)
-        assert isinstance(tried, Tried)
+        assert isinstance(tried, TrialResult)
         return tried
 
     def begin(self, threads: int) -> None:
@@ -180,10 +181,12 @@ class Worker(asyncio.Protocol):
 
     def _receive(self, message: AnyMessage, payload: bytes) -> None:
         match message:
-            case Done(seq, _, _, begun, decode_s, infer_s, batch, specs):
+            case Done(seq, _, _, begun, decode_s, infer_s, batch, specs, features):
                 members, tensors = (b"", split(specs, payload)) if specs else (payload, ())
-                reply = Reply(self._model, members, begun, decode_s, infer_s, batch, tensors)
+                reply = Reply(self._model, members, begun, decode_s, infer_s, batch, tensors, features=features)
                 self._finish(seq, Result(reply), decode_s)
+            case Shared(seq, dtype, shape):
+                self._tell_prepared(seq, payload, dtype, shape)
             case Ran(_, _, size, seconds):
                 self._batcher.observe_batch(size, seconds)
             case Rejected(seq, code):
@@ -202,17 +205,17 @@ class Worker(asyncio.Protocol):
                 self.on_dependent(reason, separate)
             case Loaded():
                 _resolve(self.loaded, message)
-            case Prepared() | Tried():
+            case Prepared() | TrialResult():
                 _resolve(self._asked, message)
             case TrialFailed(reason):
-                _fail(self._asked, CannotTry(reason))
+                _fail(self._asked, TrialImpossible(reason))
             case LoadFailed(reason) if not self.ready.done():
                 for waited in (self.ready, self.loaded):
                     _fail(waited, CannotLoad(reason))
             case _:
                 raise WireError(f"a worker does not send {type(message).__name__}, or not now")
 
-    async def _ask(self, order: Prepare | Trial) -> Prepared | Tried:
+    async def _ask(self, order: Prepare | Trial) -> Prepared | TrialResult:
         if self.lost.is_set():
             raise WorkerLost(_GONE)
         self._asked = asyncio.get_running_loop().create_future()
@@ -226,6 +229,14 @@ class Worker(asyncio.Protocol):
         del self._seqs[job]
         self._slot.finish(job, outcome, decode_s)
         self._hang_up_if_retired()
+
+    def _tell_prepared(self, seq: int, payload: bytes, dtype: str, shape: tuple[int, ...]) -> None:
+        """Raises `WireError`."""
+        job = self._jobs.get(seq)
+        if job is None or not isinstance(job.item, ImageTask):
+            raise WireError(f"image {seq} is not with this worker")
+        if job.item.on_prepared:
+            job.item.on_prepared(payload, dtype, shape)
 
     def _give_up(self, seq: int) -> None:
         """The worker ends because of one image: only that one is answered, the others are begun again elsewhere."""
@@ -251,8 +262,9 @@ class Worker(asyncio.Protocol):
 
 def _item(seq: int, task: Task, model: ModelMetadata, deadline: float) -> ImageItem | TensorItem:
     match task:
-        case ImageTask(_, header, want):
-            return ImageItem(seq, model.name, model.version, want, deadline, header.pixels)
+        case ImageTask(_, header, want, on_prepared=on_prepared):
+            share = on_prepared is not None
+            return ImageItem(seq, model.name, model.version, want, deadline, header.pixels, share)
         case TensorTask(_, dtype, shape, want):
             return TensorItem(seq, model.name, model.version, want, deadline, dtype, shape)
 

@@ -33,6 +33,7 @@ from server.inference.cpu_watch import CpuWatch
 from server.inference.engine import Engine
 from server.inference.inbox import Inbox
 from server.inference.link import Outbox, PolledInbox, Source, end_with, read_forever, receiver
+from server.inference.looking import Looker
 from server.inference.memory_ceiling import set_ceiling
 from server.inference.model import Model, metadata, open_model, with_batch
 from server.inference.onnx.providers import Gpu
@@ -40,7 +41,7 @@ from server.inference.onnx.sizes import slots_beside
 from server.inference.pipeline import Pipeline
 from server.inference.sampling import Sampler
 from server.inference.stages import Filler, Runner
-from server.inference.trials import Audition
+from server.inference.trials import StartUpBenchmark
 from server.inference.warmup import decode_pace
 from server.models.card import Located, find_model
 from server.models.digest import digest
@@ -103,18 +104,18 @@ def _digest(located: Located, load: Load) -> str:
 
 
 def _open(located: Located, load: Load, stream: BinaryIO, outbox: Outbox) -> Model:
-    """The model to serve, after its audition if there is to be one. Raises `ModelError`."""
+    """The model to serve, after its start-up benchmark if there is to be one. Raises `ModelError`."""
     gpu = Gpu(load.device, load.cuda_graphs, load.gpu_memory_limit)
     how = {"decoders": load.decoders, "threads": load.threads}
     model = open_model(located, load.max_batch, load.provider, gpu, precision=load.precision, **how)
-    if load.audition:
-        model = Audition(located, load, model).run(partial(_next_order, stream), outbox.send)
+    if load.benchmark:
+        model = StartUpBenchmark(located, load, model).run(partial(_next_order, stream), outbox.send)
     _give_back_memory()
     return with_batch(model, load.batch)
 
 
 def _next_order(stream: BinaryIO) -> Order:
-    """What to do next in the audition; the end of the stream ends the process."""
+    """What to do next in the start-up benchmark; the end of the stream ends the process."""
     match read_frame(stream):
         case ((Prepare() | Trial() | Begin()) as order, _):
             return order
@@ -135,8 +136,10 @@ def _give_back_memory() -> None:
 def _engine(model: Model, load: Load, connection: socket.socket, outbox: Outbox) -> Engine | Pipeline:
     watch = CpuWatch(lambda seq: outbox.send(frame(Overspent(seq))), decode_pace(model.session))
     watch.start()
-    filler = Filler(model.session, Limits(max_pixels=load.max_pixels), outbox.send, watch)
-    runner = Runner(model.session, answerer(model.output), model.card.name, model.card.version)
+    limits = Limits(max_pixels=load.max_pixels)
+    looker = Looker(model.output, limits)
+    filler = Filler(model.session, limits, outbox.send, watch, looker)
+    runner = Runner(model.session, answerer(model.output), model.card.name, model.card.version, looker)
     sampler = Sampler(model.session, model.output, model.warmth.profile.seconds(1) or 0.0, outbox.send)
     inbox = Inbox()
     source = Source(connection, receiver(inbox, outbox, sampler.separate))

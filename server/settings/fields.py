@@ -8,6 +8,8 @@ from server.settings.topics import (
     AuthSettings,
     CacheSettings,
     QueueSettings,
+    QueuesSettings,
+    RepositorySettings,
     ServerSettings,
     Shown,
     StorageSettings,
@@ -39,9 +41,11 @@ class Settings(Topic):
     server: ServerSettings = Field(default_factory=ServerSettings)
     auth: AuthSettings = Field(default_factory=AuthSettings)
     tls: TlsSettings = Field(default_factory=TlsSettings)
+    repository: RepositorySettings = Field(default_factory=RepositorySettings)
     queue: QueueSettings = Field(default_factory=QueueSettings)
     cache: CacheSettings = Field(default_factory=CacheSettings)
     storage: StorageSettings = Field(default_factory=StorageSettings)
+    queues: QueuesSettings = Field(default_factory=QueuesSettings)
     worker: WorkerSettings = Field(default_factory=WorkerSettings)
 
     @property

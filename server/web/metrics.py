@@ -11,15 +11,17 @@ from batcher.scheduling.confidence import BOUNDS_S, ErrorHistogram
 from server.contract.answer import Answer
 from server.contract.metadata import ModelMetadata
 from server.engine import Status
+from server.engine.intake import LaneStatus
 from server.web.http.connections import Connections
 from server.web.keeping import Figures
+from server.web.paths import resource_of
 
-_RESOURCES = {"/v1/images": "images", "/healthz": "health", "/readyz": "health", "/metrics": "metrics"}
 _REASONS = ("crash", "hang", "memory", "cpu")
 _STAGES = ("waiting", "running")
 _DROPS = ("preempted", "unmeetable")
 _LOOKUPS = ("hit", "coalesced", "miss")
 _FAULTS = ("timeout", "unreachable", "open", "mismatch", "garbage", "full")
+_ACTIONS = ("load", "unload", "promote", "rollback")
 _SPOOL = ("full", "disk")
 _STORE = ("unreachable", "refused", "busy", "disk")
 _LATENCY_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0)
@@ -55,6 +57,10 @@ class Metrics:
             registry=registry,
         )  # fmt: skip
         self._counters: dict[tuple[str, str], Counter] = {}  # its children: finding one costs more than counting
+        self.refusal_delay = Histogram(
+            "tureen_refusal_delay_seconds", "How late refusals are told to clients that asked again too soon",
+            buckets=_LAG_S, registry=registry,
+        )  # fmt: skip
         self.loop_lag = Histogram(
             "tureen_event_loop_lag_seconds", "How late the event loop runs a timer", buckets=_LAG_S,
             registry=registry,
@@ -62,7 +68,7 @@ class Metrics:
 
     def count(self, path: str, outcome: str) -> str:
         """One request has ended. `outcome` comes from a fixed set; so does what `path` becomes, which is returned."""
-        resource = _RESOURCES.get(path, "other")
+        resource = resource_of(path)
         counter = self._counters.get((resource, outcome))
         if counter is None:
             counter = self._counters[resource, outcome] = self._requests.labels(resource, outcome)
@@ -106,7 +112,7 @@ class _StateCollector(Collector):
         yield _gauge("held_bytes", "Encoded bytes of images not yet answered", stats.held_bytes)
         yield _gauge("arriving_bytes", "Bytes held by uploads under way", status.arriving_bytes)
         yield _gauge("queue_oldest_seconds", "How long the oldest waiting image has waited", stats.oldest_s)
-        yield _info(status.model)
+        yield _info(status)
         yield _gauge("workers", "Workers there should be", status.workers)
         yield _gauge("workers_ready", "Workers that are ready", stats.executors)
         yield _by("worker_restarts", "Workers replaced, by reason", "reason", status.restarts, _REASONS)
@@ -135,6 +141,9 @@ class _StateCollector(Collector):
         )
         yield _gauge("cache_entries", "Answers kept in memory", status.reuse.cache_entries)
         yield _gauge("cache_bytes", "Memory taken by answers that are kept", status.reuse.cache_bytes)
+        yield _counter("shared_decodes", "Images given to a model as another had prepared them", status.shared_decodes)
+        yield from _of_lanes(status.lanes)
+        yield _changes(status.changes)
         yield _gauge("slowdown", "Factor by which work takes longer than was measured at start", stats.slowdown)
         yield _gauge("decode_cost_factor", "Factor by which decoding takes longer than expected", stats.prep_factor)
         yield _errors(stats.prediction_errors)
@@ -213,11 +222,38 @@ def _gauge(name: str, text: str, value: float) -> Metric:
     return GaugeMetricFamily(f"tureen_{name}", text, value=value)
 
 
-def _info(model: ModelMetadata | None) -> Metric:
+def _info(status: Status) -> Metric:
     labels = ["model", "version", "hash"]
-    family = GaugeMetricFamily("tureen_model_info", "1 for the model that answers", labels=labels)
-    if model:
-        family.add_metric([model.name, model.version, model.digest], 1)
+    family = GaugeMetricFamily("tureen_model_info", "1 for each version that answers by default", labels=labels)
+    for lane in status.lanes:
+        if lane.metadata and lane.stage == "serving":
+            family.add_metric([lane.model, lane.version, lane.metadata.digest], 1)
+    return family
+
+
+def _of_lanes(lanes: Sequence[LaneStatus]) -> Iterator[Metric]:
+    """What the sums above do not say: which version waits, refuses, or lacks workers."""
+    kinds: list[tuple[str, str, Callable[[LaneStatus], float], type[GaugeMetricFamily | CounterMetricFamily]]] = [
+        ("queue_images", "Images waiting, by version", lambda lane: lane.stats.waiting, GaugeMetricFamily),
+        ("running_images", "Images with a worker, by version", lambda lane: lane.stats.running, GaugeMetricFamily),
+        ("workers_ready", "Workers that are ready, by version", lambda lane: lane.stats.executors, GaugeMetricFamily),
+        ("accepted_images", "Images queued, by version", lambda lane: lane.stats.accepted, CounterMetricFamily),
+        ("answered_images", "Images answered, by version", lambda lane: lane.stats.answered, CounterMetricFamily),
+        ("refused_images", "Images refused, by version",
+         lambda lane: sum(lane.stats.refused.values()) + sum(lane.stats.dropped.values()), CounterMetricFamily),
+    ]  # fmt: skip
+    for name, text, value, kind in kinds:
+        family = kind(f"tureen_lane_{name}", text, labels=["model", "version"])
+        for lane in lanes:
+            family.add_metric([lane.model, lane.version], value(lane))
+        yield family
+
+
+def _changes(changes: Mapping[str, int]) -> Metric:
+    family = CounterMetricFamily("tureen_model_changes", "Changes of version, by result", labels=["action", "result"])
+    for action in _ACTIONS:
+        for result in ("ok", "failed"):
+            family.add_metric([action, result], changes.get(f"{action} {result}", 0))
     return family
 
 
