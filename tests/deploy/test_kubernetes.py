@@ -53,7 +53,8 @@ def test_pods_are_confined(rendered):
         pod, container = template["spec"], template["spec"]["containers"][0]
         assert pod["automountServiceAccountToken"] is False, name
         assert "RuntimeDefault" == pod["securityContext"]["seccompProfile"]["type"], name
-        assert pod["securityContext"]["runAsNonRoot"] and pod["securityContext"]["runAsUser"], name
+        assert pod["securityContext"]["runAsNonRoot"], name
+        assert 0 < pod["securityContext"]["runAsUser"], name
         assert {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True} == {
             key: value for key, value in container["securityContext"].items() if key != "capabilities"
         }
