@@ -30,7 +30,7 @@ from server.engine import AbsentEngine, Engine, EngineFailed, serve_engine
 from server.engine.groups import leaves
 from server.models.card import MODEL_FILE, find_model
 from server.models.errors import ModelError
-from server.process import console, logs, signals
+from server.process import console, logs, signals, systemd
 from server.process.access_log import AccessLog
 from server.process.control import Control, read_first_line
 from server.process.file_watch import watch
@@ -124,6 +124,7 @@ async def _run(settings: Settings, listeners: Sequence[int], offered: Path | Non
         stop = partial(_until_stop, control, runtime, uploads, settings.server.shutdown_timeout)
         async with asyncio.TaskGroup() as tasks:
             beside = [tasks.create_task(_announce(engine, settings, listeners)), tasks.create_task(access.run())]
+            beside.append(tasks.create_task(systemd.signs_of_life()))
             beside.append(tasks.create_task(drift.run()))
             if models:
                 beside.append(tasks.create_task(steering.run(models)))
@@ -174,11 +175,13 @@ async def _until_stop(control: Control, runtime: Runtime, uploads: Uploads, time
 
 async def _announce(engine: Engine | AbsentEngine, settings: Settings, listeners: Sequence[int]) -> None:
     if isinstance(engine, AbsentEngine):
+        systemd.notify("READY=1")
         console.say(forwarding_banner(settings, listeners))
         return
     model = await engine.wait_ready()
     _spare_the_collector()
     served = [f"{lane.model} {lane.version}" for lane in engine.status().lanes if lane.takes_traffic]
+    systemd.notify("READY=1")
     console.say(banner(model, settings, listeners, engine.placement.why, engine.layout, served))
 
 
