@@ -20,7 +20,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("server.process", "server.demo"),
     ("server.settings",),
     ("server.contract",),
-    ("server.models", "server.access"),
+    ("server.models", "server.access", "server.telemetry"),
     ("server.fleet", "server.inference", "server.cleanup"),
     ("server.engine",),
     ("server.web",),

@@ -21,6 +21,7 @@ from server.cleanup.index import Index
 from server.cleanup.item import Damaged, Item, decode_record, encode_record, loads, original_name, record_name
 from server.cleanup.spool import SUFFIX, items_in
 from server.cleanup.stores import Store, StoreError
+from server.cleanup.tracing import StoreTracing
 
 BAD = "damaged"
 STATE = "cleanup.json"
@@ -46,7 +47,9 @@ class Carrier:
     Only this class takes items out of the spool. It runs in one event loop; the store is called in threads.
     """
 
-    def __init__(self, folder: Path, store: Store, index: Index) -> None:
+    def __init__(self, folder: Path, store: Store, index: Index, tracing: StoreTracing | None = None) -> None:
+        """`tracing`: None where nothing is traced."""
+        self._tracing = tracing
         self.state = State()
         self._folder = folder
         self._store = store
@@ -122,10 +125,12 @@ class Carrier:
             return None
         except OSError as error:
             raise StoreError("disk", f"the spool: {error.strerror}") from None
-        record = item.record
+        record, begun = item.record, time.time_ns()
         self._store.put(original_name(record), item.original, record.media_type)
         self._store.put(record_name(record.id), encode_record(record), "application/json")
         path.unlink(missing_ok=True)
+        if self._tracing and record.traceparent:
+            self._tracing.stored(record, begun)
         return item
 
     def _set_aside(self, path: Path, reason: str) -> None:

@@ -43,6 +43,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     owner: str = ""
     duplicate_of: str = ""
     """The id of the first image with the same content, of the same owner."""
+    traceparent: str = ""
+    """The span that answered it, of a request that is traced."""
 
 
 class Item(NamedTuple):

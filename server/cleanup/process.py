@@ -20,6 +20,7 @@ from server.cleanup.item import Damaged, decode_record
 from server.cleanup.reading import Librarian
 from server.cleanup.spool import CLEANUP_BELL, WEB_BELL
 from server.cleanup.stores import FolderStore, Store, StoreError
+from server.cleanup.tracing import StoreTracing
 from server.process import console, logs, signals
 from server.process.control import Control, read_first_line
 from server.settings import Settings
@@ -39,7 +40,7 @@ def main() -> int:
     console.secure_descriptors()
     signals.ignore()
     logs.configure()
-    settings = Settings.model_validate_json(read_first_line()).storage
+    settings = Settings.model_validate_json(read_first_line())
     os.nice(_NICENESS)
     code = 0
     try:
@@ -60,14 +61,31 @@ def open_store(settings: StorageSettings) -> Store:
     return S3Store(bucket, prefix, settings.s3_endpoint, settings.s3_encryption)
 
 
-async def _run(settings: StorageSettings) -> None:
+async def _run(settings: Settings) -> None:
+    tracing = _tracing(settings.telemetry.otlp_endpoint)
+    try:
+        await _carry(settings.storage, tracing)
+    finally:
+        if tracing:
+            tracing.close()
+
+
+def _tracing(endpoint: str | None) -> StoreTracing | None:
+    if not endpoint:
+        return None
+    from server.telemetry.opening import open_span_exporter  # its extra may be missing
+
+    return StoreTracing(open_span_exporter(endpoint, "cleanup"))
+
+
+async def _carry(settings: StorageSettings, tracing: StoreTracing | None) -> None:
     control = await Control.on_standard_input()
     folder = settings.spool_folder
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     store = open_store(settings)
     rebuilt = (folder / NAME).exists()
     index = Index(folder)
-    carrier = Carrier(folder, store, index)
+    carrier = Carrier(folder, store, index, tracing)
     bell = Doorbell(folder, CLEANUP_BELL, WEB_BELL)
     loop = asyncio.get_running_loop()
 

@@ -23,7 +23,7 @@ class Tensor(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """What a worker answered for one task. Times in seconds; `begun` on CLOCK_MONOTONIC."""
+    """What a worker answered for one task. Times in seconds; `begun` and `run_begun` on CLOCK_MONOTONIC."""
 
     model: ModelMetadata
     members: bytes
@@ -34,6 +34,8 @@ class Reply(NamedTuple):
     batch: int
     tensors: tuple[Tensor, ...] = ()
     source: Source = "inference"
+    run_begun: float = 0.0
+    """When the model's run of its batch began; 0 where that is not known."""
 
 
 class Answer(NamedTuple):
@@ -42,6 +44,8 @@ class Answer(NamedTuple):
     id: str
     hash: str
     reply: Reply
+    queued: float = 0.0
+    """When the task was admitted to the queue, on CLOCK_MONOTONIC; 0 where it did not wait or that is not known."""
 
     @property
     def model(self) -> ModelMetadata:

@@ -152,6 +152,8 @@ class Done(Message, frozen=True):
     infer_s: float
     batch: int
     tensors: tuple[TensorSpec, ...] = ()
+    run_begun: float = 0.0
+    """When the model's run of its batch began."""
 
 
 class Rejected(Message, frozen=True):

@@ -126,7 +126,7 @@ class Engine:
         due = self._clock() + self.slo_s if deadline is None else deadline
         submission = Submission(task, due, urgency, reuse, owner)
         reply = await self._first.submit(submission)
-        return Answer(uuid7(), submission.digest, reply)
+        return Answer(uuid7(), submission.digest, reply, submission.queued)
 
     def reserve(self, size: int, give_up: GiveUp | None = None) -> Reservation:
         """As `Intake.reserve`."""

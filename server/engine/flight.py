@@ -240,6 +240,7 @@ class Flights:
     def _started(self, submission: Submission, waiter: Waiter) -> Flight:
         flight = Flight(submission.task, submission.losses, self._enqueue, self._clock)
         flight.start(waiter)
+        submission.queued = self._clock()
         identity, size = submission.identity, len(submission.task.payload)
         # The hash is computed here, while the workers are busy with what was queued before.
         if submission.reuse != "never" and identity not in self._flights:

@@ -251,9 +251,9 @@ class RemoteEngine:
         members = b"" if message.tensors else payload
         reply = Reply(
             model, members, message.begun, message.decode_s, message.infer_s, message.batch,
-            split(message.tensors, payload) if message.tensors else (), message.source,
+            split(message.tensors, payload) if message.tensors else (), message.source, message.run_begun,
         )  # fmt: skip
-        return Answer(message.id, message.hash, reply)
+        return Answer(message.id, message.hash, reply, message.queued)
 
 
 def _message(number: int, task: Task, deadline: float | None, urgency: int, reuse: Reuse, owner: Owner) -> ToEngine:

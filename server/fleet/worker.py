@@ -180,9 +180,9 @@ class Worker(asyncio.Protocol):
 
     def _receive(self, message: AnyMessage, payload: bytes) -> None:
         match message:
-            case Done(seq, _, _, begun, decode_s, infer_s, batch, specs):
+            case Done(seq, _, _, begun, decode_s, infer_s, batch, specs, run_begun):
                 members, tensors = (b"", split(specs, payload)) if specs else (payload, ())
-                reply = Reply(self._model, members, begun, decode_s, infer_s, batch, tensors)
+                reply = Reply(self._model, members, begun, decode_s, infer_s, batch, tensors, run_begun=run_begun)
                 self._finish(seq, Result(reply), decode_s)
             case Ran(_, _, size, seconds):
                 self._batcher.observe_batch(size, seconds)

@@ -14,7 +14,7 @@ from server.process import console
 _STDERR = 2
 
 
-class _Line(msgspec.Struct):
+class _Line(msgspec.Struct, omit_defaults=True):
     """In the order and with the names of every other log line."""
 
     request_id: str
@@ -24,6 +24,7 @@ class _Line(msgspec.Struct):
     event: str
     level: str
     timestamp: str
+    trace_id: str = ""
 
 
 class AccessLog:
@@ -35,7 +36,7 @@ class AccessLog:
         self._write = console.writer(_STDERR).write
         self._encode = msgspec.json.Encoder().encode
 
-    def request(self, request_id: str, resource: str, outcome: str, seconds: float = 0.0) -> None:
+    def request(self, request_id: str, resource: str, outcome: str, seconds: float = 0.0, trace_id: str = "") -> None:
         """One request has ended. `request_id` is a checked one; `seconds`: from its first byte to its answer."""
         if not self._enabled:
             return
@@ -43,5 +44,5 @@ class AccessLog:
         if self._terminal:
             line = f"{timestamp} [info     ] request  {outcome} {resource} {ms} ms {request_id}".encode()
         else:
-            line = self._encode(_Line(request_id, resource, outcome, ms, "request", "info", timestamp))
+            line = self._encode(_Line(request_id, resource, outcome, ms, "request", "info", timestamp, trace_id))
         self._write(line + b"\n")

@@ -11,6 +11,7 @@ from server.settings.topics import (
     ServerSettings,
     Shown,
     StorageSettings,
+    TelemetrySettings,
     TlsSettings,
     Topic,
     UploadSettings,
@@ -42,6 +43,7 @@ class Settings(Topic):
     queue: QueueSettings = Field(default_factory=QueueSettings)
     cache: CacheSettings = Field(default_factory=CacheSettings)
     storage: StorageSettings = Field(default_factory=StorageSettings)
+    telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
     worker: WorkerSettings = Field(default_factory=WorkerSettings)
 
     @property

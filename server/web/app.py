@@ -9,14 +9,13 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Scope
 
-from server.process.access_log import AccessLog
 from server.web.early_reject import EarlyReject
 from server.web.exchange import Exchange
 from server.web.gate import Gate
 from server.web.health import Health
 from server.web.images import Images
 from server.web.keeping import Keeping
-from server.web.metrics import Metrics
+from server.web.observer import Observer
 from server.web.records import Records
 from server.web.refusals import Refusals
 from server.web.request import Request
@@ -36,9 +35,8 @@ class Application(NamedTuple):
 def build_app(
     runtime: Runtime,
     gate: Gate,
-    metrics: Metrics,
+    observer: Observer,
     uploads: Uploads,
-    access_log: AccessLog,
     keeping: Keeping | None = None,
     *,
     open_records: bool = False,
@@ -49,12 +47,13 @@ def build_app(
 
     `keeping`: None where nothing is kept. `open_records`: they can be read back.
     """
-    images = Images(runtime, metrics, uploads.limits.max_bytes, keeping) if clients else None
+    metrics = observer.metrics
+    images = Images(runtime, metrics, uploads.limits.max_bytes, keeping, observer.tracer) if clients else None
     records = Records(runtime, keeping) if clients and keeping and open_records else None
     resources = Resources(images, Health(runtime, metrics, admin), records, admin)
-    refusals = Refusals(metrics, access_log)
+    refusals = Refusals(metrics, observer.access_log)
     early_reject = EarlyReject(runtime, gate, refusals, uploads.limits.max_bytes)
-    exchange = Exchange(resources, gate, runtime, metrics, uploads, early_reject.arm, access_log)
+    exchange = Exchange(resources, gate, runtime, observer, uploads, early_reject.arm)
     return Application(exchange, early_reject, refusals)
 
 

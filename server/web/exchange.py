@@ -8,10 +8,9 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from batcher import Refused
-from server.process.access_log import AccessLog
 from server.web.errors import ClientGone, RequestError, code_of, problem_response
 from server.web.gate import Gate
-from server.web.metrics import Metrics
+from server.web.observer import Observer
 from server.web.presence import STATE, Presence
 from server.web.request import Request, client_host
 from server.web.response import GUARDS, RawHeaders, RawResponse, guards_for
@@ -34,19 +33,17 @@ class Exchange:
         handler: Handler,
         gate: Gate,
         runtime: Runtime,
-        metrics: Metrics,
+        observer: Observer,
         uploads: Uploads,
         on_refusal: Callable[[], None],
-        access_log: AccessLog,
     ) -> None:
         """`on_refusal` is called when the gate or the batcher has refused a request."""
         self._handler = handler
         self._gate = gate
         self._runtime = runtime
-        self._metrics = metrics
+        self._observer = observer
         self._uploads = uploads
         self._on_refusal = on_refusal
-        self._access_log = access_log
         self._loop = asyncio.get_running_loop()  # asking for it costs more than one thinks
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -54,11 +51,11 @@ class Exchange:
             await _refuse(scope, receive, send)
             return
         request = Request(scope, receive, self._uploads, self._runtime.now(), self._loop)
+        request.trace = self._observer.begin(request.headers)
         outcome, response = await self._outcome(request)
         if response:
             await self._deliver(request, response, send)
-        resource = self._metrics.count(scope["path"], outcome)
-        self._access_log.request(request.id, resource, outcome, self._runtime.now() - request.received)
+        self._observer.ended(request, outcome, response.status_code if response else 0, self._runtime.now())
 
     async def _outcome(self, request: Request) -> tuple[str, Response | None]:
         """What comes of a request, and what to say about it: nothing to a client that has left."""
@@ -74,10 +71,10 @@ class Exchange:
             if isinstance(error, Refused) or code in _CHEAP:
                 self._on_refusal()
             if code in ("internal_error", "model_error"):
-                log.error("request_failed", request_id=request.id, code=code, exc_info=error)
+                log.error("request_failed", request_id=request.id, code=code, exc_info=error, **request.trace_fields)
             elif code == "deadline_exceeded":
-                log.warning("deadline_exceeded", request_id=request.id)
-            return code, problem_response(error, request.id)
+                log.warning("deadline_exceeded", request_id=request.id, **request.trace_fields)
+            return code, problem_response(error, request.id, request.trace_id)
 
     async def _handled(self, request: Request) -> Response:
         """The handler's response. Raises what it raises, or `ClientGone` as soon as the client has left."""
@@ -132,6 +129,8 @@ class Exchange:
         given = response.raw_headers
         guards = GUARDS if type(response) is RawResponse else guards_for(given)
         headers = [*given, *guards, (b"x-request-id", request.id.encode())]
+        if request.trace:
+            headers.append((b"traceresponse", request.trace.header().encode()))
         if self._runtime.draining:
             headers.append((b"connection", b"close"))
         return {"type": "http.response.start", "status": response.status_code, "headers": headers}

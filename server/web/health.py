@@ -3,7 +3,6 @@
 from importlib.metadata import version
 
 import msgspec
-from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -36,8 +35,9 @@ class Health:
         return _json({"status": "ready"})
 
     async def metrics(self, request: Request) -> Response:
-        """Prometheus' text format."""
-        return Response(self._metrics.render(), media_type=CONTENT_TYPE_LATEST)
+        """OpenMetrics for who accepts it, else Prometheus' text format."""
+        body, media_type = self._metrics.render(request.headers.get("accept", ""))
+        return Response(body, media_type=media_type)
 
     async def about(self, request: Request) -> Response:
         """What this is and where things are."""

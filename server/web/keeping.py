@@ -18,6 +18,7 @@ from server.cleanup.spool import Spool, SpoolRefused
 from server.contract.answer import Answer, Kept, Timing
 from server.contract.task import ImageTask
 from server.settings.topics import StorageSettings
+from server.telemetry.trace_context import TraceContext
 
 _RECORD_BYTES = 2048  # about what a record takes
 _RECENT = 10_000  # images that the index may not know yet
@@ -42,7 +43,15 @@ class Keeping:
         self._index: Index | None = None
         self._recent: OrderedDict[str, str] = OrderedDict()
 
-    async def keep(self, task: ImageTask, answer: Answer, timing: Timing, request_id: str, within_s: float) -> Kept:
+    async def keep(
+        self,
+        task: ImageTask,
+        answer: Answer,
+        timing: Timing,
+        request_id: str,
+        within_s: float,
+        trace: TraceContext | None = None,
+    ) -> Kept:
         """Put an image into the spool.
 
         Where images must be stored, it waits until it is on the disk, and raises `SpoolRefused` if it is not within
@@ -52,7 +61,8 @@ class Keeping:
         duplicate = msgspec.UNSET if first is None else first
 
         def make() -> Item:
-            return Item(_record(task, answer, timing, request_id, first or ""), task.body)
+            traceparent = trace.header() if trace and trace.sampled else ""
+            return Item(_record(task, answer, timing, request_id, first or "", traceparent), task.body)
 
         try:
             written = self.spool.put(answer.id, len(task.body) + _RECORD_BYTES, make)
@@ -109,7 +119,9 @@ class Keeping:
             self._recent.popitem(last=False)
 
 
-def _record(task: ImageTask, answer: Answer, timing: Timing, request_id: str, duplicate_of: str) -> Record:
+def _record(
+    task: ImageTask, answer: Answer, timing: Timing, request_id: str, duplicate_of: str, traceparent: str
+) -> Record:
     return Record(
         id=answer.id,
         hash=answer.hash,
@@ -123,4 +135,5 @@ def _record(task: ImageTask, answer: Answer, timing: Timing, request_id: str, du
         timing=msgspec.to_builtins(timing),
         request_id=request_id,
         duplicate_of=duplicate_of,
+        traceparent=traceparent,
     )

@@ -23,7 +23,6 @@ from server.cleanup.spool import Spool, SpoolFailed
 from server.engine import Engine, EngineFailed
 from server.engine.groups import leaves
 from server.process import console, logs, signals
-from server.process.access_log import AccessLog
 from server.process.control import Control, read_first_line
 from server.process.file_watch import watch
 from server.process.memory import usable_memory
@@ -36,7 +35,7 @@ from server.web.gate import Gate
 from server.web.http.connections import Connections
 from server.web.http.versions import WrongVersion
 from server.web.keeping import Keeping
-from server.web.metrics import Metrics
+from server.web.observing import observing
 from server.web.runtime import Runtime
 from server.web.tls import Certificates, TlsFailed
 from server.web.uploads import BodyLimits, Uploads
@@ -76,16 +75,14 @@ async def _run(settings: Settings, listeners: Sequence[int]) -> None:
         keeping = await _keeping(stack, settings.storage)  # before the engine: it ends after it
         engine = await stack.enter_async_context(Engine(settings, wait_ready=False))
         runtime = Runtime(engine, connections)
-        metrics = Metrics(runtime, keeping.figures if keeping else None)
+        observer = await stack.enter_async_context(observing(settings, runtime, keeping, certificates))
+        metrics = observer.metrics
         engine.delay.tell(metrics.loop_lag.observe)
         upload = settings.upload
         uploads = Uploads(BodyLimits(upload.max_image_bytes, upload.upload_timeout, upload.min_upload_rate))
         open_records = settings.storage.records == "open"
         gate = Gate(access.authenticator, access.limits, metrics.count_auth_refusal)
-        share = partial(
-            build_app, runtime, gate, metrics, uploads, AccessLog(settings.server.access_log), keeping,
-            open_records=open_records,
-        )  # fmt: skip
+        share = partial(build_app, runtime, gate, observer, uploads, keeping, open_records=open_records)
         fronts = [Front(share(admin=settings.is_local), listeners[0], connections)]
         if not settings.is_local:  # with connections of its own: clients cannot take those of the operator
             fronts.append(Front(share(admin=True, clients=False), listeners[1], Connections(_ADMIN_CONNECTIONS)))

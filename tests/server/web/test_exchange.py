@@ -8,6 +8,7 @@ from server.process.access_log import AccessLog
 from server.web.exchange import Exchange
 from server.web.gate import Gate
 from server.web.metrics import Metrics
+from server.web.observer import Observer
 from server.web.presence import STATE, Presence
 from server.web.runtime import Runtime
 from server.web.uploads import BodyLimits, Uploads
@@ -28,9 +29,8 @@ async def exchange(handler, send, presence):
     """Have `handler` answer one request."""
     source = EmptySource()
     limits = Uploads(BodyLimits(1000, 10.0, 1.0))
-    app = Exchange(
-        handler, Gate(None), Runtime(None, source.connections), Metrics(source), limits, lambda: None, AccessLog(False)
-    )
+    observer = Observer(Metrics(source), AccessLog(False))
+    app = Exchange(handler, Gate(None), Runtime(None, source.connections), observer, limits, lambda: None)
     never = asyncio.get_running_loop().create_future()
     await app(GET | {"state": {STATE: presence}}, lambda: never, send)
 

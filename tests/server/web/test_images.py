@@ -46,7 +46,7 @@ class Scripted:
     def announce(self, count):
         pass
 
-    def observe(self, answer, queue_s, total_s):
+    def observe(self, answer, queue_s, total_s, urgency, trace):
         self.observed = queue_s, total_s
 
     async def submit(self, task, deadline, urgency, reuse="allowed", owner=None):
