@@ -16,10 +16,7 @@ from server.commands.bench import options as bench
 from server.commands.tune import options as tune
 from server.settings import load_settings
 from server.web.errors import PROBLEMS
-from server.web.keeping import Figures
-from server.web.metrics import Metrics
 from tests.end_to_end.harness import serving
-from tests.fakes_source import EmptySource
 from tests.photos import photo
 
 ROOT = Path(__file__).parent.parent
@@ -128,17 +125,3 @@ def test_every_code_is_in_the_table_with_its_status():
     for problem in PROBLEMS.values():
         assert (problem.code, str(problem.status)) in listed
     assert {code for code, _ in listed} == PROBLEMS.keys()
-
-
-def test_every_metric_is_in_the_docs_and_no_other():
-    """docs/metrics.md is the list operators build dashboards from."""
-    text = (ROOT / "docs/metrics.md").read_text()
-    rows = re.findall(r"^\| ((?:`tureen_[^`]+`,? ?)+)\|", text, re.MULTILINE)
-    documented = {name for row in rows for name in re.findall(r"tureen_\w+", row)}
-
-    exposed = {
-        f"{family.name}_total" if family.type == "counter" else family.name
-        for family in Metrics(EmptySource(), lambda: Figures(0, 0, {}, 0, {})).registry.collect()
-    }
-
-    assert exposed == documented

@@ -22,6 +22,8 @@ BUDGET = {
     "cache, store and records": 1_800,
     "keys, tokens, limits and shares": 1_200,
     "TLS and the admin port": 300,
+    "the page, traces, metrics, the prediction log": 1_200,
+    "alerts and the runbook": 1_200,
 }
 
 # What the old prose said, and what it says now.

@@ -104,6 +104,12 @@ def when(id_: str) -> datetime:
     return datetime.fromtimestamp(int(id_[:8] + id_[9:13], 16) / 1000, UTC)
 
 
+def first_id(moment: datetime) -> str:
+    """What no id of an image answered at that moment or later is below."""
+    digits = f"{max(0, int(moment.timestamp() * 1000)):012x}"
+    return f"{digits[:8]}-{digits[8:]}"
+
+
 def record_name(id_: str) -> str:
     """The record's name in the store. It follows from the id alone."""
     return f"{when(id_):%Y-%m-%d}/{id_}.json"

@@ -39,7 +39,7 @@ from server.engine.sharing import BEYOND_SHARE, Room, Sharing
 from server.engine.submission import Stage, Submission
 from server.fleet.layout.choose import Asked
 from server.fleet.layout.placement import Decision, Placement, Plan, Wish, decoders, lay_out, settle
-from server.fleet.pool import Pool, PoolFailed
+from server.fleet.pool import Pool, PoolFailed, WorkerActivity
 from server.models.card import find_model
 from server.models.digest import digest
 from server.models.errors import ModelError
@@ -158,6 +158,10 @@ class Engine:
             stats, pool.size, restarts, self._arrivals.bytes, self._model(), pool.differences, pool.separated,
             self._remembering.stats(),
         )  # fmt: skip
+
+    def workers(self) -> tuple[WorkerActivity, ...]:
+        """What each worker does now."""
+        return self._running().activity()
 
     async def wait_ready(self) -> ModelMetadata:
         """As `Intake.wait_ready`."""

@@ -99,6 +99,11 @@ class Worker(asyncio.Protocol):
         return len(self._jobs)
 
     @property
+    def retiring(self) -> bool:
+        """Whether it gets nothing more."""
+        return self._retiring
+
+    @property
     def predicted_s(self) -> float:
         """Seconds that the batches of what it has should take."""
         return self._batcher.cost_model.run_s(max(1, self.held))

@@ -97,8 +97,7 @@ def _own(record: RequestRecord, said: ModelAnswer | None) -> dict[str, Any]:
     }  # fmt: skip
     found["image"] = {**found.get("image", {}), "id": answer.id, "hash": answer.hash}
     if said:
-        found |= msgspec.to_builtins(said)
-        found.pop("outputs", None)  # raw outputs may be megabytes
+        found |= msgspec.to_builtins(msgspec.structs.replace(said, outputs=msgspec.UNSET))  # they may be megabytes
     return found
 
 

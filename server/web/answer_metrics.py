@@ -58,6 +58,20 @@ class AnswerMetrics:
         trace_id = trace.trace_id if trace and trace.sampled else ""
         self.total.of("", "", code, priority(urgency)).observe(total_s, trace_id)
 
+    @property
+    def bounds(self) -> Sequence[float]:
+        """Of the latencies, in seconds."""
+        return LATENCY_S
+
+    def answered_so_far(self) -> tuple[list[int], tuple[int, float]]:
+        """Answered images by bucket of their seconds; and of those in batches the count, and the sum of the sizes."""
+        latencies = [0] * (len(LATENCY_S) + 1)
+        for (_, _, code, _), child in self.total.items():
+            if code == "ok":
+                latencies = [sum(pair) for pair in zip(latencies, child.counts, strict=True)]
+        batches = [child for _, child in self.batch.items()]
+        return latencies, (sum(sum(child.counts) for child in batches), sum(child.sum for child in batches))
+
     def _of(self, model: str, version: str, urgency: int) -> _Children:
         level = priority(urgency)
         children = self._found[model, version, urgency] = _Children(

@@ -16,12 +16,14 @@ from server.web.health import Health
 from server.web.images import Images
 from server.web.keeping import Keeping
 from server.web.observer import Observer
+from server.web.page.resources import FORM, Page, as_page, wants_page
 from server.web.records import Records
 from server.web.refusals import Refusals
 from server.web.request import Request
 from server.web.runtime import Runtime
 from server.web.side_share import SideShare
 from server.web.uploads import Uploads
+from server.web.watch import Watch
 
 
 class Application(NamedTuple):
@@ -40,17 +42,20 @@ def build_app(
     keeping: Keeping | None = None,
     *,
     open_records: bool = False,
+    watch: Watch | None = None,
     clients: bool = True,
     admin: bool = True,
 ) -> Application:
     """One application for one listening socket: with the resources for clients, those for admins, or both.
 
-    `keeping`: None where nothing is kept. `open_records`: they can be read back.
+    `keeping`: None where nothing is kept. `open_records`: they can be read back. `watch`: for admins.
     """
     metrics = observer.metrics
     images = Images(runtime, metrics, uploads.limits.max_bytes, keeping, observer.tracer) if clients else None
     records = Records(runtime, keeping) if clients and keeping and open_records else None
-    resources = Resources(images, Health(runtime, metrics, admin), records, admin)
+    watch = watch if admin else None
+    page = Page(clients=clients, admin=watch is not None, records=records is not None)
+    resources = Resources(images, Health(runtime, metrics, admin), records, admin, page, watch)
     refusals = Refusals(metrics, observer.access_log)
     early_reject = EarlyReject(runtime, gate, refusals, uploads.limits.max_bytes)
     exchange = Exchange(resources, gate, runtime, observer, uploads, early_reject.arm)
@@ -65,8 +70,17 @@ Endpoint = Callable[[StarletteRequest], Awaitable[Response]]
 class Resources:
     """Finds the handler of a request and gives its response, whole or as a stream."""
 
-    def __init__(self, images: Images | None, health: Health, records: Records | None, admin: bool) -> None:
+    def __init__(
+        self,
+        images: Images | None,
+        health: Health,
+        records: Records | None,
+        admin: bool,
+        page: Page,
+        watch: Watch | None = None,
+    ) -> None:
         self._images = images
+        self._page = page
         self._health_share, self._side_share = SideShare(), SideShare()
         self._routes = [Route("/healthz", health.alive), Route("/readyz", health.ready)]
         if records:
@@ -78,7 +92,10 @@ class Resources:
         elif images:
             self._routes.append(Route("/v1/images", _by_post_only, methods=["POST"]))
         if images:
-            self._routes.append(Route("/", health.about))
+            self._routes.append(Route(FORM, _by_post_only, methods=["POST"]))
+        self._routes += [Route("/", health.about), Route("/page/{name}", page.asset)]
+        if watch:
+            self._routes += [Route("/watch", watch.snapshot), Route("/watch/events", watch.events)]
         if admin:
             self._routes.append(Route("/metrics", health.metrics))
 
@@ -87,6 +104,10 @@ class Resources:
         # The one whose every microsecond counts:
         if self._images and scope["path"] == "/v1/images" and scope["method"] == "POST":
             return await self._images.post(request)
+        if self._images and scope["path"] == FORM and scope["method"] == "POST":
+            return as_page(await self._images.post(request))
+        if wants_page(scope):
+            return self._page.index()
         share = self._health_share if scope["path"] in _HEALTH else self._side_share
         async with share.turn():
             return await self._endpoint(scope)(StarletteRequest(scope))

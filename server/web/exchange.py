@@ -11,6 +11,7 @@ from batcher import Refused
 from server.web.errors import ClientGone, RequestError, code_of, problem_response
 from server.web.gate import Gate
 from server.web.observer import Observer
+from server.web.page.resources import ASSETS, FORM, as_page, wants_page
 from server.web.presence import STATE, Presence
 from server.web.request import Request, client_host
 from server.web.response import GUARDS, RawHeaders, RawResponse, guards_for
@@ -74,7 +75,8 @@ class Exchange:
                 log.error("request_failed", request_id=request.id, code=code, exc_info=error, **request.trace_fields)
             elif code == "deadline_exceeded":
                 log.warning("deadline_exceeded", request_id=request.id, **request.trace_fields)
-            return code, problem_response(error, request.id, request.trace_id)
+            response = problem_response(error, request.id, request.trace_id)
+            return code, as_page(response) if request.scope["path"] == FORM else response
 
     async def _handled(self, request: Request) -> Response:
         """The handler's response. Raises what it raises, or `ClientGone` as soon as the client has left."""
@@ -90,7 +92,7 @@ class Exchange:
         """The handler's response to a request that the gate lets in. Raises what either raises."""
         scope = request.scope
         given = [value for name, value in scope["headers"] if name == b"authorization"]
-        admitted = await self._gate.enter(scope["path"], given, client_host(scope), request.received)
+        admitted = await self._gate.enter(_asked(scope), given, client_host(scope), request.received)
         request.principal = admitted.principal
         try:
             response = await self._handler(request)
@@ -134,6 +136,14 @@ class Exchange:
         if self._runtime.draining:
             headers.append((b"connection", b"close"))
         return {"type": "http.response.start", "status": response.status_code, "headers": headers}
+
+
+def _asked(scope: Scope) -> str:
+    """The path by which the gate decides: the page is for everybody, and a list of images is records."""
+    path: str = scope["path"]
+    if path == "/v1/images" and scope["method"] == "GET":
+        return "/v1/images/"
+    return ASSETS if wants_page(scope) else path
 
 
 def _check_encoding(headers: RawHeaders) -> None:

@@ -14,9 +14,13 @@ from server.web.response import RawHeaders
 
 OPEN: Final = frozenset({"/healthz", "/readyz"})
 """For load balancers, which have no keys."""
-SCOPE_OF: Final[Mapping[str, str]] = {"/": "infer", "/v1/images": "infer", "/metrics": "metrics"}
+SCOPE_OF: Final[Mapping[str, str]] = {
+    "/": "infer", "/v1/images": "infer", "/try": "infer",
+    "/metrics": "metrics", "/watch": "metrics", "/watch/events": "metrics",
+}  # fmt: skip
 """The scope that each path needs; a path that is in neither table needs `admin`."""
-_LIMITED: Final = frozenset({"/v1/images"})
+_LIMITED: Final = frozenset({"/v1/images", "/try"})
+_PAGE: Final = "/page/"  # files that are in the package: no secret
 _BUSY_WAIT_S = 1.0  # until one of the client's own images is answered; nobody knows when
 _CHALLENGE = 'Bearer realm="tureen"'
 
@@ -52,7 +56,7 @@ class Gate:
 
         Raises `RequestError`: unauthenticated, forbidden, rate_limited, too_many_in_flight.
         """
-        if path in OPEN:
+        if path in OPEN or path.startswith(_PAGE):
             return Admitted(self._anyone(host), [], False)
         principal = await self._identify(given, host, now)
         _authorise(principal, path)

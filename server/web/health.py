@@ -12,6 +12,11 @@ from server.web.metrics import Metrics
 from server.web.runtime import Runtime
 
 _RETRY_S = 1.0
+_ADMIN = {
+    "GET /metrics": "Prometheus metrics",
+    "GET /watch": "the last minutes",
+    "GET /watch/events": "the same, live, as server-sent events",
+}
 _VERSION = version("tureen")  # looking it up reads files
 
 
@@ -40,7 +45,7 @@ class Health:
         return Response(body, media_type=media_type)
 
     async def about(self, request: Request) -> Response:
-        """What this is and where things are."""
+        """What this is and where things are; browsers get the page in its place."""
         model = self._runtime.status().model
         return _json(
             {
@@ -54,7 +59,7 @@ class Health:
                     "POST /v1/images": "an image as the raw body; its answer as JSON",
                     "GET /healthz": "200 while the process lives",
                     "GET /readyz": "200 while it should be sent requests",
-                    **({"GET /metrics": "Prometheus metrics"} if self._admin else {}),
+                    **(_ADMIN if self._admin else {}),
                 },
             }
         )

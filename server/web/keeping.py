@@ -91,6 +91,11 @@ class Keeping:
         index = self._opened()
         return index.same(hash_, "", most) if index else []
 
+    def search(self, label: str, since: str, until: str, most: int) -> list[tuple[str, str, str]]:
+        """Id, time and label of stored images, the newest first. As `Index.search`."""
+        index = self._opened()
+        return index.search("", label, since, until, most) if index else []
+
     def forget(self, hash_: str) -> None:
         """An image of this content was deleted."""
         self._recent.pop(hash_, None)

@@ -18,7 +18,14 @@ from server.web.answer_metrics import AnswerMetrics
 from server.web.http.connections import Connections
 from server.web.keeping import Figures
 
-_RESOURCES = {"/v1/images": "images", "/healthz": "health", "/readyz": "health", "/metrics": "metrics"}
+_RESOURCES = {
+    "/v1/images": "images",
+    "/try": "images",
+    "/page": "page",
+    "/healthz": "health",
+    "/readyz": "health",
+    "/metrics": "metrics",
+}
 _REASONS = ("crash", "hang", "memory", "cpu")
 _STAGES = ("waiting", "running")
 _DROPS = ("preempted", "unmeetable")

@@ -52,9 +52,14 @@ class TraceMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """As `Collector.collect`."""
         now = self._figures()
-        text = "Spans that the collector took; with --otlp-endpoint only, as the next one"
+        text = "Spans that the collector took; with --otlp-endpoint only"
         yield CounterMetricFamily("tureen_exported_spans", text, value=now.exported)
-        yield _lost("tureen_lost_traces", "Requests whose spans were lost, by reason", now.lost, _UNSENT)
+        yield _lost(
+            "tureen_lost_traces",
+            "Requests whose spans were lost, by reason; with --otlp-endpoint only",
+            now.lost,
+            _UNSENT,
+        )
 
 
 class PredictionMetrics(Collector):
@@ -66,10 +71,13 @@ class PredictionMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """As `Collector.collect`."""
         now = self._figures()
-        text = "Lines of the prediction log; with --prediction-log only, as the next one"
+        text = "Lines of the prediction log; with --prediction-log only"
         yield CounterMetricFamily("tureen_logged_predictions", text, value=now.written)
         yield _lost(
-            "tureen_lost_predictions", "Lines of the prediction log that were lost, by reason", now.lost, _UNWRITTEN
+            "tureen_lost_predictions",
+            "Lines of the prediction log that were lost; with --prediction-log only",
+            now.lost,
+            _UNWRITTEN,
         )
 
 

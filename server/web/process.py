@@ -39,6 +39,7 @@ from server.web.observing import observing
 from server.web.runtime import Runtime
 from server.web.tls import Certificates, TlsFailed
 from server.web.uploads import BodyLimits, Uploads
+from server.web.watch import Watch
 
 _ADMIN_CONNECTIONS = 64
 EXIT_FATAL = 3  # starting again would fail again
@@ -77,18 +78,23 @@ async def _run(settings: Settings, listeners: Sequence[int]) -> None:
         runtime = Runtime(engine, connections)
         observer = await stack.enter_async_context(observing(settings, runtime, keeping, certificates))
         metrics = observer.metrics
-        engine.delay.tell(metrics.loop_lag.observe)
+        watcher = Watch(runtime, metrics, engine.workers)
+        for tell in (metrics.loop_lag.observe, watcher.on_lag):
+            engine.delay.tell(tell)
         upload = settings.upload
         uploads = Uploads(BodyLimits(upload.max_image_bytes, upload.upload_timeout, upload.min_upload_rate))
         open_records = settings.storage.records == "open"
         gate = Gate(access.authenticator, access.limits, metrics.count_auth_refusal)
-        share = partial(build_app, runtime, gate, observer, uploads, keeping, open_records=open_records)
+        share = partial(build_app, runtime, gate, observer, uploads, keeping, open_records=open_records, watch=watcher)
         fronts = [Front(share(admin=settings.is_local), listeners[0], connections)]
         if not settings.is_local:  # with connections of its own: clients cannot take those of the operator
             fronts.append(Front(share(admin=True, clients=False), listeners[1], Connections(_ADMIN_CONNECTIONS)))
         stop = partial(_until_stop, control, runtime, uploads, settings.server.shutdown_timeout)
         async with asyncio.TaskGroup() as tasks:
-            beside = [tasks.create_task(_announce(engine, settings, listeners)), tasks.create_task(access.run())]
+            beside = [
+                tasks.create_task(work)
+                for work in (_announce(engine, settings, listeners), access.run(), watcher.run())
+            ]
             if certificates:
                 beside.append(tasks.create_task(watch(certificates.paths, certificates.reload)))
             await serve(fronts, settings, certificates, stop)

@@ -1,4 +1,4 @@
-"""An OpenTelemetry collector that keeps what it gets: OTLP over HTTP and over gRPC, parsed by the real protobuf classes."""
+"""An OpenTelemetry collector that keeps what it gets: OTLP over HTTP and gRPC, parsed by the real protobuf classes."""
 
 import threading
 from collections import defaultdict

@@ -94,7 +94,7 @@ def test_spans_say_what_the_conventions_ask(traced):
 
 def test_the_response_names_its_trace(traced):
     """So that a client can look it up."""
-    server, _, replies = traced
+    _, _, replies = traced
 
     version, trace_id, _, flags = replies[0].headers["traceresponse"].split("-")
     assert ("00", f"{1:032x}", "01") == (version, trace_id, flags)

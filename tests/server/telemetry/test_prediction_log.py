@@ -54,7 +54,8 @@ def test_a_line_says_what_was_answered_and_where_the_time_went():
     """No outputs, which may be megabytes."""
     found = line(record())
 
-    assert ("success", "an-id", 600_000_000) == tuple(found["event"][key] for key in ("outcome", "id", "duration"))
+    assert ("success", "an-id") == (found["event"]["outcome"], found["event"]["id"])
+    assert pytest.approx(600_000_000) == found["event"]["duration"]
     assert ("1" * 32, "order-66") == (found["trace"]["id"], found["http"]["request"]["id"])
     assert {"label": "soup", "score": 0.7} == found["tureen"]["predictions"][0]
     assert {"upload_ms": 100.0, "queue_ms": 100.0, "decode_ms": 100.0, "infer_ms": 50.0, "total_ms": 500.0} == found[
@@ -92,7 +93,7 @@ def test_a_rule_takes_what_it_names(rule, seen, taken):
     assert taken == read_rule(rule).takes(seen, 0.5, 1.0)
 
 
-@pytest.mark.parametrize("rule", ["", "2", "score=0.5", "score<x", "errors;slow", "-1"])
+@pytest.mark.parametrize("rule", ["2", "score=0.5", "score<x", "errors;slow", "-1"])
 def test_what_is_no_rule_is_refused(rule):
     """With the part that is none."""
     with pytest.raises(ValueError, match=re.escape(rule)):
