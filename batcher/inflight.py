@@ -58,14 +58,14 @@ class InFlight(Generic[T, R]):
 
     def settle(self, job: Job[T, R], outcome: Result[R] | Failed) -> bool:
         """Answer the waiter; False if the job had ended before."""
-        if not job.oneshot.settle(outcome):
+        if job.oneshot.done:
             return False
         if isinstance(outcome, Failed):
             self.failed += 1
         else:
             self.answered += 1
         self._close(job)
-        return True
+        return job.oneshot.settle(outcome)  # CORRECTNESS: last, since whoever is told at once may look
 
     def expire(self, job: Job[T, R]) -> None:
         """The deadline has passed."""

@@ -56,11 +56,12 @@ class Oneshot(Generic[R]):
     # CORRECTNESS: an error is kept beside the future until it is raised. A future would keep it, and through the frames
     # in its traceback itself and the item: garbage that only the collector finds, with every byte of an upload.
 
-    __slots__ = ("_error", "_future")
+    __slots__ = ("_callback", "_error", "_future")
 
     def __init__(self) -> None:
         self._future: asyncio.Future[R | None] = asyncio.get_running_loop().create_future()
         self._error: Exception | None = None
+        self._callback: Callable[[], None] | None = None
 
     @property
     def done(self) -> bool:
@@ -74,12 +75,16 @@ class Oneshot(Generic[R]):
         if isinstance(outcome, Failed):
             self._error = outcome.error
             self._future.set_result(None)
+            self._call_soon()
         else:
             self._future.set_result(outcome.value)
+            if callback := self._taken_callback():
+                callback()
         return True
 
     def abandon(self) -> bool:
         """The receiver leaves; False if it had its answer already."""
+        self._call_soon()
         return self._future.cancel()
 
     async def wait(self) -> R:
@@ -91,8 +96,9 @@ class Oneshot(Generic[R]):
         return self.take()
 
     def notify(self, callback: Callable[[], None]) -> None:
-        """Call this on the next turn of the loop after the oneshot is done."""
-        self._future.add_done_callback(lambda _: callback())
+        """Instead of `wait`: call this once the oneshot is done. At once with a result, which must not be used to
+        change anything in the batcher; else on the next turn of the loop."""
+        self._callback = callback
 
     def take(self) -> R:
         """The answer of a oneshot that is done; once, instead of `wait`.
@@ -103,6 +109,14 @@ class Oneshot(Generic[R]):
         if self._error is not None:
             raise_unheld(self._take_error())
         return cast(R, value)
+
+    def _call_soon(self) -> None:
+        if callback := self._taken_callback():
+            self._future.get_loop().call_soon(callback)
+
+    def _taken_callback(self) -> Callable[[], None] | None:
+        callback, self._callback = self._callback, None
+        return callback
 
     def _take_error(self) -> Exception:
         error, self._error = self._error, None
@@ -191,7 +205,8 @@ class Handle(Generic[T, R]):
         self._owner.reschedule(self._job, deadline, expires, urgency)
 
     def notify(self, callback: Callable[[], None]) -> None:
-        """Call this on the next turn of the loop after the item has ended; then `take` the answer."""
+        """Call this once the item has ended; then `take` the answer. An answer is told at once, and then nothing may be
+        queued or changed in the batcher; whatever else, on the next turn of the loop."""
         self._job.oneshot.notify(callback)
 
     def take(self) -> R:

@@ -20,6 +20,7 @@ from server.access.keyring import KeyRing
 from server.access.principal import NO_LIMITS, Limits
 from server.access.secret import digest, new_secret
 from server.access.tokens import TokenRules, Tokens
+from server.web.client import Origin
 from server.web.gate import Gate
 
 _ROUNDS, _CALLS = 15, 2000
@@ -53,7 +54,7 @@ def main() -> None:
 
 def _entering(gate: Gate, given: list[bytes]) -> Callable[[], Awaitable[None]]:
     async def call() -> None:
-        gate.leave(await gate.enter("/v1/images", given, "127.0.0.1", time.monotonic()))
+        gate.leave(await gate.enter("/v1/images", given, Origin("127.0.0.1"), time.monotonic()))
 
     return call
 

@@ -117,8 +117,10 @@ def _plane(image: Image.Image, band: str) -> Plane:
 def _write_float(channel: Channel, plane: Plane, factor: float, summand: float) -> None:
     """float32 and float64, each computed as what it is."""
     np.copyto(channel, plane)  # then in place: faster than multiplying and converting in one call
-    np.multiply(channel, channel.dtype.type(factor), out=channel)
-    np.add(channel, channel.dtype.type(summand), out=channel)
+    if factor != 1:
+        np.multiply(channel, channel.dtype.type(factor), out=channel)
+    if summand:
+        np.add(channel, channel.dtype.type(summand), out=channel)
 
 
 def _write_float16(channel: Channel, plane: Plane, factor: float, summand: float) -> None:

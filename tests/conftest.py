@@ -24,6 +24,8 @@ def unexcused(reports: Iterable[pytest.TestReport | pytest.CollectReport]) -> li
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Turn a green run red if a test was skipped that may not be."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None:  # one of several processes that share the tests: the one that started them all decides
+        return
     skipped = unexcused(reporter.stats.get("skipped", ()))
     if not skipped:
         return

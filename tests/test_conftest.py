@@ -1,5 +1,6 @@
 """The rule that a skipped test fails the run, tried on runs of their own."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 CONFTEST = Path(__file__).with_name("conftest.py")
+ALONE = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # plugins take seconds to load
 OPTIONS = ["-p", "no:cacheprovider", "-o", "markers=gpu: needs a GPU"]
 
 
@@ -16,7 +18,7 @@ def run_pytest(folder, source, *options):
     shutil.copy(CONFTEST, folder / "conftest.py")
     (folder / "test_it.py").write_text(f"import pytest\n{source}\n", encoding="utf-8")
     command = [sys.executable, "-m", "pytest", *OPTIONS, *options, str(folder)]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    return subprocess.run(command, cwd=folder, env=ALONE, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ BUDGET = {
     "TLS and the admin port": 300,
     "the page, traces, metrics, the prediction log": 1_200,
     "alerts and the runbook": 1_200,
+    "uploads as they arrive, paced refusals, trusted proxies": 500,
 }
 
 # What the old prose said, and what it says now.

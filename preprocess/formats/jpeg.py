@@ -29,7 +29,6 @@ _NOTES = frozenset({*range(0xE0, 0xF0), _COMMENT})  # APPn and COM: what others 
 _PASSES = 16  # over a picture of `limits.max_pixels`; more over a smaller one, up to `limits.max_scans`
 _STEP = 1_024  # bytes looked at in one go where a marker is missing
 
-_read_length = struct.Struct(">H").unpack_from
 _read_frame = struct.Struct(">HBHHB").unpack_from  # length, bits, height, width, components
 # What ends the bytes of a scan: a marker that is neither a stuffed 0xFF nor a restart.
 _next_marker = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]").search
@@ -40,11 +39,6 @@ class _Frame(NamedTuple):
     height: int
     components: int
     progressive: bool
-
-
-class _Segment(NamedTuple):
-    marker: int
-    start: int  # offset of the length, which counts itself
 
 
 def outline(data: bytes | memoryview, limits: Limits) -> Outline:
@@ -152,8 +146,8 @@ def _read(data: bytes | memoryview, marker: int, start: int) -> _Frame:
     return _Frame(width, height, components, marker in _PROGRESSIVE)
 
 
-def _segments(data: bytes | memoryview, max_parts: int) -> Iterator[_Segment]:
-    """Yield the segments up to the first scan.
+def _segments(data: bytes | memoryview, max_parts: int) -> Iterator[tuple[int, int]]:
+    """Yield the segments up to the first scan: marker, and offset of the length, which counts itself.
 
     Every turn of the loop counts as a part, so that neither a million tiny segments nor padding can keep us
     busy.
@@ -168,7 +162,7 @@ def _segments(data: bytes | memoryview, max_parts: int) -> Iterator[_Segment]:
         if marker == 0xFF or marker in _ALONE:  # 0xFF may be repeated as filling
             at += 1 if marker == 0xFF else 2
             continue
-        yield _Segment(marker, at + 2)
+        yield marker, at + 2
         if marker in (_SCAN, _END):
             return
         at = _after(data, at + 2)
@@ -177,9 +171,9 @@ def _segments(data: bytes | memoryview, max_parts: int) -> Iterator[_Segment]:
 
 def _after(data: bytes | memoryview, start: int) -> int:
     """The offset behind the segment whose length stands at `start`."""
-    (length,) = _read_length(data, start)
+    length = data[start] << 8 | data[start + 1]
     if length < 2:
         raise CorruptImage
     if start + length > len(data):
         raise TruncatedImage
-    return start + int(length)
+    return start + length

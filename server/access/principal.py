@@ -31,8 +31,8 @@ NO_LIMITS: Final = Limits()
 class Principal(NamedTuple):
     """Whoever is behind a request.
 
-    `id`: `key:NAME`, `jwt:SUBJECT` or `ip:ADDRESS`, so that no kind can pass for another. `weight`: its share of the
-    queue under overload, relative to the others'.
+    `id`: `key:NAME`, `jwt:SUBJECT` or `ip:ADDRESS`, so that no kind can pass for another; empty where nothing is known.
+    `weight`: its share of the queue under overload, relative to the others'.
     """
 
     id: str
@@ -46,6 +46,10 @@ class Principal(NamedTuple):
 
 
 EVERYTHING: Final = frozenset(SCOPES)
+ANYONE: Final = EVERYTHING - {"admin", "urgent"}
+"""The scopes of a client where there are no keys. What a path needs is not asked then."""
+FROM_TRUSTED: Final = ANYONE | {"urgent"}
+"""The same, where a trusted proxy sent the request."""
 ADDRESS: Final = "ip:"
 """Begins the id of a client that is known by its address only."""
 
@@ -56,7 +60,12 @@ def known_scopes(words: Iterable[str]) -> frozenset[str]:
 
 
 def address_id(host: str) -> str:
-    """The id of a client that is known by its address only. IPv6 hosts own a /64, and count as one client by it."""
+    """The id of a client that is known by its address only. IPv6 hosts own a /64, and count as one client by it.
+
+    Empty for "": a client of which nothing is known.
+    """
+    if not host:
+        return ""
     if ":" not in host:
         return f"{ADDRESS}{host}"
     try:

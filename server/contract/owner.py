@@ -4,8 +4,9 @@ from typing import NamedTuple
 
 
 class Owner(NamedTuple):
-    """`id`: names a client, in bounded length. `weight`: its share under overload, relative to the others'. `account`:
-    whose answers are kept apart from others'; empty where nobody is known."""
+    """`id`: names a client, in bounded length; empty where it is not known: no share applies. `weight`: its share under
+    overload, relative to the others'. `account`: whose answers are kept apart from others'; empty where nobody is
+    known."""
 
     id: str = ""
     weight: float = 1.0
@@ -13,4 +14,4 @@ class Owner(NamedTuple):
 
 
 NOBODY = Owner()
-"""Of tasks that no client asked for."""
+"""Of tasks whose client is not known."""

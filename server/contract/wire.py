@@ -18,7 +18,7 @@ class Load(Message, frozen=True):
 
     `device`: the GPU's index. `cuda_graphs`: record them there. `gpu_memory_limit`: bytes the model may take of its
     memory; 0 is all. `decoders`: how many images it decodes at a time beside a GPU. `threads`: how many run the model
-    on a CPU. `batch`: images in a batch that pays; 0 is what warming up finds. `audition`: say `Loaded` and be tried
+    on a CPU. `batch`: images in a batch that pays; 0 is what warming up finds. `benchmark`: say `Loaded` and be tried
     out, until told to `Begin`. `precision`: as the model's file is, or converted to float16. `memory_growth`: bytes by
     which it may outgrow what it has when it is ready; 0 is no limit. `digest`: of the model; no other is served. Empty:
     whatever is there.
@@ -32,7 +32,7 @@ class Load(Message, frozen=True):
     decoders: int = 1
     threads: int = 1
     batch: int = 0
-    audition: bool = False
+    benchmark: bool = False
     cuda_graphs: bool = False
     gpu_memory_limit: int = 0
     precision: Literal["model", "fp16"] = "model"
@@ -41,13 +41,15 @@ class Load(Message, frozen=True):
 
 
 class Prepare(Message, frozen=True):
-    """To a worker in its audition: open the model once more, to be run by so many threads; answered `Prepared`."""
+    """To a worker in its start-up benchmark: open the model once more, for this number of threads; answered
+    `Prepared`."""
 
     threads: int
 
 
 class Trial(Message, frozen=True):
-    """To a worker in its audition: from `begin` on, decode and run batches of `size` for `seconds`; answered `Tried`.
+    """To a worker in its start-up benchmark: from `begin` on, decode and run batches of `size` for `seconds`; answered
+    `TrialResult`.
 
     `threads`: of the model as it was loaded or prepared.
     """
@@ -59,7 +61,7 @@ class Trial(Message, frozen=True):
 
 
 class Begin(Message, frozen=True):
-    """To a worker in its audition: serve, with so many threads; answered `Ready`."""
+    """To a worker in its start-up benchmark: serve, with so many threads; answered `Ready`."""
 
     threads: int
 
@@ -107,8 +109,8 @@ class Ready(Message, frozen=True):
 
 
 class Loaded(Message, frozen=True):
-    """From a worker: its audition may begin. `batch` pays, by what warming up found, and takes the model `batch_s`;
-    opening took `open_s`."""
+    """From a worker: its start-up benchmark may begin. Warming up found that a batch of `batch` pays, in `batch_s`
+    seconds; opening took `open_s`."""
 
     batch: int
     batch_s: float
@@ -119,7 +121,7 @@ class Prepared(Message, frozen=True):
     """From a worker: done as told."""
 
 
-class Tried(Message, frozen=True):
+class TrialResult(Message, frozen=True):
     """From a worker: a batch took `batch_s` (the lower quartile of `batches`), and `cpu_s` of CPU time."""
 
     batch_s: float
@@ -128,7 +130,7 @@ class Tried(Message, frozen=True):
 
 
 class TrialFailed(Message, frozen=True):
-    """From a worker: what it was told in its audition cannot be done; `reason` is for people."""
+    """From a worker: what it was told in its start-up benchmark cannot be done; `reason` is for people."""
 
     reason: str
 
@@ -208,9 +210,9 @@ class Ran(Message, frozen=True):
 
 
 Order = Prepare | Trial | Begin
-"""What a worker is told in its audition."""
+"""What a worker is told in its start-up benchmark."""
 AnyMessage = (
-    Load | Order | ImageItem | TensorItem | Separate | Drop | Loaded | Prepared | Tried | TrialFailed | Ready
+    Load | Order | ImageItem | TensorItem | Separate | Drop | Loaded | Prepared | TrialResult | TrialFailed | Ready
     | LoadFailed | Done | Rejected | Overspent | Misfit | Broken | Skipped | Dependent | Ran
 )  # fmt: skip
 Frame = tuple[AnyMessage, bytes]

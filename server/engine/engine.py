@@ -29,7 +29,7 @@ from server.engine.arrivals import Arrivals, GiveUp, Reservation
 from server.engine.cache.memory import MemoryCache
 from server.engine.cache.remembering import Remembering
 from server.engine.cache.shared import SharedCache
-from server.engine.flight import Flights
+from server.engine.flights import Flights
 from server.engine.groups import leaves
 from server.engine.intake import Status
 from server.engine.loop_delay import LoopDelay
@@ -37,8 +37,16 @@ from server.engine.quarantine import Quarantine
 from server.engine.shares import Shares
 from server.engine.sharing import BEYOND_SHARE, Room, Sharing
 from server.engine.submission import Stage, Submission
-from server.fleet.layout.choose import Asked
-from server.fleet.layout.placement import Decision, Placement, Plan, Wish, decoders, lay_out, settle
+from server.fleet.layout.choose import LayoutRequest
+from server.fleet.layout.placement import (
+    LayoutChoice,
+    LayoutPlan,
+    LayoutSettings,
+    Placement,
+    decoders,
+    lay_out,
+    resolve_device,
+)
 from server.fleet.pool import Pool, PoolFailed, WorkerActivity
 from server.models.card import find_model
 from server.models.digest import digest
@@ -177,7 +185,7 @@ class Engine:
         return self._placement
 
     @property
-    def layout(self) -> Decision:
+    def layout(self) -> LayoutChoice:
         """How many workers of how many threads there are, and why. For when the first is ready."""
         return self._running().decision.result()
 
@@ -211,8 +219,8 @@ class Engine:
     async def _start(self, stack: AsyncExitStack) -> None:
         logs.leave_to_host()
         settings = self._settings
-        self._placement = await settle(settings.provider_name, settings.device)
-        plan = await lay_out(_wish(settings), self._placement)
+        self._placement = await resolve_device(settings.provider_name, settings.device)
+        plan = await lay_out(_layout_settings(settings), self._placement)
         policy = Policy(settings.queue.max_batch, settings.slo, settings.queue.max_queue, self.max_bytes)
         self._batcher = await stack.enter_async_context(Batcher(policy=policy, clock=self._clock))
         load = load_for(settings, self._placement, plan)
@@ -271,7 +279,7 @@ class Engine:
             raise UnknownModel(f"served here: {served.name}, version {served.version}")
 
 
-def load_for(settings: Settings, place: Placement, plan: Plan) -> Load:
+def load_for(settings: Settings, place: Placement, plan: LayoutPlan) -> Load:
     """What each worker is told to serve."""
     return Load(
         model=str(settings.model or demo.FOLDER),
@@ -286,9 +294,9 @@ def load_for(settings: Settings, place: Placement, plan: Plan) -> Load:
     )
 
 
-def _wish(settings: Settings) -> Wish:
-    asked = Asked(settings.worker.workers, settings.worker.threads)
-    return Wish(
+def _layout_settings(settings: Settings) -> LayoutSettings:
+    asked = LayoutRequest(settings.worker.workers, settings.worker.threads)
+    return LayoutSettings(
         asked, settings.model or demo.FOLDER, settings.worker.profile_folder, settings.slo, settings.queue.max_batch
     )
 

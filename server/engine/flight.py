@@ -1,19 +1,18 @@
-"""The last stage: identical tasks that are under way at the same time share one inference.
+"""One inference that identical tasks under way at the same time share.
 
 A flight is one job of the batcher and everyone who waits for it. It belongs to none of them: whoever leaves, the
 first one included, leaves the others their answer; when the last one leaves, the job is taken back.
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable
 from typing import Protocol
 
-from batcher import Batcher, DeadlineExceeded, Refused, WouldBeLate
+from batcher import DeadlineExceeded, Refused, WouldBeLate
 from batcher.job import Failed, Handle, Oneshot, Result
 from server.contract.answer import Reply
 from server.contract.task import Task
-from server.engine.submission import Identity, Submission
+from server.engine.submission import Submission
 from server.engine.wire_errors import from_words, to_words
 
 
@@ -35,7 +34,7 @@ class Waiter:
 class Enqueue(Protocol):
     """Queues the job of a flight, by a deadline and at an urgency. Raises what the batcher refuses it with."""
 
-    def __call__(self, flight: "Flight", deadline: float, urgency: int, /) -> Handle[Task, Reply]: ...
+    def __call__(self, job: "Flight | Submission", deadline: float, urgency: int, /) -> Handle[Task, Reply]: ...
 
 
 class Flight:
@@ -45,16 +44,11 @@ class Flight:
     others go on; the last deadline is the job's own.
     """
 
-    def __init__(
-        self,
-        task: Task,
-        losses: int,
-        enqueue: Callable[["Flight", float, int], Handle[Task, Reply]],
-        clock: Callable[[], float],
-    ) -> None:
-        """`losses`: workers that were lost with the same content before."""
-        self.task = task
-        self.losses = losses
+    def __init__(self, first: Submission, enqueue: Enqueue, clock: Callable[[], float]) -> None:
+        self.task = first.task
+        self.prepare_s = first.prepare_s
+        self.losses = first.losses
+        """Workers that were lost with the same content before."""
         self.waiters: list[Waiter] = []
         self._enqueue = enqueue
         self._clock = clock
@@ -185,83 +179,6 @@ class Flight:
         self._on_end()
         self._on_end = _nothing
         return waiters
-
-
-class Beside(Protocol):
-    """Another place that may have the answer, asked while a job waits."""
-
-    def ask(self, flight: Flight, submission: Submission) -> None:
-        """Begin to ask. Does not wait; answers the flight if it finds an answer in time. Raises nothing."""
-
-    def tell(self, submission: Submission, reply: Reply) -> None:
-        """This was inferred. Does not wait; raises nothing."""
-
-
-class Flights:
-    """A stage, and the flights under way, by what is the same about their tasks.
-
-    A task is hashed only if it has been admitted, or if something of the same size is under way: a refusal is cheap.
-    """
-
-    def __init__(self, batcher: Batcher[Task, Reply], clock: Callable[[], float], beside: Beside | None = None) -> None:
-        self._batcher = batcher
-        self._clock = clock
-        self._beside = beside
-        self._flights: dict[Identity, Flight] = {}
-        self._sizes: Counter[int] = Counter()
-
-    async def submit(self, submission: Submission) -> Reply:
-        """As `Stage.submit`."""
-        waiter = Waiter(submission)
-        flight = self._found(submission)
-        if flight:
-            flight.join(waiter)
-        else:
-            flight = self._started(submission, waiter)
-        try:
-            reply = await waiter.oneshot.wait()
-        finally:
-            flight.leave(waiter)
-        if self._beside and reply.source == "inference" and submission.reuse != "never":
-            self._beside.tell(submission, reply)
-        return reply
-
-    def __len__(self) -> int:
-        return len(self._flights)
-
-    def _found(self, submission: Submission) -> Flight | None:
-        """The flight that this one may share: equality is decided by the bytes."""
-        payload = submission.task.payload
-        if submission.reuse != "allowed" or len(payload) not in self._sizes:
-            return None
-        flight = self._flights.get(submission.identity)
-        return flight if flight and flight.task.payload == payload else None
-
-    def _started(self, submission: Submission, waiter: Waiter) -> Flight:
-        flight = Flight(submission.task, submission.losses, self._enqueue, self._clock)
-        flight.start(waiter)
-        submission.queued = self._clock()
-        identity, size = submission.identity, len(submission.task.payload)
-        # The hash is computed here, while the workers are busy with what was queued before.
-        if submission.reuse != "never" and identity not in self._flights:
-            self._flights[identity] = flight
-            self._sizes[size] += 1
-            flight.on_end(lambda: self._remove(identity, size))
-        if self._beside and submission.reuse == "allowed":
-            self._beside.ask(flight, submission)
-        return flight
-
-    def _enqueue(self, flight: Flight, deadline: float, urgency: int) -> Handle[Task, Reply]:
-        task, size = flight.task, len(flight.task.payload)
-        return self._batcher.enqueue_nowait(
-            task, prep_s=task.prepare_s, size=size, deadline=deadline, urgency=urgency, losses=flight.losses
-        )
-
-    def _remove(self, identity: Identity, size: int) -> None:
-        del self._flights[identity]
-        self._sizes[size] -= 1
-        if not self._sizes[size]:
-            del self._sizes[size]
 
 
 def _deadline(waiter: Waiter) -> float:

@@ -48,7 +48,12 @@ class Shares:
         return len(self._active) + len(self._silent)
 
     def is_within(self, owner: Owner, cost_s: float, now: float) -> bool:
-        """Whether an image that takes `cost_s` seconds of a worker is within its owner's share; nothing is charged."""
+        """Whether an image that takes `cost_s` seconds of a worker is within its owner's share; nothing is charged.
+
+        No share applies to an owner without an id: it may be many clients.
+        """
+        if not owner.id:
+            return True
         account = self._asking(owner, now)
         return len(self._active) == 1 or account.credit >= min(cost_s, self._burst_s * account.weight)
 
@@ -56,7 +61,9 @@ class Shares:
         """As `is_within`, and charge it if it is. What is beyond the share is free: it only uses what others leave."""
         if not self.is_within(owner, cost_s, now):
             return False
-        account = self._active[owner.id]
+        account = self._active.get(owner.id)
+        if account is None:  # no share applies
+            return True
         account.credit = max(0.0, account.credit - cost_s)
         return True
 

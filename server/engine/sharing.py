@@ -47,7 +47,7 @@ class Sharing:
 
     async def submit(self, submission: Submission) -> Reply:
         """As `Stage.submit`."""
-        owner, cost_s = submission.owner, self._cost_s(submission.task.prepare_s)
+        owner, cost_s = submission.owner, self._cost_s(submission.prepare_s)
         if not self._shares.charge(owner, cost_s, self._clock()):
             reply = await self._submit_beyond(submission)
         else:

@@ -1,7 +1,6 @@
 """One task on its way through the stages of an engine."""
 
 import hashlib
-from functools import cached_property
 from typing import NamedTuple, Protocol
 
 from server.contract.answer import Reply
@@ -30,10 +29,34 @@ class Submission:
     between owners with accounts. Hashes are computed when they are first asked for: a refusal must be cheap.
     """
 
+    # `functools.cached_property` would take a lock each time, as Python 3.11 has it.
+    __slots__ = (
+        "_digest",
+        "_identity",
+        "_sha256",
+        "deadline",
+        "losses",
+        "owner",
+        "queued",
+        "prepare_s",
+        "reuse",
+        "task",
+        "urgency",
+    )
+
     def __init__(
-        self, task: Task, deadline: float, urgency: int, reuse: Reuse = "allowed", owner: Owner = NOBODY
+        self,
+        task: Task,
+        deadline: float,
+        urgency: int,
+        reuse: Reuse = "allowed",
+        owner: Owner = NOBODY,
+        digest: str = "",
     ) -> None:
+        """`digest`: of the payload, where it is known already."""
         self.task = task
+        self.prepare_s = task.prepare_s
+        """Seconds of a CPU that preparing it is expected to take."""
         self.deadline = deadline
         self.urgency = urgency
         self.reuse = reuse
@@ -42,25 +65,40 @@ class Submission:
         """When it was admitted to the queue, on CLOCK_MONOTONIC; 0 if it was not, or joined another's inference."""
         self.losses = 0
         """Workers that were lost with the same content before: if any, it runs alone."""
+        self._digest = digest
+        self._sha256 = b""
+        self._identity: Identity | None = None
 
-    @cached_property
+    @property
     def digest(self) -> str:
         """XXH3-128 of the payload, hex."""
-        return content_hash(self.task.payload)
+        if not self._digest:
+            self._digest = content_hash(self.task.payload)
+        return self._digest
 
-    @cached_property
+    @property
     def sha256(self) -> bytes:
         """SHA-256 of the payload."""
-        return hashlib.sha256(self.task.payload).digest()
+        if not self._sha256:
+            self._sha256 = hashlib.sha256(self.task.payload).digest()
+        return self._sha256
+
+    @property
+    def hashed(self) -> tuple[bool, bool]:
+        """Whether `digest` and `sha256` have been computed."""
+        return bool(self._digest), bool(self._sha256)
 
     def hash(self) -> None:
         """Compute the SHA-256 now: for a thread."""
         self.sha256  # noqa: B018
 
-    @cached_property
+    @property
     def identity(self) -> Identity:
         """What this task has in common with others that get the same answer."""
-        return Identity(self.digest, self.task.model, self.task.version, self.task.variant, self.owner.account)
+        if self._identity is None:
+            task = self.task
+            self._identity = Identity(self.digest, task.model, task.version, task.variant, self.owner.account)
+        return self._identity
 
 
 class Stage(Protocol):

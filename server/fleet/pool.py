@@ -17,8 +17,8 @@ from server.contract.answer import Reply
 from server.contract.metadata import ModelMetadata
 from server.contract.task import Task
 from server.contract.wire import Load, Ready
-from server.fleet.layout.benchmark import audition
-from server.fleet.layout.placement import Decision, Plan, decoders, fed
+from server.fleet.layout.benchmark import benchmark_layouts
+from server.fleet.layout.placement import LayoutChoice, LayoutPlan, decoders, scaled_to_gpu
 from server.fleet.process import WorkerProcess
 from server.fleet.succession import Death, GiveUp, after, expected_ready
 from server.fleet.watch import Verdict, Watch
@@ -50,7 +50,7 @@ class WorkerActivity:
 
 
 class Pool:
-    """Keeps workers alive while it is entered; leaving it ends them. How many, the plan says, or its auditions.
+    """Keeps workers alive while it is entered; leaving it ends them. The plan or the start-up benchmark says how many.
 
     A worker that dies is replaced, after a pause that doubles while lives are futile. A model that cannot be loaded at
     the start, or five futile lives in a row at the place of every worker, raise `PoolFailed` out of the pool's task
@@ -61,7 +61,7 @@ class Pool:
         self,
         batcher: Batcher[Task, Reply],
         load: Load,
-        plan: Plan,
+        plan: LayoutPlan,
         max_growth: int,
         on_loss: Callable[[Sequence[Task]], None] = lambda _: None,
     ) -> None:
@@ -80,7 +80,7 @@ class Pool:
         self._tasks = asyncio.TaskGroup()
         self._bringing_up: asyncio.Task[None]
         self._keepers: list[asyncio.Task[None]] = []
-        self._decided: Decision
+        self._decided: LayoutChoice
         self._start_s = 0.0
         self._ready: set[int] = set()  # places whose workers serve
         self._futile: dict[int, int] = {}  # lives in a row that came to nothing, by place
@@ -93,7 +93,7 @@ class Pool:
         """Whether images are run one at a time for that."""
         self.restarts: Counter[str] = Counter()
         self.model: asyncio.Future[ModelMetadata] = asyncio.get_running_loop().create_future()
-        self.decision: asyncio.Future[Decision] = asyncio.get_running_loop().create_future()
+        self.decision: asyncio.Future[LayoutChoice] = asyncio.get_running_loop().create_future()
 
     @property
     def size(self) -> int:
@@ -112,17 +112,17 @@ class Pool:
         )  # fmt: skip
 
     async def _bring_up(self) -> None:
-        """Decide on the layout and keep as many workers as that says: those of the audition, if there was one."""
+        """Decide on the layout and keep as many workers: those of the start-up benchmark, if there was one."""
         running: Sequence[WorkerProcess] = ()
         if not (decision := self._plan.decision):
             try:
-                decision, running = await audition(self._batcher, self._load, self._plan, _LONGEST_START_S)
+                decision, running = await benchmark_layouts(self._batcher, self._load, self._plan, _LONGEST_START_S)
             except CannotLoad as error:
                 raise PoolFailed(str(error)) from error
         self._load = msgspec.structs.replace(self._load, threads=decision.layout.threads, batch=decision.batch)
         self._lay_out(decision, running)
 
-    def _lay_out(self, decision: Decision, running: Sequence[WorkerProcess] = ()) -> None:
+    def _lay_out(self, decision: LayoutChoice, running: Sequence[WorkerProcess] = ()) -> None:
         """Keep as many workers as that says. The first of those that have no keeper yet are `running` already."""
         workers, threads = decision.layout
         log.info("layout", workers=workers, threads=threads, why=decision.why)
@@ -254,7 +254,7 @@ class Pool:
     def _feed(self, batch_seconds: Mapping[int, float]) -> None:
         """By what the first worker measured: more of them, if that many are needed beside a GPU."""
         rate = max((size / seconds for size, seconds in batch_seconds.items()), default=0.0)
-        if (decision := fed(self._decided, rate, usable_cpus())) != self._decided:
+        if (decision := scaled_to_gpu(self._decided, rate, usable_cpus())) != self._decided:
             self._load = msgspec.structs.replace(self._load, decoders=decoders(decision.layout.workers))
             self._lay_out(decision)
 

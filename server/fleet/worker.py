@@ -37,7 +37,7 @@ from server.contract.wire import (
     TensorItem,
     Trial,
     TrialFailed,
-    Tried,
+    TrialResult,
     WireError,
     frame,
     head,
@@ -56,14 +56,14 @@ class WorkerLost(Exception):
     """The worker went away before it was ready."""
 
 
-class CannotTry(Exception):
-    """The worker says that what it was told in its audition cannot be done, and why."""
+class TrialImpossible(Exception):
+    """The worker says that what it was told in its start-up benchmark cannot be done, and why."""
 
 
 class Worker(asyncio.Protocol):
     """The connection to one worker process. A `batcher.Executor`; also the asyncio protocol of its socket.
 
-    `ready` resolves to the worker's `Ready`, `loaded` to its `Loaded` where it has an audition; both raise
+    `ready` resolves to the worker's `Ready`, `loaded` to its `Loaded` where it has a start-up benchmark; both raise
     `CannotLoad` or `WorkerLost`. `lost` is set when the connection has ended, however it did.
     """
 
@@ -87,7 +87,7 @@ class Worker(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         self.ready: asyncio.Future[Ready] = loop.create_future()
         self.loaded: asyncio.Future[Loaded] = loop.create_future()
-        self._asked: asyncio.Future[Prepared | Tried] = loop.create_future()
+        self._asked: asyncio.Future[Prepared | TrialResult] = loop.create_future()
         self.lost = asyncio.Event()
         self.on_dependent: Callable[[str, bool], None] = lambda reason, separate: None
         """Called when an image was answered otherwise in a batch than alone: why, and whether the worker has left
@@ -109,16 +109,16 @@ class Worker(asyncio.Protocol):
         return self._batcher.cost_model.run_s(max(1, self.held))
 
     async def prepare(self, threads: int) -> None:
-        """Have it open the model once more. For its audition, as what follows: one order at a time.
+        """Have it open the model once more. For its start-up benchmark, as what follows: one order at a time.
 
-        Raises `CannotTry`, `WorkerLost`. Cancellation: the worker goes on, and cannot be told anything more.
+        Raises `TrialImpossible`, `WorkerLost`. Cancellation: the worker goes on, and cannot be told anything more.
         """
         await self._ask(Prepare(threads))
 
-    async def try_out(self, trial: Trial) -> Tried:
+    async def try_out(self, trial: Trial) -> TrialResult:
         """Have it run batches. Raises and cancellation as `prepare`."""
         tried = await self._ask(trial)
-        assert isinstance(tried, Tried)
+        assert isinstance(tried, TrialResult)
         return tried
 
     def begin(self, threads: int) -> None:
@@ -207,17 +207,17 @@ class Worker(asyncio.Protocol):
                 self.on_dependent(reason, separate)
             case Loaded():
                 _resolve(self.loaded, message)
-            case Prepared() | Tried():
+            case Prepared() | TrialResult():
                 _resolve(self._asked, message)
             case TrialFailed(reason):
-                _fail(self._asked, CannotTry(reason))
+                _fail(self._asked, TrialImpossible(reason))
             case LoadFailed(reason) if not self.ready.done():
                 for waited in (self.ready, self.loaded):
                     _fail(waited, CannotLoad(reason))
             case _:
                 raise WireError(f"a worker does not send {type(message).__name__}, or not now")
 
-    async def _ask(self, order: Prepare | Trial) -> Prepared | Tried:
+    async def _ask(self, order: Prepare | Trial) -> Prepared | TrialResult:
         if self.lost.is_set():
             raise WorkerLost(_GONE)
         self._asked = asyncio.get_running_loop().create_future()

@@ -1,5 +1,5 @@
-"""The ways to use a GPU, the fastest first: each is tried, and left for the next where a model cannot be run so, or
-answers otherwise."""
+"""Configurations of a GPU, the fastest first. Each is tried; the next one is taken if the model cannot run in it, or
+answers differently."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -11,26 +11,26 @@ from server.models.errors import ModelError
 Opened = TypeVar("Opened")
 
 
-def plain_way(gpu: Gpu) -> Gpu:
+def baseline(gpu: Gpu) -> Gpu:
     """ONNX Runtime's default options."""
     return replace(gpu, graphs=False, channels_last=False)
 
 
-def ways(gpu: Gpu) -> list[Gpu]:
-    """Those there are where the operator allows `gpu`."""
-    plain = plain_way(gpu)
+def configurations(gpu: Gpu) -> list[Gpu]:
+    """All that the operator's `gpu` allows, the fastest first."""
+    plain = baseline(gpu)
     return list(dict.fromkeys([replace(gpu, channels_last=True), replace(plain, channels_last=True), plain]))
 
 
-def first_to_open(ways: Sequence[Gpu], opened: Callable[[Gpu], Opened]) -> tuple[Opened, str]:
-    """What came of the first that could be opened, and why the very first could not; nothing if it could.
+def first_to_open(choices: Sequence[Gpu], opened: Callable[[Gpu], Opened]) -> tuple[Opened, str]:
+    """The first that opens, and why the fastest did not; an empty reason if it did.
 
     Raises `ModelError` if the last of them fails too.
     """
-    held_back = ""
-    for way in ways[:-1]:
+    fallback_reason = ""
+    for configuration in choices[:-1]:
         try:
-            return opened(way), held_back
+            return opened(configuration), fallback_reason
         except ModelError as error:
-            held_back = held_back or str(error)
-    return opened(ways[-1]), held_back
+            fallback_reason = fallback_reason or str(error)
+    return opened(choices[-1]), fallback_reason

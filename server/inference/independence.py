@@ -69,10 +69,11 @@ def difference(alone: Row, other: Row, output: Output) -> str | None:
     """How an answer differs from the same image's alone, if it does; nothing is said of one that is not finite."""
     if not all(np.isfinite(part).all() for part in alone):
         return None
-    apart, name = disagreement([alone], [other], output)
-    if apart <= TOLERANCE:
+    deviation, name = disagreement([alone], [other], output)
+    if deviation <= TOLERANCE:
         return None
-    return f"its output {name!r} is another" if apart == float("inf") else f"its output {name!r} is off by {apart:.0%}"
+    off = "another" if deviation == float("inf") else f"off by {deviation:.0%}"
+    return f"its output {name!r} is {off}"
 
 
 def _sizes(session: Session, most: int) -> Iterable[int]:

@@ -9,7 +9,7 @@ from typing import Literal, TypedDict
 from batcher.scheduling.batch_profile import BatchProfile
 from server.contract.ids import content_hash
 from server.contract.metadata import ModelMetadata
-from server.inference.configurations import first_to_open, plain_way, ways
+from server.inference.configurations import baseline, configurations, first_to_open
 from server.inference.independence import check_alone, dependence
 from server.inference.onnx.providers import Gpu, Provider
 from server.inference.onnx.session import Outputs, Session
@@ -38,9 +38,9 @@ class Model:
     session: Session
     warmth: Warmth
     output: Output
-    apart: float | None = None
+    deviation: float | None = None
     """Where it is computed in float16: how far that was from float32, as a part of the largest value."""
-    held_back: str = ""
+    fallback_reason: str = ""
     """Why the fastest way to use the GPU was not taken, if it was not."""
     warnings: tuple[str, ...] = ()
     """What the operator should look into: a card that is likely to be wrong, batches that cannot be used."""
@@ -50,8 +50,8 @@ class Model:
     def notes(self) -> tuple[str, ...]:
         """How its input gets there and is computed, where that is not plain, for people."""
         alone = f"one image at a time: {self.separate}" if self.separate else ""
-        within = "" if self.apart is None else f"computed in float16, {self.apart:.2%} from float32"
-        slower = f"slower than it might be: {self.held_back}" if self.held_back else ""
+        within = "" if self.deviation is None else f"computed in float16, {self.deviation:.2%} from float32"
+        slower = f"slower than it might be: {self.fallback_reason}" if self.fallback_reason else ""
         return tuple(filter(None, (self.session.way, alone, within, slower)))
 
     def describe(self) -> str:
@@ -78,27 +78,29 @@ def open_model(
     how: _How = {"provider": provider, "gpu": gpu or Gpu(), "threads": threads}
     if provider == "cpu" and precision == "model":
         return warmed(located, Session(located.model_file, located.card, max_batch, decoders=decoders, **how))
-    plain = plain_way(how["gpu"])
+    plain = baseline(how["gpu"])
     rows, output = _as_it_is(located, {**how, "gpu": plain})
     located = replace(located, card=replace(located.card, output=output))  # so that nothing is decided anew
     source = in_half_precision(located.model_file) if precision == "fp16" else located.model_file
 
-    tried = ways(how["gpu"]) if provider == "cuda" else [how["gpu"]]
+    tried = configurations(how["gpu"]) if provider == "cuda" else [how["gpu"]]
 
-    def opened(way: Gpu) -> Model:
-        session = Session(source, located.card, max_batch, provider, way, decoders=decoders, threads=threads)
-        if precision == "model" and way == plain:
+    def opened(configuration: Gpu) -> Model:
+        session = Session(source, located.card, max_batch, provider, configuration, decoders=decoders, threads=threads)
+        if precision == "model" and configuration == plain:
             return warmed(located, session)  # as `rows` were made, if it answers the same each time at all
-        apart = _apart(rows, _first(look(session)), output, precision, last=way == tried[-1])
+        last = configuration == tried[-1]
+        deviation = _deviation(rows, _first(look(session)), output, precision, last=last)
         model = warmed(located, session)
-        if model.separate and way != tried[-1] and not session.whole:
+        if model.separate and not last and not session.whole:
             raise ModelError(f"run so, {model.separate}")
         if session.max_batch > 1:  # what a device takes for a larger batch is other code
-            apart = max(apart, _apart(rows, look_together(session), output, precision, last=way == tried[-1]))
-        return replace(model, apart=apart if precision == "fp16" else None)
+            together = _deviation(rows, look_together(session), output, precision, last=last)
+            deviation = max(deviation, together)
+        return replace(model, deviation=deviation if precision == "fp16" else None)
 
-    model, held_back = first_to_open(tried, opened)
-    return replace(model, held_back=held_back)
+    model, fallback_reason = first_to_open(tried, opened)
+    return replace(model, fallback_reason=fallback_reason)
 
 
 class _How(TypedDict):
@@ -115,14 +117,14 @@ def _as_it_is(located: Located, how: _How) -> tuple[list[Row], Output]:
     return _first(outputs), resolve(located.card.output, seen_in(session, outputs))
 
 
-def _apart(rows: Sequence[Row], got: Sequence[Row], output: Output, precision: Precision, *, last: bool) -> float:
+def _deviation(rows: Sequence[Row], got: Sequence[Row], output: Output, precision: Precision, *, last: bool) -> float:
     """How far `got` is from `rows`. Raises `ModelError` if that is too far; `last`: and nothing else is left to try."""
-    apart, name = disagreement(rows, got, output)
-    if apart <= TOLERANCE:
-        return apart
+    deviation, name = disagreement(rows, got, output)
+    if deviation <= TOLERANCE:
+        return deviation
     where = "in float16" if precision == "fp16" else "run so,"
     advice = ": start with --precision model" if last else ""
-    off = "out of all bounds" if isinf(apart) else f"off by {apart:.1%}"
+    off = "out of all bounds" if isinf(deviation) else f"off by {deviation:.1%}"
     raise ModelError(
         f"{where} its output {name!r} is {off}, where {TOLERANCE:.0%} of the largest value is allowed{advice}"
     )
@@ -196,7 +198,7 @@ def metadata(model: Model, digest: str) -> ModelMetadata:
         name=model.card.name,
         version=model.card.version,
         digest=digest,
-        recipe=content_hash(repr((model.session.slot_recipe, model.output, model.apart is None)).encode()),
+        recipe=content_hash(repr((model.session.slot_recipe, model.output, model.deviation is None)).encode()),
         provider=model.session.provider,
         inputs=(batched(model.session.input).spec,),
         outputs=tuple((led(tensor) if model.session.whole else tensor).spec for tensor in model.session.outputs),

@@ -1,4 +1,4 @@
-"""A worker's audition: before it serves, it shows how fast it is, with one number of threads or another.
+"""A worker's start-up benchmark: before it serves, it shows how fast it is, with one number of threads or another.
 
 It is told what to try (`Prepare`, `Trial`), one order at a time, until it is told to `Begin`. What is timed is
 what serving does: a photo is decoded into each slot, then the model runs.
@@ -19,7 +19,7 @@ from server.contract.wire import (
     Prepared,
     Trial,
     TrialFailed,
-    Tried,
+    TrialResult,
     frame,
 )
 from server.inference.model import Model, warmed
@@ -33,7 +33,7 @@ _LEAST_BATCHES = 2  # however long one takes
 Send = Callable[[bytes], None]
 
 
-class Audition:
+class StartUpBenchmark:
     """The model opened with one number of threads after another. Owns their sessions' slots."""
 
     def __init__(self, located: Located, load: Load, model: Model) -> None:
@@ -87,7 +87,7 @@ class Audition:
         return self._model if session is self._model.session else warmed(self._located, session)
 
 
-def time_batches(session: Session, image: bytes, size: int, begin: float, seconds: float) -> Tried:
+def time_batches(session: Session, image: bytes, size: int, begin: float, seconds: float) -> TrialResult:
     """Decode and run batches from `begin` (on CLOCK_MONOTONIC) on, for `seconds`. Raises what the model raises.
 
     What counts is the lower quartile: whatever else runs on the machine makes a batch longer, and a moment in which
@@ -104,4 +104,4 @@ def time_batches(session: Session, image: bytes, size: int, begin: float, second
         session.run(range(size))
         times.append(time.monotonic() - started)
     spent = time.process_time() - cpu
-    return Tried(sorted(times)[len(times) // 4], spent / len(times), len(times))
+    return TrialResult(sorted(times)[len(times) // 4], spent / len(times), len(times))

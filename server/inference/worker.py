@@ -40,7 +40,7 @@ from server.inference.onnx.sizes import slots_beside
 from server.inference.pipeline import Pipeline
 from server.inference.sampling import Sampler
 from server.inference.stages import Filler, Runner
-from server.inference.trials import Audition
+from server.inference.trials import StartUpBenchmark
 from server.inference.warmup import decode_pace
 from server.models.card import Located, find_model
 from server.models.digest import digest
@@ -103,18 +103,18 @@ def _digest(located: Located, load: Load) -> str:
 
 
 def _open(located: Located, load: Load, stream: BinaryIO, outbox: Outbox) -> Model:
-    """The model to serve, after its audition if there is to be one. Raises `ModelError`."""
+    """The model to serve, after its start-up benchmark if there is to be one. Raises `ModelError`."""
     gpu = Gpu(load.device, load.cuda_graphs, load.gpu_memory_limit)
     how = {"decoders": load.decoders, "threads": load.threads}
     model = open_model(located, load.max_batch, load.provider, gpu, precision=load.precision, **how)
-    if load.audition:
-        model = Audition(located, load, model).run(partial(_next_order, stream), outbox.send)
+    if load.benchmark:
+        model = StartUpBenchmark(located, load, model).run(partial(_next_order, stream), outbox.send)
     _give_back_memory()
     return with_batch(model, load.batch)
 
 
 def _next_order(stream: BinaryIO) -> Order:
-    """What to do next in the audition; the end of the stream ends the process."""
+    """What to do next in the start-up benchmark; the end of the stream ends the process."""
     match read_frame(stream):
         case ((Prepare() | Trial() | Begin()) as order, _):
             return order

@@ -24,6 +24,7 @@ class _Line(msgspec.Struct, omit_defaults=True):
     event: str
     level: str
     timestamp: str
+    client: str = ""
     trace_id: str = ""
 
 
@@ -31,18 +32,23 @@ class AccessLog:
     """Writes lines if `enabled`. Writing one never raises and never waits."""
 
     def __init__(self, enabled: bool) -> None:
-        self._enabled = enabled
+        self.enabled = enabled
         self._terminal = os.isatty(_STDERR)
         self._write = console.writer(_STDERR).write
         self._encode = msgspec.json.Encoder().encode
 
-    def request(self, request_id: str, resource: str, outcome: str, seconds: float = 0.0, trace_id: str = "") -> None:
-        """One request has ended. `request_id` is a checked one; `seconds`: from its first byte to its answer."""
-        if not self._enabled:
+    def request(
+        self, request_id: str, resource: str, outcome: str, seconds: float = 0.0, client: str = "", trace_id: str = ""
+    ) -> None:
+        """One request has ended. `request_id` is a checked one; `seconds`: from its first byte to its answer; `client`:
+        an address, where one is known."""
+        if not self.enabled:
             return
         ms, timestamp = round(seconds * 1e3, 3), f"{datetime.now(UTC).replace(tzinfo=None).isoformat()}Z"
         if self._terminal:
-            line = f"{timestamp} [info     ] request  {outcome} {resource} {ms} ms {request_id}".encode()
+            line = f"{timestamp} [info     ] request  {outcome} {resource} {ms} ms {request_id} {client}".encode()
         else:
-            line = self._encode(_Line(request_id, resource, outcome, ms, "request", "info", timestamp, trace_id))
+            line = self._encode(
+                _Line(request_id, resource, outcome, ms, "request", "info", timestamp, client, trace_id)
+            )
         self._write(line + b"\n")

@@ -26,6 +26,7 @@ from server.settings.values import (
     HttpServerName,
     JwtAlgorithm,
     LogFile,
+    Networks,
     OnOff,
     OptionalBytes,
     OptionalCount,
@@ -110,6 +111,9 @@ class ServerSettings(Topic):
         default=30.0, gt=0, le=24 * HOUR, description="time after SIGTERM by which everything has ended"
     )
     access_log: Annotated[OnOff, Shown()] = Field(default=False, description="log every request, not only failures")
+    trusted_proxies: Annotated[Networks, Shown("none", advanced=True)] = Field(
+        default="", description="proxies and load balancers whose headers are believed"
+    )
     http_server: Annotated[HttpServer, Shown("uvicorn if installed, else hypercorn", advanced=True)] = Field(
         default=None, description="HTTP server"
     )

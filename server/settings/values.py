@@ -4,6 +4,7 @@ import ipaddress
 import os
 import re
 from importlib.util import find_spec
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
@@ -21,6 +22,7 @@ STORE = Kind("WHERE", "a folder, or s3://BUCKET/PREFIX", "/var/lib/tureen/images
 STORE_POLICY = Kind("WHEN", "async or required")
 RECORDS = Kind("HOW", "off or open")
 HTTP_SERVER = Kind("NAME", "hypercorn, or uvicorn if its extra is installed (pip install 'tureen[uvicorn]')")
+NETWORKS = Kind("LIST", "addresses and networks, separated by commas", "127.0.0.1 or 10.0.0.0/8,fd00::/8")
 FILE = Kind("FILE", "a file, which must exist")
 ANY_TEXT = Kind("TEXT", "a text")
 TEXT = Kind("TEXT", "a text without spaces")
@@ -109,6 +111,14 @@ def _read_http_server(given: object) -> object:
     return given
 
 
+def _read_networks(given: object) -> object:
+    if not isinstance(given, str):
+        raise ValueError("that is no text")
+    for one in filter(None, map(str.strip, given.split(","))):
+        ip_network(one)
+    return given
+
+
 def _read_cache(given: object) -> object:
     if given in ("memory", "off"):
         return given
@@ -184,6 +194,7 @@ Folder: TypeAlias = Annotated[Path | None, BeforeValidator(_read_folder), FOLDER
 Provider: TypeAlias = Annotated[str, BeforeValidator(_read_provider), PROVIDER]
 HttpServerName: TypeAlias = Literal["hypercorn", "uvicorn"]
 HttpServer: TypeAlias = Annotated[HttpServerName | None, BeforeValidator(_read_http_server), HTTP_SERVER]
+Networks: TypeAlias = Annotated[str, BeforeValidator(_read_networks), NETWORKS]
 OptionalCount: TypeAlias = Annotated[int | None, BeforeValidator(_read_optional_count), COUNT]
 OptionalBytes: TypeAlias = Annotated[int | None, BeforeValidator(_read_optional_size), SIZE]
 Cache: TypeAlias = Annotated[str, BeforeValidator(_read_cache), CACHE]

@@ -1,5 +1,6 @@
 """The ASGI application: uploads go straight to their handler, everything else by starlette's routes."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple, cast
 
@@ -9,10 +10,12 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Scope
 
+from server.web.client import TrustedProxies
 from server.web.early_reject import EarlyReject
 from server.web.exchange import Exchange
 from server.web.gate import Gate
 from server.web.health import Health
+from server.web.http.pacing import Pacing
 from server.web.images import Images
 from server.web.keeping import Keeping
 from server.web.observer import Observer
@@ -32,6 +35,7 @@ class Application(NamedTuple):
     asgi: ASGIApp
     early_reject: EarlyReject
     refusals: Refusals
+    pacing: Pacing
 
 
 def build_app(
@@ -39,6 +43,7 @@ def build_app(
     gate: Gate,
     observer: Observer,
     uploads: Uploads,
+    proxies: TrustedProxies,
     keeping: Keeping | None = None,
     *,
     open_records: bool = False,
@@ -57,9 +62,10 @@ def build_app(
     page = Page(clients=clients, admin=watch is not None, records=records is not None)
     resources = Resources(images, Health(runtime, metrics, admin), records, admin, page, watch)
     refusals = Refusals(metrics, observer.access_log)
-    early_reject = EarlyReject(runtime, gate, refusals, uploads.limits.max_bytes)
-    exchange = Exchange(resources, gate, runtime, observer, uploads, early_reject.arm)
-    return Application(exchange, early_reject, refusals)
+    early_reject = EarlyReject(runtime, gate, proxies, refusals, uploads.limits.max_bytes)
+    exchange = Exchange(resources, gate, runtime, observer, uploads, early_reject.arm, proxies)
+    pacing = Pacing(proxies, early_reject.room, metrics.refusal_delay.observe, asyncio.get_running_loop())
+    return Application(exchange, early_reject, refusals, pacing)
 
 
 _HEALTH = ("/healthz", "/readyz")  # a flood of anything else shall not delay what a load balancer asks

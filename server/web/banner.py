@@ -4,12 +4,12 @@ import socket
 from collections.abc import Sequence
 
 from server.contract.metadata import ModelMetadata
-from server.fleet.layout.placement import Decision
+from server.fleet.layout.placement import LayoutChoice
 from server.process.printable import printable
 from server.settings import Settings
 
 
-def banner(model: ModelMetadata, settings: Settings, listeners: Sequence[int], why: str, decision: Decision) -> str:
+def banner(model: ModelMetadata, settings: Settings, listeners: Sequence[int], why: str, decision: LayoutChoice) -> str:
     """The start-up block and a command to try. `listeners`: for clients, and for admins if that is another one. `why`:
     the reason for the provider."""
     scheme = "https" if settings.tls.tls_cert else "http"

@@ -8,8 +8,10 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from batcher import Refused
+from server.web.client import Origin, TrustedProxies
 from server.web.errors import ClientGone, RequestError, code_of, problem_response
 from server.web.gate import Gate
+from server.web.http.pacing import PARSED_CPU_S
 from server.web.observer import Observer
 from server.web.page.resources import ASSETS, FORM, as_page, wants_page
 from server.web.presence import STATE, Presence
@@ -37,6 +39,7 @@ class Exchange:
         observer: Observer,
         uploads: Uploads,
         on_refusal: Callable[[], None],
+        proxies: TrustedProxies,
     ) -> None:
         """`on_refusal` is called when the gate or the batcher has refused a request."""
         self._handler = handler
@@ -45,6 +48,7 @@ class Exchange:
         self._observer = observer
         self._uploads = uploads
         self._on_refusal = on_refusal
+        self._proxies = proxies
         self._loop = asyncio.get_running_loop()  # asking for it costs more than one thinks
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -53,30 +57,41 @@ class Exchange:
             return
         request = Request(scope, receive, self._uploads, self._runtime.now(), self._loop)
         request.trace = self._observer.begin(request.headers)
-        outcome, response = await self._outcome(request)
+        outcome, response, delay_s = await self._outcome(request)
+        if delay_s and not self._runtime.draining:
+            presence: Presence = scope["state"][STATE]
+            await presence.wait_to_tell(delay_s)
         if response:
             await self._deliver(request, response, send)
-        self._observer.ended(request, outcome, response.status_code if response else 0, self._runtime.now())
+        status = response.status_code if response else 0
+        address = self._origin(request).address if self._observer.access_log.enabled else ""
+        self._observer.ended(request, outcome, status, self._runtime.now(), address)
 
-    async def _outcome(self, request: Request) -> tuple[str, Response | None]:
-        """What comes of a request, and what to say about it: nothing to a client that has left."""
+    async def _outcome(self, request: Request) -> tuple[str, Response | None, float]:
+        """What a request comes to, its response (none if the client has left), and seconds by which to be late with it.
+
+        CORRECTNESS: the delay is spent elsewhere: an error that is being handled holds all that its request holds.
+        """
         try:
             if b"content-encoding" in request.headers:
                 _check_encoding(request.scope["headers"])
-            return "ok", await self._handled(request)
+            return "ok", await self._handled(request), 0.0
         except ClientGone:
             request.body.abandon()
-            return "client_gone", None
+            return "client_gone", None, 0.0
         except Exception as error:
             code = code_of(error)
+            delay_s = 0.0
             if isinstance(error, Refused) or code in _CHEAP:
                 self._on_refusal()
+                presence: Presence = request.scope["state"][STATE]
+                delay_s = presence.refused(getattr(error, "retry_after_s", 0.0), PARSED_CPU_S)
             if code in ("internal_error", "model_error"):
                 log.error("request_failed", request_id=request.id, code=code, exc_info=error, **request.trace_fields)
             elif code == "deadline_exceeded":
                 log.warning("deadline_exceeded", request_id=request.id, **request.trace_fields)
             response = problem_response(error, request.id, request.trace_id)
-            return code, as_page(response) if request.scope["path"] == FORM else response
+            return code, as_page(response) if request.scope["path"] == FORM else response, delay_s
 
     async def _handled(self, request: Request) -> Response:
         """The handler's response. Raises what it raises, or `ClientGone` as soon as the client has left."""
@@ -92,7 +107,7 @@ class Exchange:
         """The handler's response to a request that the gate lets in. Raises what either raises."""
         scope = request.scope
         given = [value for name, value in scope["headers"] if name == b"authorization"]
-        admitted = await self._gate.enter(_asked(scope), given, client_host(scope), request.received)
+        admitted = await self._gate.enter(_asked(scope), given, self._origin(request), request.received)
         request.principal = admitted.principal
         try:
             response = await self._handler(request)
@@ -100,6 +115,9 @@ class Exchange:
             self._gate.leave(admitted)
         response.raw_headers += admitted.headers
         return response
+
+    def _origin(self, request: Request) -> Origin:
+        return self._proxies.origin(client_host(request.scope), request.scope["headers"])
 
     async def _deliver(self, request: Request, response: Response, send: Send) -> None:
         await send(self._start(request, response))

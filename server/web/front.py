@@ -45,7 +45,9 @@ async def _listen(
     front: Front, settings: Settings, certificates: Certificates | None, handshakes: asyncio.TaskGroup
 ) -> asyncio.Server | TlsListener:
     app, listener, connections = front
-    service = Service(app.asgi, app.early_reject, app.refusals.final, connections, settings.server.keep_alive)
+    service = Service(
+        app.asgi, app.early_reject, app.refusals.final, connections, app.pacing, settings.server.keep_alive
+    )
     protocol = _protocol_factory(settings.server.http_server_name, service)
     sock = socket.socket(fileno=listener)
     if certificates:

@@ -8,7 +8,8 @@ from server.access.authenticator import Authenticator, TooManyFailures
 from server.access.bucket import Buckets, Verdict
 from server.access.errors import Unauthenticated
 from server.access.in_flight import InFlight
-from server.access.principal import EVERYTHING, NO_LIMITS, Limits, Principal, address_id
+from server.access.principal import ANYONE, FROM_TRUSTED, NO_LIMITS, Limits, Principal, address_id
+from server.web.client import Origin
 from server.web.errors import RequestError
 from server.web.response import RawHeaders
 
@@ -51,15 +52,15 @@ class Gate:
         self._buckets = Buckets()
         self._in_flight = InFlight()
 
-    async def enter(self, path: str, given: Sequence[bytes], host: str, now: float) -> Admitted:
-        """Let a request in. `given`: its Authorization headers; `host`: its client's address; `now`: monotonic seconds.
+    async def enter(self, path: str, given: Sequence[bytes], origin: Origin, now: float) -> Admitted:
+        """Let a request in. `given`: its Authorization headers; `now`: monotonic seconds.
 
         Raises `RequestError`: unauthenticated, forbidden, rate_limited, too_many_in_flight.
         """
         if path in OPEN or path.startswith(_PAGE):
-            return Admitted(self._anyone(host), [], False)
-        principal = await self._identify(given, host, now)
-        _authorise(principal, path)
+            return Admitted(_anyone(origin), [], False)
+        principal = await self._identify(given, origin, now)
+        self._authorise(principal, path)
         if path not in _LIMITED:
             return Admitted(principal, [], False)
         rate, burst, most = self._limits_of(principal)
@@ -78,29 +79,26 @@ class Gate:
         if admitted.counted:
             self._in_flight.end(admitted.principal.id)
 
-    def glance(self, path: str, given: Sequence[bytes], host: str, now: float) -> Principal | None:
+    def glance(self, path: str, given: Sequence[bytes], origin: Origin, now: float) -> Principal | None:
         """Who asks, if that can be told at once, and if `enter` would not refuse; nothing is counted.
 
         Raises as `enter`.
         """
-        principal = self._anyone(host) if self._authenticator is None else self._known(given)
+        principal = _anyone(origin) if self._authenticator is None else self._known(given)
         if principal is None:
             return None
-        _authorise(principal, path)
+        self._authorise(principal, path)
         rate, burst, most = self._limits_of(principal)
         self._check_in_flight(principal, most)
         if rate and (wait_s := self._buckets.peek(principal.id, rate, burst, now)):
             raise _rate_limited(_rate_headers(rate, burst, Verdict(wait_s, 0, burst / rate)), wait_s)
         return principal
 
-    def _anyone(self, host: str) -> Principal:
-        return Principal(address_id(host), EVERYTHING)
-
-    async def _identify(self, given: Sequence[bytes], host: str, now: float) -> Principal:
+    async def _identify(self, given: Sequence[bytes], origin: Origin, now: float) -> Principal:
         if self._authenticator is None:
-            return self._anyone(host)
+            return _anyone(origin)
         try:
-            return self._known(given) or await self._authenticator.identify(given[0], address_id(host), now)
+            return self._known(given) or await self._authenticator.identify(given[0], address_id(origin.address), now)
         except TooManyFailures as error:
             raise RequestError("rate_limited", retry_after_s=error.wait_s) from None
         except Unauthenticated as error:
@@ -121,22 +119,29 @@ class Gate:
         return RequestError("unauthenticated", {"WWW-Authenticate": challenge})
 
     def _limits_of(self, principal: Principal) -> tuple[float | None, float, int | None]:
-        """Its rate, burst and images under way."""
+        """Its rate, burst and images under way. A client of which nothing is known may be many: it has no limits."""
+        if not principal.id:
+            return None, 1.0, None
         own, others = principal.limits, self._limits
         rate = own.rate or others.rate
         burst = (own.burst if own.rate else own.burst or others.burst) or math.ceil(rate or 1)
         return rate, max(1, burst), own.in_flight or others.in_flight
+
+    def _authorise(self, principal: Principal, path: str) -> None:
+        if self._authenticator is None:
+            return
+        scope = SCOPE_OF.get(path) or ("records" if path.startswith("/v1/images/") else "admin")
+        if not principal.may(scope):
+            challenge = f'{_CHALLENGE}, error="insufficient_scope", scope="{scope}"'
+            raise RequestError("forbidden", {"WWW-Authenticate": challenge})
 
     def _check_in_flight(self, principal: Principal, most: int | None) -> None:
         if most and self._in_flight.of(principal.id) >= most:
             raise RequestError("too_many_in_flight", retry_after_s=_BUSY_WAIT_S)
 
 
-def _authorise(principal: Principal, path: str) -> None:
-    scope = SCOPE_OF.get(path) or ("records" if path.startswith("/v1/images/") else "admin")
-    if not principal.may(scope):
-        challenge = f'{_CHALLENGE}, error="insufficient_scope", scope="{scope}"'
-        raise RequestError("forbidden", {"WWW-Authenticate": challenge})
+def _anyone(origin: Origin) -> Principal:
+    return Principal(address_id(origin.address), FROM_TRUSTED if origin.trusted else ANYONE)
 
 
 def _rate_headers(rate: float, burst: float, verdict: Verdict) -> RawHeaders:

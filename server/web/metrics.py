@@ -66,6 +66,10 @@ class Metrics:
             "tureen_auth_refusals", "Requests whose credentials were refused, by reason", ["reason"],
             registry=registry,
         )  # fmt: skip
+        self.refusal_delay = Histogram(
+            "tureen_refusal_delay_seconds", "How late refusals are told to clients that asked again too soon",
+            buckets=_LAG_S, registry=registry,
+        )  # fmt: skip
         self.loop_lag = Histogram(
             "tureen_event_loop_lag_seconds", "How late the event loop runs a timer", buckets=_LAG_S,
             registry=registry,

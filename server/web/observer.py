@@ -31,11 +31,12 @@ class Observer:
         """The trace of a request that has come: the one that it names, or a new one where there is a tracer."""
         return self.tracer.begin(headers) if self.tracer else trace_of(headers)
 
-    def ended(self, request: Request, code: str, status: int, now: float) -> None:
-        """A request has ended. `code`: ok, a problem's code, or client_gone; `status`: 0 if nobody was answered."""
+    def ended(self, request: Request, code: str, status: int, now: float, address: str = "") -> None:
+        """A request has ended. `code`: ok, a problem's code, or client_gone; `status`: 0 if nobody was answered;
+        `address`: of its client, for the log."""
         resource = self.metrics.count(request.scope["path"], code)
         seconds = now - request.received
-        self.access_log.request(request.id, resource, code, seconds, request.trace_id)
+        self.access_log.request(request.id, resource, code, seconds, address, request.trace_id)
         if resource != "images" or request.scope["method"] != "POST":
             return
         progress, trace = request.progress, request.trace

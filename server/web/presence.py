@@ -1,6 +1,8 @@
-"""Whether the client is still there: the connection knows, whoever works for it is told."""
+"""What a request's handler may ask of its connection: is the client still there, and did it wait as it was told?"""
 
 from collections.abc import Callable
+
+from server.web.http.pacing import Caller
 
 STATE = "presence"  # under which a connection puts it into the ASGI scope's state
 
@@ -8,9 +10,11 @@ STATE = "presence"  # under which a connection puts it into the ASGI scope's sta
 class Presence:
     """The client at the other end of one connection. HTTP/1.1 answers one request at a time, so one is told."""
 
-    __slots__ = ("_tell",)
+    __slots__ = ("_caller", "_tell")
 
-    def __init__(self) -> None:
+    def __init__(self, caller: Caller | None = None) -> None:
+        """`caller`: None where many clients share the connection."""
+        self._caller = caller
         self._tell: Callable[[], None] | None = None
 
     def watch(self, tell: Callable[[], None]) -> None:
@@ -19,6 +23,15 @@ class Presence:
 
     def unwatch(self) -> None:
         self._tell = None
+
+    def refused(self, retry_after_s: float, cpu_s: float) -> float:
+        """A request is about to be refused: seconds by which to tell the client later, as in `Caller.refused`."""
+        return self._caller.refused(retry_after_s, cpu_s) if self._caller else 0.0
+
+    async def wait_to_tell(self, seconds: float) -> None:
+        """Wait with a refusal for so long, or until there is room: see `server/web/http/pacing.py`."""
+        if self._caller:
+            await self._caller.wait(seconds)
 
     def left(self) -> None:
         """For the connection: the client has left."""

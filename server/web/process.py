@@ -30,6 +30,7 @@ from server.settings import Settings, derived
 from server.settings.topics import StorageSettings
 from server.web.app import build_app
 from server.web.banner import banner
+from server.web.client import TrustedProxies
 from server.web.front import Front, serve
 from server.web.gate import Gate
 from server.web.http.connections import Connections
@@ -85,7 +86,10 @@ async def _run(settings: Settings, listeners: Sequence[int]) -> None:
         uploads = Uploads(BodyLimits(upload.max_image_bytes, upload.upload_timeout, upload.min_upload_rate))
         open_records = settings.storage.records == "open"
         gate = Gate(access.authenticator, access.limits, metrics.count_auth_refusal)
-        share = partial(build_app, runtime, gate, observer, uploads, keeping, open_records=open_records, watch=watcher)
+        proxies = TrustedProxies(settings.server.trusted_proxies)
+        share = partial(
+            build_app, runtime, gate, observer, uploads, proxies, keeping, open_records=open_records, watch=watcher
+        )
         fronts = [Front(share(admin=settings.is_local), listeners[0], connections)]
         if not settings.is_local:  # with connections of its own: clients cannot take those of the operator
             fronts.append(Front(share(admin=True, clients=False), listeners[1], Connections(_ADMIN_CONNECTIONS)))

@@ -23,9 +23,10 @@ class Refusals:
         self._metrics = metrics
         self._access_log = access_log
 
-    def of_upload(self, error: Exception, name: str) -> bytes:
-        """The response to an upload that is refused unparsed; its connection goes on. `name`: the request's id."""
-        return self._response(error, "/v1/images", name)
+    def of_upload(self, error: Exception, name: str, client: str) -> bytes:
+        """The response to an upload that is refused unparsed; its connection goes on. `name`: the request's id;
+        `client`: its address."""
+        return self._response(error, "/v1/images", name, client)
 
     def final(self, code: str, head: bytes) -> bytes:
         """The last response on a connection. `head`: of its request, as far as it has come; it may be malformed."""
@@ -33,10 +34,10 @@ class Refusals:
         error = RequestError(code, _CLOSE, _FINAL_WAIT_S)
         return self._response(error, path[1].decode("latin1") if path else "", request_id(given and given[1]))
 
-    def _response(self, error: Exception, path: str, name: str) -> bytes:
+    def _response(self, error: Exception, path: str, name: str, client: str = "") -> bytes:
         code = code_of(error)
         resource = self._metrics.count(path, code)
-        self._access_log.request(name, resource, code)
+        self._access_log.request(name, resource, code, client=client)
         response = problem_response(error, name)
         status = HTTPStatus(response.status_code)
         headers = [*response.raw_headers, *GUARDS, (b"x-request-id", name.encode()), (b"date", http_date())]

@@ -15,9 +15,9 @@ LARGE = photo(2, 900, 900)
 
 
 @contextmanager
-def full(http_server):
+def full(http_server, *more):
     """A server whose one worker stands still and whose queue is full."""
-    flags = ("--http-server", http_server, "--workers", "1", "--max-queue", "1", "--slo", "60s")
+    flags = ("--http-server", http_server, "--workers", "1", "--max-queue", "1", "--slo", "60s", *more)
     with serving(*flags) as server:
         worker = server.workers[0]
         worker.send_signal(signal.SIGSTOP)

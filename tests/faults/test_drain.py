@@ -89,7 +89,7 @@ STAGES = {
     "web loads": ("server.web.process", "server/web/app.py", "<module>", OWN),
     "a worker loads": (WORKER, "server/inference/onnx/session.py", "<module>", PARENTS),
     "a worker ends of it": (WORKER, "server/inference/onnx/session.py", "<module>", PARENTS + "; os._exit(1)"),
-    "an audition": (WORKER, "server/inference/trials.py", "_follow", PARENTS),
+    "a start-up benchmark": (WORKER, "server/inference/trials.py", "_follow", PARENTS),
 }
 
 

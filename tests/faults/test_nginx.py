@@ -4,15 +4,36 @@ More restarts of each, and what it costs without the repeating of POSTs: `make s
 """
 
 import asyncio
+import json
 
 import pytest
 
-from tests.faults.fleet import connecting, fleet
+from tests.end_to_end.harness import Client, serving
+from tests.faults.fleet import connecting, fleet, free_ports, nginx, wait_listening
 from tests.history import checker
 from tests.history.load import RecordedLoad, demo_pictures, post_good
 from tests.history.operations import History
 
 pytestmark = pytest.mark.timeout(600)
+
+
+def test_client_behind_nginx_is_known_by_its_own_address(tmp_path):
+    """Whatever it says of itself: nginx adds what it sees, and takes away what else could be believed."""
+    front, back, other = free_ports(3)
+    flags = ("--workers", "1", "--access-log", "--trusted-proxies", "127.0.0.1", "--port", str(back))
+    with serving(*flags) as server, nginx(tmp_path, front, (back, other)):
+        wait_listening(front)
+
+        async def run():
+            client = Client(*await asyncio.open_connection("127.0.0.1", front, local_addr=("127.0.0.5", 0)))
+            made_up = {"x_forwarded_for": "6.6.6.6", "forwarded": "for=7.7.7.7"}
+            status = (await client.request("GET", "/healthz", **made_up)).status
+            await client.close()
+            return status
+
+        assert 200 == server.run(run())
+
+    assert "127.0.0.5" in {json.loads(line).get("client") for line in server.final_log.splitlines()}
 
 
 def clients_of(port):

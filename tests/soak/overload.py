@@ -25,7 +25,7 @@ _PROBE_EVERY_S = 0.05
 
 def run(job: Job) -> Findings:
     found = Findings()
-    with serving(tureen(["--workers", "2", *_WORK.serve_flags()])) as served:
+    with serving(tureen(["--workers", "2", *_WORK.serve_flags(), "--trusted-proxies", "127.0.0.1"])) as served:
         raw = _measure(job, served)
     goodputs = [step["goodput"] for step in raw["steps"].values()]
     peak = max(goodputs)

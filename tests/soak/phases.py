@@ -20,6 +20,7 @@ PHASES: Mapping[str, Phase] = {
     "expiry": Phase("expiry", "deadlines that pass while every worker is stopped", 20),
     "overload": Phase("overload", "ResNet-50 offered up to ten times what it can do", 100),
     "refusals": Phase("refusals", "what saying no costs", 30),
+    "storm": Phase("storm", "clients that retry at once", 180),
     "restarts": Phase("restarts", "rolling restarts and kills behind nginx", 150),
     "abuse": Phase("abuse", "hundreds of abusive requests: what they leave behind", 70),
     "steady": Phase("steady", "mixed load at half of what it can do", 130),

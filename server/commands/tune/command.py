@@ -17,7 +17,7 @@ from server.commands.tune.options import Options, parse
 from server.commands.tune.view import Bar, show_table, verdict
 from server.contract.wire import Load
 from server.fleet.layout import profile as file
-from server.fleet.layout.choose import Asked, Row, choose, every, full
+from server.fleet.layout.choose import LayoutRequest, Row, choose, every, full
 from server.fleet.layout.machine import Key, key_for
 from server.models.card import find_model
 from server.models.digest import digest
@@ -131,7 +131,7 @@ def _written(folder: Path, profile: file.Profile) -> str:
     return f"Saved as {path}: {_use(profile.asked)}."
 
 
-def _use(asked: Asked) -> str:
+def _use(asked: LayoutRequest) -> str:
     if len(asked.given) == 2:
         return "to be read, since tureen serve asks no profile where both are given"
     return " ".join(("tureen serve", *(f"--{name} {number}" for name, number in asked.given.items()), "starts with it"))

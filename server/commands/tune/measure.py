@@ -10,11 +10,11 @@ from msgspec.structs import replace
 from batcher import Batcher
 from server.contract.answer import Reply
 from server.contract.task import Task
-from server.contract.wire import Load, Tried
+from server.contract.wire import Load, TrialResult
 from server.fleet.layout.choose import Layout, Row
 from server.fleet.layout.trials import better, row_of, run_together
 from server.fleet.process import WorkerProcess, end_all
-from server.fleet.worker import CannotLoad, CannotTry, WorkerLost
+from server.fleet.worker import CannotLoad, TrialImpossible, WorkerLost
 
 _LONGEST_LOAD_S = 300.0
 _SHORTEST_S, _LONGEST_S = 0.2, 2.0  # of one trial
@@ -101,12 +101,12 @@ class Tuner:
     async def _visit(self, layout: Layout, share_s: float, done: float, findings: Findings) -> None:
         try:
             await self._layout(layout, share_s, done, findings)
-        except (CannotLoad, CannotTry, WorkerLost, TimeoutError) as error:
+        except (CannotLoad, TrialImpossible, WorkerLost, TimeoutError) as error:
             findings.failed[layout] = str(error) or "it does not answer"
 
     async def _layout(self, layout: Layout, share_s: float, done: float, findings: Findings) -> None:
         running: list[WorkerProcess] = []
-        load = replace(self._load, threads=layout.threads, audition=True)
+        load = replace(self._load, threads=layout.threads, benchmark=True)
         try:
             self._show(done, f"{layout}: loading")
             for _ in range(layout.workers):
@@ -145,7 +145,7 @@ class Tuner:
             if time.monotonic() + 2 * allowed.trial(each_s * size) > allowed.end:
                 break
 
-    async def _alone(self, running: Sequence[WorkerProcess], layout: Layout, allowed: Time) -> list[Tried]:
+    async def _alone(self, running: Sequence[WorkerProcess], layout: Layout, allowed: Time) -> list[TrialResult]:
         """One image at a time in the first worker, while the others wait. The first look warms, the second counts."""
         workers = [running[0].worker]
         (first,) = await run_together(workers, layout.threads, 1, 0.0)

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
-from server.fleet.layout.choose import Asked
+from server.fleet.layout.choose import LayoutRequest
 from server.settings import Settings, SettingsError, add_arguments, load_settings
 from server.settings.units import DURATION
 
@@ -50,9 +50,9 @@ class Options:
     plot: Path | None
 
     @property
-    def asked(self) -> Asked:
+    def asked(self) -> LayoutRequest:
         """What the operator has fixed of the layout."""
-        return Asked(self.settings.worker.workers, self.settings.worker.threads)
+        return LayoutRequest(self.settings.worker.workers, self.settings.worker.threads)
 
 
 def add_all_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""Layouts, what measuring one gives, and which is best. Pure."""
+"""Layouts, their measurements, and the choice between them. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -43,19 +43,19 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What the operator has decided already; None is left open."""
+class LayoutRequest:
+    """What the operator has configured; None is left open."""
 
     workers: int | None = None
     threads: int | None = None
 
-    def includes(self, other: "Asked") -> bool:
-        """Whether who asks `other` asks for nothing but what this leaves open."""
+    def includes(self, other: "LayoutRequest") -> bool:
+        """Whether every layout that `other` allows is one that this allows."""
         return self.workers in (None, other.workers) and self.threads in (None, other.threads)
 
     @property
     def given(self) -> dict[str, int]:
-        """What is not left open, by the settings' names."""
+        """The configured numbers, by the settings' names."""
         both = {"workers": self.workers, "threads": self.threads}
         return {name: number for name, number in both.items() if number}
 
@@ -63,21 +63,21 @@ class Asked:
         return self.workers in (None, layout.workers) and self.threads in (None, layout.threads)
 
 
-def default(cpus: int, asked: Asked) -> Layout:
-    """The layout where nothing has been measured: one thread each, and a worker for each CPU that leaves."""
+def default(cpus: int, asked: LayoutRequest) -> Layout:
+    """The layout when nothing has been measured: one thread per worker, and a worker per remaining CPU."""
     threads = asked.threads or 1
     return Layout(asked.workers or max(1, cpus // threads), threads)
 
 
-def full(cpus: int, asked: Asked) -> tuple[Layout, ...]:
-    """The layouts that use all `cpus`, or as many as what is asked leaves; few threads first."""
+def full(cpus: int, asked: LayoutRequest) -> tuple[Layout, ...]:
+    """The layouts that use all `cpus`, or as many as the request allows; few threads first."""
     if asked.threads:
         return (default(cpus, asked),)
     threads = _powers(max(1, cpus // asked.workers) if asked.workers else cpus)
     return tuple(Layout(asked.workers or cpus // each, each) for each in threads)
 
 
-def every(cpus: int, asked: Asked) -> tuple[Layout, ...]:
+def every(cpus: int, asked: LayoutRequest) -> tuple[Layout, ...]:
     """The full layouts first, then those that leave CPUs free: powers of two, and the most there can be."""
     first = full(cpus, asked)
     pairs = (Layout(workers, threads) for workers in _powers(cpus) for threads in _powers(cpus // workers))
@@ -87,9 +87,8 @@ def every(cpus: int, asked: Asked) -> tuple[Layout, ...]:
 def choose(rows: Iterable[Row], slo_s: float, max_batch: int) -> Row | None:
     """The row to serve with; None if there is none.
 
-    Of those within the promise, that with most images a second; of those within 3 % of it, the one that answers a
-    lone image first; then the one that uses fewer CPUs. Where none is within the promise, the one that comes
-    closest.
+    Of the rows within the SLO, the one with the most images per second. Of those within 3 % of it, the one that answers
+    a lone image first; then the one that uses fewer CPUs. If none is within the SLO, the one that comes closest.
     """
     fitting = [row for row in rows if row.batch <= max_batch]
     within = [row for row in fitting if is_within(row, slo_s)]

@@ -1,10 +1,10 @@
-"""Where and in which layout the workers compute: settled before any of them serves, and the same for all.
+"""On which device and in which layout the workers compute: decided before any of them serves, the same for all.
 
-`auto` asks a process of its own, since finding out loads CUDA, which no process that serves should have to
-carry for nothing. A worker is then told `cpu` or `cuda`, and fails rather than take another.
+`auto` asks a separate process, because looking for a GPU loads CUDA, which no serving process should carry for nothing.
+Each worker is told `cpu` or `cuda`, and fails rather than take the other.
 
-The layout (how many workers, of how many threads) is what was asked for; else what `tureen tune` has measured; else
-it is left open, for auditions to decide (server/fleet/layout/benchmark.py).
+The layout (how many workers, of how many threads) is the configured one; else the one that `tureen tune` measured; else
+the start-up benchmark decides (server/fleet/layout/benchmark.py).
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from typing import Literal
 
 import structlog
 
-from server.fleet.layout.choose import Asked, Layout, choose, default, full
+from server.fleet.layout.choose import Layout, LayoutRequest, choose, default, full
 from server.fleet.layout.machine import Key
 from server.fleet.layout.profile import Profile, ProfileError, read
 from server.fleet.layout.recall import sought
@@ -41,7 +41,7 @@ class Placement:
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class LayoutChoice:
     """A layout, the images in a batch (0: as warming up finds), and in a few words why.
 
     `in_turn`: workers open the model one after the other. `spare`: this many are skipped if they cannot open it.
@@ -55,10 +55,10 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """A decision, or the layouts that are left to try, the first of which needs no reason."""
+class LayoutPlan:
+    """A choice, or the layouts to measure; the first of them serves if measuring fails."""
 
-    decision: Decision | None
+    decision: LayoutChoice | None
     layouts: tuple[Layout, ...] = ()
     slo_s: float = 1.0
 
@@ -67,16 +67,16 @@ class Plan:
         """How many to start."""
         return (self.decision.layout if self.decision else self.layouts[0]).workers
 
-    def fallback(self, reason: str) -> Decision:
-        """What is served with where trying came to nothing."""
-        return Decision(self.layouts[0], 0, f"not measured: {reason}")
+    def fallback(self, reason: str) -> LayoutChoice:
+        """The layout that serves if measuring failed."""
+        return LayoutChoice(self.layouts[0], 0, f"not measured: {reason}")
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class LayoutSettings:
     """What the settings say about the layout."""
 
-    asked: Asked
+    asked: LayoutRequest
     model: Path
     profiles: Path
     """The folder that profiles are in."""
@@ -84,44 +84,45 @@ class Wish:
     max_batch: int
 
 
-async def lay_out(wish: Wish, place: Placement) -> Plan:
-    """The layout, or what is left open of it."""
+async def lay_out(wanted: LayoutSettings, place: Placement) -> LayoutPlan:
+    """The layout, or the layouts left to measure."""
     if place.provider == "cuda":
-        return Plan(beside_a_gpu(wish.asked, usable_cpus()))
+        return LayoutPlan(beside_a_gpu(wanted.asked, usable_cpus()))
     cpus = usable_cpus()
-    if wish.asked.workers and wish.asked.threads:
-        return Plan(Decision(default(cpus, wish.asked), 0, "as configured"))
-    if decision := await asyncio.to_thread(_remembered, wish, place.provider):
-        return Plan(decision)
-    layouts = full(cpus, wish.asked)
+    if wanted.asked.workers and wanted.asked.threads:
+        return LayoutPlan(LayoutChoice(default(cpus, wanted.asked), 0, "as configured"))
+    if decision := await asyncio.to_thread(_remembered, wanted, place.provider):
+        return LayoutPlan(decision)
+    layouts = full(cpus, wanted.asked)
     if len(layouts) > 1:
-        return Plan(None, layouts, wish.slo_s)
-    return Plan(Decision(layouts[0], 0, "as configured" if wish.asked != Asked() else "one CPU"))
+        return LayoutPlan(None, layouts, wanted.slo_s)
+    return LayoutPlan(LayoutChoice(layouts[0], 0, "as configured" if wanted.asked != LayoutRequest() else "one CPU"))
 
 
-def beside_a_gpu(asked: Asked, cpus: int) -> Decision:
-    """Two, where there are CPUs for them to decode on: should one die, the other answers meanwhile. More, if the model
-    turns out to need them (`fed`).
+def beside_a_gpu(asked: LayoutRequest, cpus: int) -> LayoutChoice:
+    """Two workers, if there are CPUs for them to decode on: if one dies, the other answers. More, if the model needs
+    them (`scaled_to_gpu`).
 
-    Each holds the model and a CUDA context of its own, and takes more of the GPU's memory for a moment while it tries
-    one way after another to run the model. So they open it in turn, and all but the first, if they were not asked for,
-    only if there is memory for them.
+    Each holds the model and its own CUDA context, and needs more GPU memory while it tries one configuration after
+    another. So they open the model one after the other. All but the first are skipped, unless configured, if there is
+    no memory for them.
     """
     if asked.workers:
-        return Decision(Layout(asked.workers, 1), 0, "as configured", in_turn=True)
+        return LayoutChoice(Layout(asked.workers, 1), 0, "as configured", in_turn=True)
     if cpus < 2 * _CPUS_A_WORKER:
-        return Decision(Layout(1, 1), 0, f"one for a GPU, with {cpus} CPU{'s' * (cpus > 1)} to decode", in_turn=True)
-    return Decision(Layout(2, 1), 0, "two for a GPU", in_turn=True, spare=1)
+        why = f"one for a GPU, with {cpus} CPU{'s' * (cpus > 1)} to decode"
+        return LayoutChoice(Layout(1, 1), 0, why, in_turn=True)
+    return LayoutChoice(Layout(2, 1), 0, "two for a GPU", in_turn=True, spare=1)
 
 
 def decoders(workers: int) -> int:
-    """How many images each of `workers` decodes at a time beside a GPU: together one a CPU."""
+    """How many images each of `workers` decodes at a time beside a GPU: together one per CPU."""
     return max(1, usable_cpus() // workers)
 
 
-def fed(decision: Decision, rate: float, cpus: int) -> Decision:
-    """With as many workers as it takes to decode for a GPU that runs `rate` images/s; as it was where nothing is left
-    open."""
+def scaled_to_gpu(decision: LayoutChoice, rate: float, cpus: int) -> LayoutChoice:
+    """The choice with as many workers as decoding for `rate` images per second needs; unchanged if the number of
+    workers is configured."""
     workers = min(ceil(rate / _FED_BY_ONE), _MOST_ON_A_GPU, cpus // _CPUS_A_WORKER)
     if not decision.spare or workers <= decision.layout.workers:
         return decision
@@ -129,17 +130,17 @@ def fed(decision: Decision, rate: float, cpus: int) -> Decision:
     return replace(decision, layout=Layout(workers, 1), why=why, spare=workers - 1)
 
 
-def _remembered(wish: Wish, provider: str) -> Decision | None:
-    """What a profile says: that which was made for just what is asked, else that of all layouts."""
-    if not (key := sought(wish.profiles, wish.model, provider)):
+def _remembered(wanted: LayoutSettings, provider: str) -> LayoutChoice | None:
+    """The choice of a profile: of the one made for exactly this request, else of the one of all layouts."""
+    if not (key := sought(wanted.profiles, wanted.model, provider)):
         return None
-    found = (_profile(wish.profiles, key, asked) for asked in dict.fromkeys((wish.asked, Asked())))
-    decisions = (from_profile(profile, wish) for profile in found if profile)
+    found = (_profile(wanted.profiles, key, asked) for asked in dict.fromkeys((wanted.asked, LayoutRequest())))
+    decisions = (from_profile(profile, wanted) for profile in found if profile)
     return next(filter(None, decisions), None)
 
 
-def _profile(folder: Path, key: Key, asked: Asked) -> Profile | None:
-    """One that is there and counts; one that does not count is reported, and makes no difference."""
+def _profile(folder: Path, key: Key, asked: LayoutRequest) -> Profile | None:
+    """A profile that exists and is valid; an invalid one is logged and ignored."""
     try:
         return read(folder, key, asked)
     except ProfileError as error:
@@ -147,17 +148,17 @@ def _profile(folder: Path, key: Key, asked: Asked) -> Profile | None:
         return None
 
 
-def from_profile(profile: Profile, wish: Wish) -> Decision | None:
-    """The best it has of what the settings leave open; None if it has none, or was not made for that."""
-    if not profile.asked.includes(wish.asked):
+def from_profile(profile: Profile, wanted: LayoutSettings) -> LayoutChoice | None:
+    """The best row that the settings allow; None if there is none, or the profile was made for another request."""
+    if not profile.asked.includes(wanted.asked):
         return None
-    rows = [row for row in profile.rows if wish.asked.allows(row.layout)]
-    if not (row := choose(rows, wish.slo_s, wish.max_batch)):
+    rows = [row for row in profile.rows if wanted.asked.allows(row.layout)]
+    if not (row := choose(rows, wanted.slo_s, wanted.max_batch)):
         return None
-    return Decision(row.layout, row.batch, f"from the profile of {profile.date}")
+    return LayoutChoice(row.layout, row.batch, f"from the profile of {profile.date}")
 
 
-async def settle(asked: Literal["auto", "cpu", "cuda"], device: int, devices: Path = Path("/dev")) -> Placement:
+async def resolve_device(asked: Literal["auto", "cpu", "cuda"], device: int, devices: Path = Path("/dev")) -> Placement:
     """Resolve `asked` on this machine. `devices`: the folder of device files."""
     if asked != "auto":
         return Placement(asked, device, "as configured")
@@ -169,7 +170,7 @@ async def settle(asked: Literal["auto", "cpu", "cuda"], device: int, devices: Pa
 
 
 async def _cuda_problem(device: int) -> str:
-    """Why CUDA cannot be used on that GPU; nothing if it can."""
+    """Why CUDA cannot be used on that GPU; empty if it can."""
     probe = await asyncio.create_subprocess_exec(
         *(sys.executable, "-P", "-m", "server.inference.onnx.providers", str(device)),
         stdin=DEVNULL,

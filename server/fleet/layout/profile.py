@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from server.fleet.layout.choose import Asked, Row
+from server.fleet.layout.choose import LayoutRequest, Row
 from server.fleet.layout.machine import Key, differences
 
 FORMAT = 1
@@ -41,8 +41,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     rows: tuple[Row, ...]
 
     @property
-    def asked(self) -> Asked:
-        return Asked(self.workers, self.threads)
+    def asked(self) -> LayoutRequest:
+        return LayoutRequest(self.workers, self.threads)
 
     @property
     def date(self) -> str:
@@ -54,13 +54,13 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def path_of(folder: Path, key: Key, asked: Asked) -> Path:
+def path_of(folder: Path, key: Key, asked: LayoutRequest) -> Path:
     """Where the profile of that model on that provider lies, of layouts as asked."""
     parts = (key.model, key.provider, *(f"{name}-{number}" for name, number in asked.given.items()))
     return folder / f"{'-'.join(parts)}.json"
 
 
-def read(folder: Path, key: Key, asked: Asked) -> Profile | None:
+def read(folder: Path, key: Key, asked: LayoutRequest) -> Profile | None:
     """The profile for `key`, of layouts as asked; None if there is none. Raises `ProfileError` for one that does not
     count."""
     path = path_of(folder, key, asked)

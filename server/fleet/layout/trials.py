@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from server.contract.wire import Trial, Tried
+from server.contract.wire import Trial, TrialResult
 from server.fleet.layout.choose import Layout, Row
 from server.fleet.worker import Worker
 
@@ -17,10 +17,10 @@ _HEAD_START_S = 0.002  # for the order to reach all of them
 T = TypeVar("T")
 
 
-async def run_together(workers: Sequence[Worker], threads: int, size: int, seconds: float) -> list[Tried]:
+async def run_together(workers: Sequence[Worker], threads: int, size: int, seconds: float) -> list[TrialResult]:
     """Let all of them decode and run batches of `size` for `seconds`, and two at least.
 
-    Raises `CannotTry`, `WorkerLost`. Cancellation: they go on to the end of it.
+    Raises `TrialImpossible`, `WorkerLost`. Cancellation: they go on to the end of it.
     """
     trial = Trial(threads, size, time.monotonic() + _HEAD_START_S, seconds)
     return await all_of([worker.try_out(trial) for worker in workers])
@@ -35,7 +35,7 @@ async def all_of(waits: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
     return [result for result in results if not isinstance(result, BaseException)]
 
 
-def row_of(layout: Layout, size: int, tried: Sequence[Tried], lone_s: float, memory: int = 0) -> Row:
+def row_of(layout: Layout, size: int, tried: Sequence[TrialResult], lone_s: float, memory: int = 0) -> Row:
     """What the workers of a layout did at the same time."""
     return Row(
         workers=layout.workers,

@@ -47,10 +47,10 @@ def open_session(
         _find_cuda_libraries()
     source = model if isinstance(model, bytes) else str(model)
     try:
-        says = _FATAL if gpu and gpu.graphs else _ERROR  # that a model cannot be recorded is no fault of it
+        log_level = _FATAL if gpu and gpu.graphs else _ERROR  # that a model cannot be recorded is no fault of it
         session = ort.InferenceSession(
             source,
-            _options(threads, says),
+            _options(threads, log_level),
             providers=_providers(provider, gpu or Gpu()),
             enable_fallback=0,  # else it prints what is wrong, and runs on the CPU
         )
@@ -70,14 +70,14 @@ def cuda_problem(device: int) -> str | None:
     return None  # pragma: no cover - needs a GPU
 
 
-def _options(threads: int, says: int) -> ort.SessionOptions:
+def _options(threads: int, log_level: int) -> ort.SessionOptions:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.add_session_config_entry(
         "session.intra_op.allow_spinning", "0"
     )  # an idle thread takes no core from the others
-    options.log_severity_level = says
+    options.log_severity_level = log_level
     return options
 
 

@@ -5,33 +5,44 @@ goes out with what follows it, in one write; nothing is written after a final re
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
+from typing import Protocol
 
 from server.web.http.machine import Machine
-from server.web.http.rules import LIMITS_S, STALL_S, Action, Do, Event, Phase, Respond, Write
+from server.web.http.pacing import EARLY_CPU_S
+from server.web.http.rules import LIMITS_S, STALL_S, Action, Do, Event, Phase, Rejection, Respond, Write
 from server.web.http.service import Service
 from server.web.http.timer import Timer
 from server.web.presence import Presence
 
 _INTERIM = b"HTTP/1.1 1"  # 100 Continue: the client waits for it
 _STREAM = b"\r\ntransfer-encoding: chunked\r\n"  # a response whose first part may be a while
-_BODY = Phase.BODY
+_BODY, _PACED = Phase.BODY, Phase.PACED
 _SILENT = frozenset({Phase.LINGERING, Phase.CLOSING, Phase.CLOSED})
+
+
+class Owner(Protocol):
+    """The parsing library's side of a connection."""
+
+    def client_left(self) -> None:
+        """The client of a request under way has left."""
+
+    def resume(self) -> None:
+        """There may be something to parse, without anything having come."""
 
 
 class Connection:
     """Its state: the machine's own, the response head that is held back, and two timers."""
 
     def __init__(
-        self, service: Service, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, left: Callable[[], None]
+        self, service: Service, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, owner: Owner
     ) -> None:
-        """`left` is called when the client of a request under way has left."""
-        self.presence = Presence()
-        self.machine = Machine(partial(service.reject_early, _host(transport)))
+        self._peer = _host(transport)
+        self.presence = Presence(service.pacing.caller(self._peer))
+        self.machine = Machine(self._reject_early)
         self._service = service
         self._transport = transport
-        self._left = left
+        self._owner: Owner | None = owner
         self._limits = {Phase.IDLE: service.keep_alive_s, **LIMITS_S}
         self._changes = 0
         self._timer = Timer(loop, self._on_timeout)
@@ -96,9 +107,10 @@ class Connection:
         """The transport is closed."""
         self.on(Event.LOST)
         self._service.connections.leave(self)
+        self._service.pacing.let_go(self)
         self._timer.cancel()
         self._stall.cancel()
-        self._left = _nothing  # the library's connection, which holds this one
+        self._owner = None  # which holds this one
 
     # -- server/web/http/connections.py ---------------------------------------------------------------
 
@@ -150,9 +162,12 @@ class Connection:
             case Respond(code):
                 self._head = b""
                 self._transport.write(self._service.refuse(code, self.machine.head))
+            case Do.RESPOND_LATE:
+                self._transport.write(self.machine.late)
             case Do.TELL_CLIENT_LEFT:
                 self.presence.left()
-                self._left()
+                if self._owner:
+                    self._owner.client_left()
             case Do.LINGER:
                 self._flush()
                 self._end_writing()
@@ -163,6 +178,23 @@ class Connection:
                 self._watch_writing()
             case _:
                 self._transport.abort()
+
+    def _reject_early(self, data: bytes) -> Rejection | None:
+        """The refusal of an upload by its first bytes, and whether its client is to be told later."""
+        rejection = self._service.reject_early(self._peer, data)
+        if rejection is None:
+            return None
+        delay_s = self.presence.refused(rejection.retry_after_s, EARLY_CPU_S)
+        if delay_s:
+            self._service.pacing.hold(self, self._tell_now)
+        return rejection._replace(delay_s=delay_s)
+
+    def _tell_now(self) -> None:
+        """The time of a refusal that was held back has come."""
+        if self.machine.phase is _PACED:
+            self.on(Event.TIMEOUT)
+            if self._owner:
+                self._owner.resume()
 
     def _end_writing(self) -> None:
         if self._transport.can_write_eof():
@@ -179,13 +211,17 @@ class Connection:
     def _watch_phase(self) -> None:
         if self._changes != self.machine.changes:
             self._changes = self.machine.changes
-            self._timer.set(self._limits.get(self.machine.phase))
+            phase = self.machine.phase
+            self._timer.set(self.machine.delay_s if phase is _PACED else self._limits.get(phase))
 
     def _on_timeout(self) -> None:
         phase = self.machine.phase
         if phase is Phase.HEAD or phase is Phase.DISCARDING:
             self._service.connections.note_slow_head()
-        if phase is Phase.LINGERING and self._transport.get_write_buffer_size():
+        if phase is _PACED:
+            self._service.pacing.let_go(self)
+            self._tell_now()
+        elif phase is Phase.LINGERING and self._transport.get_write_buffer_size():
             self._timer.set(self._limits[phase])  # it lingers once it has been told; `_on_stall` sees to the rest
         else:
             self.on(Event.TIMEOUT)
@@ -205,6 +241,3 @@ class Connection:
 def _host(transport: asyncio.Transport) -> str:
     peer = transport.get_extra_info("peername")
     return peer[0] if isinstance(peer, tuple) else ""
-
-
-def _nothing() -> None: ...

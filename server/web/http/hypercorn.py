@@ -53,7 +53,7 @@ class HypercornConnection:
         self._reader = reader
         self._writer = writer
         self._loop = asyncio.get_running_loop()
-        self._link = Connection(service, cast(asyncio.Transport, writer.transport), self._loop, _nothing)
+        self._link = Connection(service, cast(asyncio.Transport, writer.transport), self._loop, self)
         self._answered = asyncio.Event()
 
     async def run(self) -> None:
@@ -70,6 +70,13 @@ class HypercornConnection:
             self._writer.transport.abort()
             self._link.lost()
             clear(self)
+
+    def client_left(self) -> None:
+        """Nothing: hypercorn is told when reading ends."""
+
+    def resume(self) -> None:
+        """As `Owner.resume`."""
+        self._answered.set()
 
     async def _serve(self) -> None:
         async with TaskGroup(self._loop) as tasks:
@@ -128,6 +135,3 @@ class HypercornConnection:
         state = ConnectionState({STATE: link.presence})
         app: Any = self._service.app
         return Http1(link, app, self._config, self._context, tasks, state, False, client, server, self._send)
-
-
-def _nothing() -> None: ...

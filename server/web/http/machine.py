@@ -13,8 +13,8 @@ from server.web.http.head import HEAD_END, check_head, is_hopeless
 from server.web.http.rules import TABLE, Action, Do, Event, Phase, RejectEarly, Rejection, Respond, Write
 
 _EDGE: Final = len(HEAD_END) - 1
-_HEAD, _BODY, _ANSWERED_EARLY, _ANSWERING, _DISCARDING = (  # looking up a member of an enumeration costs a call
-    Phase.HEAD, Phase.BODY, Phase.ANSWERED_EARLY, Phase.ANSWERING, Phase.DISCARDING,
+_HEAD, _BODY, _ANSWERED_EARLY, _ANSWERING, _DISCARDING, _PACED = (  # to look up a member costs a call
+    Phase.HEAD, Phase.BODY, Phase.ANSWERED_EARLY, Phase.ANSWERING, Phase.DISCARDING, Phase.PACED,
 )  # fmt: skip
 _DEAF: Final = frozenset({Phase.CONNECTING, Phase.LINGERING, Phase.CLOSING, Phase.CLOSED})
 """What comes in these phases is thrown away."""
@@ -35,7 +35,9 @@ class Machine:
         "_reject_early",
         "_steps",
         "changes",
+        "delay_s",
         "head",
+        "late",
         "phase",
     )
 
@@ -54,6 +56,10 @@ class Machine:
         """The last bytes parsed of a chunked body."""
         self._discard = 0
         self._last = False
+        self.late = b""
+        """The response that PACED holds back."""
+        self.delay_s = 0.0
+        """For so long."""
 
     @property
     def has_bytes(self) -> bool:
@@ -63,7 +69,7 @@ class Machine:
     @property
     def is_holding(self) -> bool:
         """Whether bytes wait for the answer to the request before them: there is no point in reading more."""
-        return self.phase is Phase.ANSWERING and len(self._pending) > 1
+        return (self.phase is _ANSWERING or (self.phase is _PACED and not self._discard)) and len(self._pending) > 1
 
     def on(self, event: Event, code: str = "") -> Sequence[Action]:
         """What to do about this event. `code`: of the problem, where the event is REJECTED."""
@@ -75,6 +81,10 @@ class Machine:
         self.phase = step.phase
         self._steps = TABLE[step.phase]
         self.changes += 1
+        if step.phase is Phase.CLOSED:
+            self._reject_early = _nothing
+        if step.phase is _DISCARDING and not self._discard:
+            self.on(Event.DISCARDED)
         if code:
             return tuple(Respond(code) if action is Do.RESPOND else action for action in step.actions)
         return step.actions
@@ -97,10 +107,13 @@ class Machine:
                 return self._parse(0) if self._body_left != 0 else self.on(Event.REJECTED, "malformed_request")
             if phase in _DEAF:
                 self._pending = b""
-            elif phase is _DISCARDING:
-                self._throw_away()
             elif phase is _HEAD:
                 return self._read_head()
+            elif phase is _DISCARDING:
+                self._throw_away()
+            elif phase is _PACED:
+                self._throw_away()
+                break
             elif not self._skip_empty_lines() or phase is _ANSWERING:
                 break
             elif rejection := self._reject_early(self._pending):
@@ -117,16 +130,17 @@ class Machine:
 
     def _refuse_unparsed(self, rejection: Rejection) -> Sequence[Action]:
         self._pending, self._discard = b"", rejection.rest
+        if rejection.delay_s:
+            self.late, self.delay_s = rejection.response, rejection.delay_s
+            return self.on(Event.REJECTED_LATE)
         self.on(Event.REJECTED_EARLY)
-        if not rejection.rest:
-            self.on(Event.DISCARDED)
         return (Write(rejection.response),)
 
     def _throw_away(self) -> None:
         count = min(self._discard, len(self._pending))
         self._pending, self._discard = self._pending[count:], self._discard - count
         if not self._discard:
-            self.on(Event.DISCARDED)
+            self.on(Event.DISCARDED)  # nothing to PACED, which has an end of its own
 
     def _read_head(self) -> Sequence[Action]:
         """Parse a head once it is complete and well-formed; it may come in pieces."""
@@ -165,3 +179,6 @@ class Machine:
             stop = end + len(HEAD_END) if end >= 0 else len(data)
         self._edge = (self._edge + data[max(start, stop - _EDGE) : stop])[-_EDGE:]
         return stop
+
+
+def _nothing(_: bytes) -> None: ...

@@ -36,6 +36,8 @@ class Phase(StrEnum):
     """The request is complete, the response is not."""
     DISCARDING = auto()
     """An upload was refused unparsed; the rest of its body is thrown away."""
+    PACED = auto()
+    """An upload was refused unparsed, and its client will be told later: it did not wait for as long as it was told."""
     LINGERING = auto()
     """All is said, and the sending half closed; what still comes is thrown away until the client closes."""
     CLOSING = auto()
@@ -64,6 +66,8 @@ class Event(StrEnum):
     """What came is no request that can be served."""
     REJECTED_EARLY = auto()
     """An upload was refused by its first bytes."""
+    REJECTED_LATE = auto()
+    """As REJECTED_EARLY, to be told later."""
     DISCARDED = auto()
     """The rest of that upload has come."""
     CLIENT_EOF = auto()
@@ -83,6 +87,8 @@ class Do(StrEnum):
     TELL_CLIENT_LEFT = auto()
     RESPOND = auto()
     """Write the final response with the code that came with the event."""
+    RESPOND_LATE = auto()
+    """Write the response that was held back."""
     LINGER = auto()
     """Close the sending half, read on."""
     CLOSE = auto()
@@ -112,6 +118,10 @@ class Rejection(NamedTuple):
 
     response: bytes
     rest: int
+    retry_after_s: float = 0.0
+    """For so long the client is asked to wait."""
+    delay_s: float = 0.0
+    """So much later the response is written."""
 
 
 RejectEarly: TypeAlias = Callable[[bytes], Rejection | None]
@@ -148,6 +158,7 @@ TABLE: Final[dict[Phase, dict[Event, Step]]] = {
     Phase.IDLE: {
         Event.BYTES: Step(Phase.HEAD),
         Event.REJECTED_EARLY: Step(Phase.DISCARDING),
+        Event.REJECTED_LATE: Step(Phase.PACED),
         Event.CLIENT_EOF: _CLOSE,
         Event.TIMEOUT: _CLOSE,
         Event.SHUTDOWN: _CLOSE,
@@ -197,6 +208,13 @@ TABLE: Final[dict[Phase, dict[Event, Step]]] = {
         Event.STALLED: _ABORT,
         Event.LOST: _LOST,
     },
+    Phase.PACED: {
+        Event.TIMEOUT: Step(Phase.DISCARDING, (Do.RESPOND_LATE,)),
+        Event.CLIENT_EOF: _CLOSE,
+        Event.SHUTDOWN: Step(Phase.LINGERING, (Do.RESPOND_LATE, Do.LINGER)),
+        Event.STALLED: _ABORT,
+        Event.LOST: _LOST,
+    },
     Phase.LINGERING: {
         Event.CLIENT_EOF: _ABORT,
         Event.TIMEOUT: _ABORT,
@@ -211,4 +229,5 @@ TABLE: Final[dict[Phase, dict[Event, Step]]] = {
 }
 
 LIMITS_S: Final = {Phase.HEAD: HEAD_S, Phase.DISCARDING: HEAD_S, Phase.LINGERING: LINGER_S}
-"""How long a phase may last. IDLE has the setting `--keep-alive`; BODY has limits of its own (server/web/body.py)."""
+"""How long a phase may last. IDLE has the setting `--keep-alive`, PACED a time from `pacing.py`, BODY limits of its own
+in `server/web/body.py`."""

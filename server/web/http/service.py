@@ -6,6 +6,7 @@ from typing import NamedTuple
 from starlette.types import ASGIApp
 
 from server.web.http.connections import Connections
+from server.web.http.pacing import Pacing
 from server.web.http.rules import Rejection
 
 
@@ -18,5 +19,6 @@ class Service(NamedTuple):
     refuse: Callable[[str, bytes], bytes]
     """The final response on a connection, from the code of a problem and the request's head as far as it has come."""
     connections: Connections
+    pacing: Pacing
     keep_alive_s: float
     """Seconds that a connection may be idle."""

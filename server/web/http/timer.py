@@ -4,6 +4,8 @@ import asyncio
 import math
 from collections.abc import Callable
 
+_RESOLUTION_S = 0.002  # uvloop's timers strike up to a millisecond early: to set them anew for that would spin
+
 
 class Timer:
     """Calls `on_due` once, when the deadline set last has passed.
@@ -47,7 +49,7 @@ class Timer:
         self._handle, self._strikes = None, math.inf
         if self._due == math.inf:
             return
-        if self._loop.time() < self._due:
+        if self._loop.time() < self._due - _RESOLUTION_S:
             self._arm()
         else:
             self._due = math.inf

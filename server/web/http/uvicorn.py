@@ -54,7 +54,7 @@ class UvicornConnection(HttpToolsProtocol):
     # -- asyncio.Protocol --------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        self._link = link = Connection(self._service, transport, self.loop, self._end_cycle)
+        self._link = link = Connection(self._service, transport, self.loop, self)
         self.transport = cast(asyncio.Transport, link)
         self.flow = FlowControl(self.transport)
         self.app_state[STATE] = link.presence
@@ -63,7 +63,7 @@ class UvicornConnection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._link.lost()
-        self._end_cycle()
+        self.client_left()
         self.flow.resume_writing()
         self.parser = None  # type: ignore[assignment]
 
@@ -140,6 +140,20 @@ class UvicornConnection(HttpToolsProtocol):
         if self._link.machine.has_bytes:
             self._parse()
 
+    # -- server/web/http/connection.py -------------------------------------------------------------
+
+    def client_left(self) -> None:
+        """As `Owner.client_left`."""
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle and not cycle.response_complete:
+            cycle.disconnected = True
+            cycle.message_event.set()
+
+    def resume(self) -> None:
+        """As `Owner.resume`."""
+        self.flow.resume_reading()
+        self._parse()
+
     # -- inside ------------------------------------------------------------------------------------
 
     def _parse(self) -> None:
@@ -163,10 +177,3 @@ class UvicornConnection(HttpToolsProtocol):
         head = self._link.machine.head
         self.parser = httptools.HttpRequestParser(self)
         self.parser.feed_data(_UPGRADE.sub(b"", head) + piece[len(head) :])
-
-    def _end_cycle(self) -> None:
-        """Nobody is there for the response any more."""
-        cycle: RequestResponseCycle | None = self.cycle
-        if cycle and not cycle.response_complete:
-            cycle.disconnected = True
-            cycle.message_event.set()

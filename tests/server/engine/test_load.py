@@ -5,11 +5,11 @@ from pathlib import Path
 from server.contract.wire import Load
 from server.engine.engine import load_for
 from server.fleet.layout.choose import Layout
-from server.fleet.layout.placement import Decision, Placement, Plan
+from server.fleet.layout.placement import LayoutChoice, LayoutPlan, Placement
 from server.process.cpus import usable_cpus
 from server.settings import load_settings
 
-PLAN = Plan(Decision(Layout(1, 1), 0, ""))
+PLAN = LayoutPlan(LayoutChoice(Layout(1, 1), 0, ""))
 
 
 def test_workers_are_told_how_the_gpu_is_used():

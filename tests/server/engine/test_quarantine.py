@@ -12,7 +12,7 @@ from server.contract.task import ImageTask
 from server.engine.quarantine import Quarantine
 from server.engine.submission import Submission
 
-HEADER = Header("PNG", 1, 1)
+HEADER = Header("png", 1, 1)
 
 
 def task(body):

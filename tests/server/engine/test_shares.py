@@ -128,3 +128,12 @@ def test_an_image_that_costs_more_than_can_be_saved_is_within_a_full_account(wei
     shares.charge(Owner("other"), COST_S, 0.0)
 
     assert shares.charge(Owner("a", weight), 100.0, 0.0)
+
+
+def test_owner_that_is_not_known_has_no_share():
+    """It may be many clients: it is never beyond, and nothing is kept of it."""
+    shares = Shares(0.5)
+    shares.charge(Owner("known"), COST_S, 0.0)
+
+    assert all(shares.charge(Owner(""), COST_S, 0.0) for _ in range(1000))
+    assert 1 == shares.owners

@@ -11,7 +11,7 @@ from preprocess.limits import Limits
 from server.contract.task import ImageTask
 from server.contract.wire import Load
 from server.fleet.layout.choose import Layout
-from server.fleet.layout.placement import Decision, Plan
+from server.fleet.layout.placement import LayoutChoice, LayoutPlan
 from server.fleet.pool import Pool, PoolFailed
 from server.models.digest import digest
 from tests import models, odd_models
@@ -39,7 +39,7 @@ def brought_up(model, workers, spare, until):
 
     async def run():
         async with Batcher() as batcher:
-            plan = Plan(Decision(Layout(workers, 1), 0, "", in_turn=True, spare=spare))
+            plan = LayoutPlan(LayoutChoice(Layout(workers, 1), 0, "", in_turn=True, spare=spare))
             async with Pool(batcher, Load(str(model), 1, 1_000_000), plan, 1 << 30) as pool:
                 pool.model.add_done_callback(lambda _: spoil(model))
                 for _ in iter(lambda: until(pool), True):
@@ -98,7 +98,7 @@ def test_a_model_that_is_fast_gets_more_workers_by_what_the_first_measured(model
 
     async def run():
         async with Batcher() as batcher:
-            plan = Plan(Decision(Layout(2, 1), 0, "two for a GPU", in_turn=True, spare=1))
+            plan = LayoutPlan(LayoutChoice(Layout(2, 1), 0, "two for a GPU", in_turn=True, spare=1))
             async with Pool(batcher, Load(str(model), 8, 1_000_000), plan, 1 << 30) as pool:
                 decision = await pool.decision
                 for _ in iter(lambda: batcher.stats().executors, 4):
@@ -119,7 +119,7 @@ def test_all_workers_run_one_image_at_a_time_when_one_has_found_out(tmp_path):
 
     async def run():
         async with Batcher(policy=Policy(slo_s=30.0)) as batcher:
-            plan = Plan(Decision(Layout(2, 1), 8, ""))
+            plan = LayoutPlan(LayoutChoice(Layout(2, 1), 8, ""))
             async with Pool(batcher, Load(str(path.parents[1]), 8, 1_000_000), plan, 1 << 30) as pool:
                 await pool.decision
 
@@ -154,7 +154,7 @@ def after_a_death(model, load, change, until):
 
     async def run():
         async with Batcher() as batcher:
-            plan = Plan(Decision(Layout(2, 1), 0, ""))
+            plan = LayoutPlan(LayoutChoice(Layout(2, 1), 0, ""))
             async with Pool(batcher, load, plan, 1 << 30) as pool:
                 for _ in iter(lambda: batcher.stats().executors, 2):
                     await asyncio.sleep(0.02)  # the workers need the CPU

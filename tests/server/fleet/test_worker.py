@@ -32,10 +32,10 @@ from server.contract.wire import (
     TensorItem,
     Trial,
     TrialFailed,
-    Tried,
+    TrialResult,
     frame,
 )
-from server.fleet.worker import CannotLoad, CannotTry, Worker, WorkerLost
+from server.fleet.worker import CannotLoad, TrialImpossible, Worker, WorkerLost
 
 IMAGE = ImageTask(b"image", Header("jpeg", 4000, 3000))
 LOAD = Load("m.onnx", 8, 1000)
@@ -231,7 +231,7 @@ def test_image_that_outlives_every_worker_is_given_up():
     run(test)
 
 
-# ---- Auditions ----
+# ---- Start-up benchmarks ----
 
 TRIAL = Trial(1, 8, 0.0, 0.1)
 
@@ -250,8 +250,8 @@ def test_worker_in_its_audition_is_told_what_to_try_and_gets_no_images():
             await preparing
             trying = asyncio.ensure_future(worker.try_out(TRIAL))
             assert TRIAL == (await far.next())[0]
-            far.send(Tried(0.5, 0.25, 3))
-            assert Tried(0.5, 0.25, 3) == await trying
+            far.send(TrialResult(0.5, 0.25, 3))
+            assert TrialResult(0.5, 0.25, 3) == await trying
             assert 0 == batcher.stats().executors
             worker.begin(2)
             assert Begin(2) == (await far.next())[0]
@@ -271,11 +271,11 @@ def test_trial_that_fails_says_why_and_the_next_goes_on():
             failing = asyncio.ensure_future(worker.try_out(TRIAL))
             await far.next()
             far.send(TrialFailed("no memory"))
-            with pytest.raises(CannotTry, match="no memory"):
+            with pytest.raises(TrialImpossible, match="no memory"):
                 await failing
             trying = asyncio.ensure_future(worker.try_out(TRIAL))
             await far.next()
-            far.send(Tried(0.5, 0.25, 3))
+            far.send(TrialResult(0.5, 0.25, 3))
             assert 3 == (await trying).batches
 
     run(test)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from server.inference.configurations import first_to_open, plain_way, ways
+from server.inference.configurations import baseline, configurations, first_to_open
 from server.inference.onnx.providers import Gpu
 from server.models.errors import ModelError
 
@@ -18,32 +18,32 @@ def test_the_fastest_way_is_first_and_the_plain_one_last(graphs, tried):
     """All of them on the GPU that was asked for, within its limit."""
     gpu = Gpu(index=3, graphs=graphs, memory_limit=5)
 
-    assert [Gpu(3, *(graphs, 5, last)) for graphs, last in tried] == ways(gpu)
-    assert ways(gpu)[-1] == plain_way(gpu)
+    assert [Gpu(3, *(graphs, 5, last)) for graphs, last in tried] == configurations(gpu)
+    assert configurations(gpu)[-1] == baseline(gpu)
 
 
 def opening(**errors):
     """What opens a way, or raises the error that it has by this name."""
 
-    def opened(way):
-        if way in errors:
-            raise ModelError(errors[way])
-        return way.upper()
+    def opened(configuration):
+        if configuration in errors:
+            raise ModelError(errors[configuration])
+        return configuration.upper()
 
     return opened
 
 
 @pytest.mark.parametrize(
-    ("errors", "opened", "held_back"),
+    ("errors", "opened", "fallback_reason"),
     [
         ({}, "A", ""),
         ({"a": "no graphs"}, "B", "no graphs"),
         ({"a": "no graphs", "b": "off by 2%"}, "C", "no graphs"),  # what to look into first
     ],
 )
-def test_the_first_that_opens_is_taken_and_it_is_said_what_is_wrong_with_the_fastest(errors, opened, held_back):
+def test_the_first_that_opens_is_taken_and_it_is_said_what_is_wrong_with_the_fastest(errors, opened, fallback_reason):
     """Nothing is wrong where that is the one."""
-    assert (opened, held_back) == first_to_open(["a", "b", "c"], opening(**errors))
+    assert (opened, fallback_reason) == first_to_open(["a", "b", "c"], opening(**errors))
 
 
 def test_where_none_opens_it_is_said_what_is_wrong_with_the_last():

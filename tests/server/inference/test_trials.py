@@ -1,15 +1,15 @@
-"""A worker's side of its audition, with a real model."""
+"""A worker's side of its start-up benchmark, with a real model."""
 
 import time
 from queue import SimpleQueue
 
 import pytest
 
-from server.contract.wire import Begin, FrameReader, Load, Loaded, Prepare, Prepared, Trial, TrialFailed, Tried
+from server.contract.wire import Begin, FrameReader, Load, Loaded, Prepare, Prepared, Trial, TrialFailed, TrialResult
 from server.inference.model import open_model
 from server.inference.onnx.session import Session
 from server.inference.pictures import photo
-from server.inference.trials import Audition, time_batches
+from server.inference.trials import StartUpBenchmark, time_batches
 from server.models.card import find_model
 from tests import models
 
@@ -26,13 +26,13 @@ class Slow(Session):
 
 
 def follow(path, *orders):
-    """What an audition answers to each order, and the model it ends with."""
+    """What a start-up benchmark answers to each order, and the model it ends with."""
     located, load = find_model(path), Load(str(path), 8, 1000)
     told = SimpleQueue()
     for order in orders:
         told.put(order)
     said = []
-    model = Audition(located, load, open_model(located, 8)).run(told.get, said.append)
+    model = StartUpBenchmark(located, load, open_model(located, 8)).run(told.get, said.append)
     return [message for message, _ in FrameReader().feed(b"".join(said))], model
 
 
@@ -46,9 +46,9 @@ def test_each_order_is_answered_and_begin_ends_it(tmp_path):
 
     said, model = follow(models.dense(tmp_path / "m.onnx"), one, Prepare(2), two, Begin(1))
 
-    assert [Loaded, Tried, Prepared, Tried] == [type(message) for message in said]
+    assert [Loaded, TrialResult, Prepared, TrialResult] == [type(message) for message in said]
     assert model.warmth.batch == said[0].batch
-    assert [2, 2] == [message.batches for message in said if isinstance(message, Tried)]
+    assert [2, 2] == [message.batches for message in said if isinstance(message, TrialResult)]
     assert not model.session.slots.any()
 
 
@@ -67,7 +67,7 @@ def test_trial_that_fails_is_reported_and_the_audition_goes_on(tmp_path):
 
     said, _ = follow(model, Trial(1, 2, time.monotonic(), 0.0), Trial(1, 1, time.monotonic(), 0.0), Begin(1))
 
-    assert [Loaded, TrialFailed, Tried] == [type(message) for message in said]
+    assert [Loaded, TrialFailed, TrialResult] == [type(message) for message in said]
     assert said[1].reason
 
 

@@ -36,7 +36,7 @@ def test_every_form_answers_the_same(tmp_path, form, provider):
     full, half = open_model(located, 4), open_model(located, 4, provider, precision="fp16")
 
     assert (full.output, full.session.signature) == (half.output, half.session.signature)
-    assert half.apart < 0.01
+    assert half.deviation < 0.01
     for one, other in zip(look(full.session), look(half.session), strict=True):
         for expected, got in zip(one, other, strict=True):
             np.testing.assert_allclose(got.astype(float), expected.astype(float), atol=0.01 * np.abs(expected).max())
@@ -66,7 +66,7 @@ def test_a_model_that_float16_cannot_hold_is_refused(tmp_path, provider):
     """With the output, how far it is off, and what to do."""
     located = find_model(models.beyond_half(tmp_path / "m.onnx"))
 
-    assert open_model(located, 1, provider).apart is None
+    assert open_model(located, 1, provider).deviation is None
     with pytest.raises(ModelError, match=r"in float16 its output 'score' is .*: start with --precision model"):
         open_model(located, 1, provider, precision="fp16")
 
@@ -77,7 +77,7 @@ def test_a_model_is_judged_by_larger_batches_too(tmp_path):
 
     model = open_model(located, 8, precision="fp16")
 
-    assert (0.0, 1, 1) == (model.apart, model.session.max_batch, model.warmth.batch)
+    assert (0.0, 1, 1) == (model.deviation, model.session.max_batch, model.warmth.batch)
     assert model.separate
 
 

@@ -5,6 +5,7 @@ import asyncio
 from starlette.responses import StreamingResponse
 
 from server.process.access_log import AccessLog
+from server.web.client import TrustedProxies
 from server.web.exchange import Exchange
 from server.web.gate import Gate
 from server.web.metrics import Metrics
@@ -29,8 +30,9 @@ async def exchange(handler, send, presence):
     """Have `handler` answer one request."""
     source = EmptySource()
     limits = Uploads(BodyLimits(1000, 10.0, 1.0))
+    runtime, proxies = Runtime(None, source.connections), TrustedProxies("")
     observer = Observer(Metrics(source), AccessLog(False))
-    app = Exchange(handler, Gate(None), Runtime(None, source.connections), observer, limits, lambda: None)
+    app = Exchange(handler, Gate(None), runtime, observer, limits, lambda: None, proxies)
     never = asyncio.get_running_loop().create_future()
     await app(GET | {"state": {STATE: presence}}, lambda: never, send)
 

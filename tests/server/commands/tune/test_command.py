@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from server.fleet.layout.choose import Asked, Layout, full
+from server.fleet.layout.choose import Layout, LayoutRequest, full
 from server.process.cpus import usable_cpus
 from tests import models
 from tests.end_to_end.harness import before_all, serving
@@ -50,7 +50,7 @@ def test_tune_shows_each_layout_and_saves_what_it_measured(tuned):
     rows = json.loads(path.read_text())["rows"]
 
     assert (0, "") == (ran.returncode, ran.stderr)
-    assert {*full(usable_cpus(), Asked())} == {Layout(row["workers"], row["threads"]) for row in rows}
+    assert {*full(usable_cpus(), LayoutRequest())} == {Layout(row["workers"], row["threads"]) for row in rows}
     assert 1 == len(re.findall(r" chosen$", ran.stdout, re.MULTILINE))
     assert len(rows) == len(re.findall(r"^\d+ x \d+ threads? +\d+ .* MB", ran.stdout, re.MULTILINE))
     assert f"Saved as {path}: tureen serve starts with it." in ran.stdout

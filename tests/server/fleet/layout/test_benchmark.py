@@ -5,11 +5,11 @@ import time
 
 import pytest
 
-from server.contract.wire import Tried
-from server.fleet.layout.benchmark import Contest, Cost, decide
+from server.contract.wire import TrialResult
+from server.fleet.layout.benchmark import Cost, Search, decide
 from server.fleet.layout.choose import Layout
-from server.fleet.layout.placement import Plan
-from server.fleet.worker import CannotTry, WorkerLost
+from server.fleet.layout.placement import LayoutPlan
+from server.fleet.worker import TrialImpossible, WorkerLost
 
 CHEAP = Cost(open_s=0.0, batch_s=0.001)
 FOUR = (Layout(4, 1), Layout(2, 2), Layout(1, 4))
@@ -31,12 +31,12 @@ class Scripted:
         took = self.batch_s[trial.threads]
         if isinstance(took, Exception):
             raise took
-        return Tried(took, took, 2)
+        return TrialResult(took, took, 2)
 
 
 def contest(batch_s, layouts=FOUR, size=1, cost=CHEAP, budget_s=60.0):
     workers = [Scripted(batch_s) for _ in range(layouts[0].workers)]
-    running = Contest(workers, size, cost, Plan(None, layouts)).run(time.monotonic() + budget_s)
+    running = Search(workers, size, cost, LayoutPlan(None, layouts)).run(time.monotonic() + budget_s)
     return *asyncio.run(running), workers
 
 
@@ -70,7 +70,7 @@ def test_batches_are_as_large_as_pay_and_the_lone_image_is_alone():
 
 def test_layout_that_fails_costs_itself_only():
     """No memory for the model with two threads: the next is tried all the same."""
-    rows, _, _ = contest({1: 0.04, 2: CannotTry("no memory"), 4: 0.005})
+    rows, _, _ = contest({1: 0.04, 2: TrialImpossible("no memory"), 4: 0.005})
 
     assert [(4, 1), (1, 4)] == [row.layout for row in rows]
 
@@ -96,21 +96,21 @@ def test_second_look_counts_if_it_is_better():
     workers[1].try_out = lambda trial: _tried(next(first_looks, 0.02))
 
     rows, _ = asyncio.run(
-        Contest(workers, 1, CHEAP, Plan(None, (Layout(2, 1), Layout(1, 2)))).run(time.monotonic() + 60)
+        Search(workers, 1, CHEAP, LayoutPlan(None, (Layout(2, 1), Layout(1, 2)))).run(time.monotonic() + 60)
     )
 
     assert [100, 95] == [round(row.rate) for row in rows]
 
 
 async def _tried(batch_s):
-    return Tried(batch_s, batch_s, 2)
+    return TrialResult(batch_s, batch_s, 2)
 
 
 def test_decision_is_the_best_and_says_what_was_beaten():
     """In the words of the banner."""
     rows, left_out, _ = contest({1: 0.02, 2: 0.03}, (Layout(2, 1), Layout(1, 2)))
 
-    decision = decide(rows, left_out, 1, Plan(None, (Layout(2, 1), Layout(1, 2))))
+    decision = decide(rows, left_out, 1, LayoutPlan(None, (Layout(2, 1), Layout(1, 2))))
 
     assert (Layout(2, 1), 0, "measured at start-up: 100 images/s; 1 x 2 threads: 33.33") == (
         decision.layout,
@@ -121,7 +121,7 @@ def test_decision_is_the_best_and_says_what_was_beaten():
 
 def test_without_a_comparison_the_first_layout_serves_and_the_reason_is_told():
     """One row alone compares with nothing."""
-    plan = Plan(None, (Layout(2, 1), Layout(1, 2)))
+    plan = LayoutPlan(None, (Layout(2, 1), Layout(1, 2)))
 
     assert (Layout(2, 1), 0, "not measured: too slow") == _fields(decide([], "too slow", 1, plan))
     assert (Layout(2, 1), 0, "not measured: no trial succeeded") == _fields(decide([], "", 1, plan))

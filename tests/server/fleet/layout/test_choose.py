@@ -2,7 +2,7 @@
 
 import pytest
 
-from server.fleet.layout.choose import Asked, Layout, Row, choose, default, every, full, is_within
+from server.fleet.layout.choose import Layout, LayoutRequest, Row, choose, default, every, full, is_within
 
 
 def row(workers, threads, batch, rate, lone_ms, batch_ms=None):
@@ -54,16 +54,16 @@ def test_one_that_just_missed_a_batch_waits_for_two(batch, slo_s, fits):
 @pytest.mark.parametrize(
     ("cpus", "asked", "layouts"),
     [
-        (1, Asked(), [(1, 1)]),
-        (2, Asked(), [(2, 1), (1, 2)]),
-        (4, Asked(), [(4, 1), (2, 2), (1, 4)]),
-        (6, Asked(), [(6, 1), (3, 2), (1, 4), (1, 6)]),
-        (2, Asked(workers=1), [(1, 1), (1, 2)]),
-        (8, Asked(workers=2), [(2, 1), (2, 2), (2, 4)]),
-        (2, Asked(workers=3), [(3, 1)]),
-        (8, Asked(threads=2), [(4, 2)]),
-        (2, Asked(threads=4), [(1, 4)]),
-        (2, Asked(5, 3), [(5, 3)]),
+        (1, LayoutRequest(), [(1, 1)]),
+        (2, LayoutRequest(), [(2, 1), (1, 2)]),
+        (4, LayoutRequest(), [(4, 1), (2, 2), (1, 4)]),
+        (6, LayoutRequest(), [(6, 1), (3, 2), (1, 4), (1, 6)]),
+        (2, LayoutRequest(workers=1), [(1, 1), (1, 2)]),
+        (8, LayoutRequest(workers=2), [(2, 1), (2, 2), (2, 4)]),
+        (2, LayoutRequest(workers=3), [(3, 1)]),
+        (8, LayoutRequest(threads=2), [(4, 2)]),
+        (2, LayoutRequest(threads=4), [(1, 4)]),
+        (2, LayoutRequest(5, 3), [(5, 3)]),
     ],
 )
 def test_full_layouts(cpus, asked, layouts):
@@ -75,10 +75,10 @@ def test_full_layouts(cpus, asked, layouts):
 @pytest.mark.parametrize(
     ("cpus", "asked", "layouts"),
     [
-        (2, Asked(), [(2, 1), (1, 2), (1, 1)]),
-        (4, Asked(), [(4, 1), (2, 2), (1, 4), (1, 1), (1, 2), (2, 1)]),
-        (2, Asked(workers=2), [(2, 1)]),
-        (4, Asked(threads=1), [(4, 1), (1, 1), (2, 1)]),
+        (2, LayoutRequest(), [(2, 1), (1, 2), (1, 1)]),
+        (4, LayoutRequest(), [(4, 1), (2, 2), (1, 4), (1, 1), (1, 2), (2, 1)]),
+        (2, LayoutRequest(workers=2), [(2, 1)]),
+        (4, LayoutRequest(threads=1), [(4, 1), (1, 1), (2, 1)]),
     ],
 )
 def test_every_layout(cpus, asked, layouts):

@@ -10,19 +10,19 @@ import structlog
 
 from server import demo
 from server.fleet.layout import profile as file
-from server.fleet.layout.choose import Asked, Layout, Row, full
+from server.fleet.layout.choose import Layout, LayoutRequest, Row, full
 from server.fleet.layout.machine import key_for
 from server.fleet.layout.placement import (
-    Decision,
+    LayoutChoice,
+    LayoutPlan,
+    LayoutSettings,
     Placement,
-    Plan,
-    Wish,
     beside_a_gpu,
     decoders,
-    fed,
     from_profile,
     lay_out,
-    settle,
+    resolve_device,
+    scaled_to_gpu,
 )
 from server.models.card import find_model
 from server.models.digest import digest
@@ -30,7 +30,7 @@ from server.process.cpus import usable_cpus
 
 
 def settled(*asked, devices):
-    return asyncio.run(asyncio.wait_for(settle(*asked, devices), 30))
+    return asyncio.run(asyncio.wait_for(resolve_device(*asked, devices), 30))
 
 
 @pytest.mark.parametrize("asked", ["cpu", "cuda"])
@@ -70,14 +70,14 @@ ROWS = (
 )
 
 
-def wish(workers=None, threads=None, profiles=Path("/nowhere"), slo_s=1.0, max_batch=8):
-    return Wish(Asked(workers, threads), demo.FOLDER, profiles, slo_s, max_batch)
+def wanted(workers=None, threads=None, profiles=Path("/nowhere"), slo_s=1.0, max_batch=8):
+    return LayoutSettings(LayoutRequest(workers, threads), demo.FOLDER, profiles, slo_s, max_batch)
 
 
-def laid_out(wish, place=CPU):
+def laid_out(wanted, place=CPU):
     """The plan, and the events that were logged."""
     with structlog.testing.capture_logs() as logged:
-        return asyncio.run(asyncio.wait_for(lay_out(wish, place), 30)), logged
+        return asyncio.run(asyncio.wait_for(lay_out(wanted, place), 30)), logged
 
 
 @pytest.fixture
@@ -90,42 +90,42 @@ def profiles(tmp_path):
 
 def test_what_is_asked_for_needs_no_measuring():
     """Both given: nothing is looked for, and nothing is tried."""
-    assert (Plan(Decision(Layout(3, 2), 0, "as configured")), []) == laid_out(wish(3, 2))
+    assert (LayoutPlan(LayoutChoice(Layout(3, 2), 0, "as configured")), []) == laid_out(wanted(3, 2))
 
 
 def test_with_nothing_known_the_layouts_that_use_all_cpus_are_to_be_tried():
     """The workers for the first of them are started."""
-    plan, _ = laid_out(wish(workers=1, slo_s=0.3))
+    plan, _ = laid_out(wanted(workers=1, slo_s=0.3))
 
-    assert (None, full(usable_cpus(), Asked(workers=1)), 0.3) == (plan.decision, plan.layouts, plan.slo_s)
+    assert (None, full(usable_cpus(), LayoutRequest(workers=1)), 0.3) == (plan.decision, plan.layouts, plan.slo_s)
     assert 1 == plan.workers
 
 
 def test_one_layout_needs_no_trial():
     """As many workers as CPUs leave each of them one thread."""
-    plan, _ = laid_out(wish(workers=usable_cpus()))
+    plan, _ = laid_out(wanted(workers=usable_cpus()))
 
-    assert Plan(Decision(Layout(usable_cpus(), 1), 0, "as configured")) == plan
+    assert LayoutPlan(LayoutChoice(Layout(usable_cpus(), 1), 0, "as configured")) == plan
 
 
 def test_on_a_gpu_nothing_is_measured():
     """It is told by the CPUs beside it."""
-    assert beside_a_gpu(Asked(), usable_cpus()) == laid_out(wish(threads=4), GPU)[0].decision
+    assert beside_a_gpu(LayoutRequest(), usable_cpus()) == laid_out(wanted(threads=4), GPU)[0].decision
 
 
 @pytest.mark.parametrize(
     ("asked", "cpus", "workers", "spare", "why"),
     [
-        (Asked(), 16, 2, 1, "two for a GPU"),
-        (Asked(threads=4), 4, 2, 1, "two for a GPU"),
-        (Asked(), 3, 1, 0, "one for a GPU, with 3 CPUs to decode"),
-        (Asked(workers=1), 16, 1, 0, "as configured"),
-        (Asked(workers=5), 2, 5, 0, "as configured"),
+        (LayoutRequest(), 16, 2, 1, "two for a GPU"),
+        (LayoutRequest(threads=4), 4, 2, 1, "two for a GPU"),
+        (LayoutRequest(), 3, 1, 0, "one for a GPU, with 3 CPUs to decode"),
+        (LayoutRequest(workers=1), 16, 1, 0, "as configured"),
+        (LayoutRequest(workers=5), 2, 5, 0, "as configured"),
     ],
 )
 def test_beside_a_gpu_there_are_two_workers_where_cpus_are_there_for_them(asked, cpus, workers, spare, why):
     """Each of one thread: the GPU computes. They open the model in turn; one that nobody asked for is spare."""
-    assert Decision(Layout(workers, 1), 0, why, in_turn=True, spare=spare) == beside_a_gpu(asked, cpus)
+    assert LayoutChoice(Layout(workers, 1), 0, why, in_turn=True, spare=spare) == beside_a_gpu(asked, cpus)
 
 
 @pytest.mark.parametrize(
@@ -142,25 +142,30 @@ def test_beside_a_gpu_there_are_two_workers_where_cpus_are_there_for_them(asked,
 )
 def test_a_gpu_gets_as_many_workers_as_it_takes_to_decode_for_it(rate, cpus, workers):
     """1,600 images/s are what one decodes. All but one are spare: there may be no memory for them."""
-    found = fed(beside_a_gpu(Asked(), cpus), rate, cpus)
+    found = scaled_to_gpu(beside_a_gpu(LayoutRequest(), cpus), rate, cpus)
 
     assert (Layout(workers, 1), workers - 1, True) == (found.layout, found.spare, found.in_turn)
     assert ("images/s" in found.why) == (workers > 2)
 
 
 @pytest.mark.parametrize(
-    "decision", [beside_a_gpu(Asked(workers=1), 16), beside_a_gpu(Asked(workers=2), 16), Decision(Layout(2, 1), 0, "")]
+    "decision",
+    [
+        beside_a_gpu(LayoutRequest(workers=1), 16),
+        beside_a_gpu(LayoutRequest(workers=2), 16),
+        LayoutChoice(Layout(2, 1), 0, ""),
+    ],
 )
 def test_workers_that_were_asked_for_or_compute_on_cpus_stay_as_many(decision):
     """However fast the model is."""
-    assert decision is fed(decision, 50_000, 16)
+    assert decision is scaled_to_gpu(decision, 50_000, 16)
 
 
 def test_profile_decides(profiles):
     """Layout and batch; the reason names its date."""
-    plan, logged = laid_out(wish(profiles=profiles))
+    plan, logged = laid_out(wanted(profiles=profiles))
 
-    assert (Plan(Decision(Layout(2, 1), 4, "from the profile of 2026-11-25")), []) == (plan, logged)
+    assert (LayoutPlan(LayoutChoice(Layout(2, 1), 4, "from the profile of 2026-11-25")), []) == (plan, logged)
 
 
 @pytest.mark.parametrize(
@@ -177,7 +182,7 @@ def test_profile_decides_what_is_left_open(how, expected):
     """Within the promise and the bound of this start, not of that measurement."""
     profile = file.Profile(name="m", when="2026-11-25", key=key_for("ab", "cpu"), rows=ROWS)
 
-    decision = from_profile(profile, wish(**how))
+    decision = from_profile(profile, wanted(**how))
 
     assert expected == (decision and (decision.layout, decision.batch))
 
@@ -191,7 +196,7 @@ def test_profile_of_some_layouts_counts_only_for_who_asks_for_those(made_for, ho
     """What `tureen tune --workers 2` did not look at may be better."""
     profile = file.Profile(name="m", when="2026-11-25", key=key_for("ab", "cpu"), rows=ROWS, **made_for)
 
-    assert used == bool(from_profile(profile, wish(**how)))
+    assert used == bool(from_profile(profile, wanted(**how)))
 
 
 @pytest.mark.parametrize(("asked", "workers"), [({}, 2), ({"workers": 1}, 1), ({"threads": 1}, 2)])
@@ -202,7 +207,7 @@ def test_profile_made_for_what_is_asked_goes_before_the_general_one(profiles, as
     own = Row(workers=1, threads=1, batch=2, rate=9, batch_s=0.2, lone_s=0.1)
     file.write(profiles, file.Profile(name="demo", when="2026-11-26", key=key, workers=1, rows=(own,)))
 
-    decision = laid_out(wish(**asked, profiles=profiles))[0].decision
+    decision = laid_out(wanted(**asked, profiles=profiles))[0].decision
 
     assert (workers, {1: "2026-11-26", 2: "2026-11-25"}[workers]) == (decision.layout.workers, decision.why[-10:])
 
@@ -212,9 +217,9 @@ def test_damaged_profile_of_what_is_asked_leaves_the_general_one(profiles):
     (general,) = profiles.iterdir()
     general.with_stem(f"{general.stem}-workers-1").write_text("{}")
 
-    plan, logged = laid_out(wish(workers=1, profiles=profiles))
+    plan, logged = laid_out(wanted(workers=1, profiles=profiles))
 
-    assert Decision(Layout(1, 2), 1, "from the profile of 2026-11-25") == plan.decision
+    assert LayoutChoice(Layout(1, 2), 1, "from the profile of 2026-11-25") == plan.decision
     assert ["profile_ignored"] == [line["event"] for line in logged]
 
 
@@ -225,7 +230,7 @@ def test_stale_profile_is_ignored_and_one_line_says_why(profiles):
     changed["key"]["cpus"] = 999
     path.write_text(json.dumps(changed))
 
-    plan, logged = laid_out(wish(profiles=profiles))
+    plan, logged = laid_out(wanted(profiles=profiles))
 
     assert plan.decision is None or "profile" not in plan.decision.why
     assert ["profile_ignored"] == [line["event"] for line in logged]
@@ -237,7 +242,7 @@ def test_profile_of_another_model_is_none(profiles):
     (path,) = profiles.iterdir()
     path.rename(profiles / "other-cpu.json")
 
-    plan, logged = laid_out(wish(profiles=profiles))
+    plan, logged = laid_out(wanted(profiles=profiles))
 
     assert not (plan.decision and "profile" in plan.decision.why)
     assert [] == logged

@@ -7,11 +7,11 @@ import msgspec
 import pytest
 
 from server.fleet.layout import profile as file
-from server.fleet.layout.choose import Asked, Row
+from server.fleet.layout.choose import LayoutRequest, Row
 from server.fleet.layout.machine import Key
 from server.fleet.layout.profile import Profile, ProfileError
 
-ALL = Asked()
+ALL = LayoutRequest()
 KEY = Key(
     model="ab12", provider="cpu", cpu="a CPU", cpus=2, memory_gib=16, tureen="0.1.0", onnxruntime="1.31", numpy="2.4"
 )
@@ -40,10 +40,10 @@ def test_later_one_takes_the_place_of_an_earlier(tmp_path):
 @pytest.mark.parametrize(
     ("asked", "name"),
     [
-        (Asked(), "ab12-cpu.json"),
-        (Asked(workers=2), "ab12-cpu-workers-2.json"),
-        (Asked(threads=4), "ab12-cpu-threads-4.json"),
-        (Asked(1, 2), "ab12-cpu-workers-1-threads-2.json"),
+        (LayoutRequest(), "ab12-cpu.json"),
+        (LayoutRequest(workers=2), "ab12-cpu-workers-2.json"),
+        (LayoutRequest(threads=4), "ab12-cpu-threads-4.json"),
+        (LayoutRequest(1, 2), "ab12-cpu-workers-1-threads-2.json"),
     ],
 )
 def test_each_thing_asked_for_has_a_file_of_its_own(tmp_path, asked, name):

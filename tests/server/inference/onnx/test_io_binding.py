@@ -236,8 +236,8 @@ def test_a_model_that_cannot_be_recorded_is_run_as_it_is(tmp_path):  # pragma: n
     model = open_model(find_model(path), 4, "cuda", Gpu(graphs=True))
     plain = opened(path, bound=False)
 
-    assert "control flow" in model.held_back
-    assert model.held_back in str(model.notes())
+    assert "control flow" in model.fallback_reason
+    assert model.fallback_reason in str(model.notes())
     for first in range(8):
         for slots in ([0], [1, 2], [0, 1, 2, 3], [2]):
             expected, got = fill(plain, first).run(slots)[0], fill(model.session, first).run(slots)[0]

@@ -5,9 +5,11 @@ import asyncio
 import pytest
 
 from batcher.testing import VirtualLoop
+from server.web.client import TrustedProxies
 from server.web.http.connection import Connection
 from server.web.http.connections import Connections
-from server.web.http.rules import HEAD_S, LINGER_S, STALL_S, Event, Rejection
+from server.web.http.pacing import Pacing
+from server.web.http.rules import HEAD_S, LINGER_S, STALL_S, Event, Phase, Rejection
 from server.web.http.service import Service
 
 GET = b"GET / HTTP/1.1\r\nHost: t\r\n\r\n"
@@ -28,7 +30,8 @@ class Transport:
     def get_write_buffer_size(self):
         return self.unwritten
 
-    def get_extra_info(self, name): ...
+    def get_extra_info(self, name):
+        return ("127.0.0.1", 1) if name == "peername" else None
 
     def can_write_eof(self):
         return True
@@ -49,12 +52,24 @@ class Client:
 
     def __init__(self, loop, limit=1, reject_early=lambda host, data: None):
         self.connections = Connections(limit)
-        service = Service(None, reject_early, lambda code, head: code.encode(), self.connections, KEEP_ALIVE_S)
+        self.delays = []
+        self.room = 0
+        pacing = Pacing(TrustedProxies(""), lambda: self.room, self.delays.append, loop, loop.time)
+        self.service = Service(
+            None, reject_early, lambda code, head: code.encode(), self.connections, pacing, KEEP_ALIVE_S
+        )
         self.transport = Transport()
         self.left = []
-        self.connection = Connection(service, self.transport, loop, lambda: self.left.append(True))
+        self.resumed = []
+        self.connection = Connection(self.service, self.transport, loop, self)
         self.loop = loop
         self.connection.open()
+
+    def client_left(self):
+        self.left.append(True)
+
+    def resume(self):
+        self.resumed.append(True)
 
     def receive(self, data, *found):
         self.connection.received(data)
@@ -209,7 +224,7 @@ def test_connections_are_counted_from_admission_to_loss(loop):
 def test_end_closes_what_is_idle_and_waits_for_the_rest(loop):
     """And cuts what does not end in time."""
     idle, busy = Client(loop, limit=2), None
-    busy = Connection(idle.connection._service, Transport(), loop, lambda: None)
+    busy = Connection(idle.service, Transport(), loop, idle)
     busy.open()
     busy.received(GET)
     while busy.next_piece():
@@ -222,3 +237,40 @@ def test_end_closes_what_is_idle_and_waits_for_the_rest(loop):
 
     assert (["close"], 10) == (idle.transport.done, loop.time())
     assert ["abort"] == busy._transport.done
+
+
+def test_refusal_to_a_client_that_did_not_wait_is_written_late(loop):
+    """Its first one is at once; what comes behind the second is looked at when that has been written."""
+    client = Client(loop, reject_early=lambda host, data: Rejection(b"503", 0, retry_after_s=60.0))
+    for _ in range(100):
+        client.receive(GET)
+        client.after(0)
+    told = client.transport.done.count(b"503")
+
+    assert told < 99
+    assert 0 < max(client.delays) < 1
+    assert told + 1 == client.after(1).count(b"503")
+    assert client.resumed
+
+
+def test_end_tells_what_was_held_back(loop):
+    """Nobody waits for a server that ends."""
+    client = Client(loop, reject_early=lambda host, data: Rejection(b"503", 0, retry_after_s=60.0))
+    while client.connection.machine.phase is not Phase.PACED:
+        client.receive(GET)
+
+    client.connection.shut_down()
+
+    assert [b"503", "write_eof", "resume_reading"] == client.transport.done[-3:]
+
+
+def test_refusal_is_told_as_soon_as_there_is_room(loop):
+    """Its client asks again, and is admitted."""
+    client = Client(loop, reject_early=lambda host, data: Rejection(b"503", 0, retry_after_s=60.0))
+    while client.connection.machine.phase is not Phase.PACED:
+        client.receive(GET)
+    told = client.transport.done.count(b"503")
+    client.room = 1
+
+    assert told + 1 == client.after(0.021).count(b"503")
+    assert Phase.IDLE is client.connection.machine.phase

@@ -51,6 +51,7 @@ REACHED = {  # what leads to each phase
     Phase.ANSWERED_EARLY: lambda: Driven().receive(POST, WHOLE[:1]).on(Event.RESPONSE_BEGUN),
     Phase.ANSWERING: lambda: Driven().receive(GET, WHOLE),
     Phase.DISCARDING: lambda: Driven(lambda _: Rejection(b"no", 10)).receive(POST),
+    Phase.PACED: lambda: Driven(lambda _: Rejection(b"no", 10, 1.0, 0.5)).receive(POST),
     Phase.LINGERING: lambda: Driven().receive(b"\0"),
     Phase.CLOSING: lambda: Driven().on(Event.TIMEOUT),
     Phase.CLOSED: lambda: Driven().on(Event.LOST),
@@ -80,6 +81,9 @@ ROWS = [
     (Phase.ANSWERING, Event.TIMEOUT, Phase.ANSWERING, []),
     (Phase.DISCARDING, Event.TIMEOUT, Phase.CLOSED, [Do.ABORT]),
     (Phase.DISCARDING, Event.SHUTDOWN, Phase.LINGERING, [Do.LINGER]),
+    (Phase.PACED, Event.TIMEOUT, Phase.DISCARDING, [Do.RESPOND_LATE]),
+    (Phase.PACED, Event.SHUTDOWN, Phase.LINGERING, [Do.RESPOND_LATE, Do.LINGER]),
+    (Phase.PACED, Event.CLIENT_EOF, Phase.CLOSING, [Do.CLOSE]),
     (Phase.LINGERING, Event.TIMEOUT, Phase.CLOSED, [Do.ABORT]),
     (Phase.LINGERING, Event.CLIENT_EOF, Phase.CLOSED, [Do.ABORT]),
     (Phase.LINGERING, Event.ANSWERED, Phase.LINGERING, []),
@@ -110,7 +114,7 @@ def test_lost_and_stalled_connections_end_in_every_phase(phase):
 @pytest.mark.parametrize("phase", [phase for phase, steps in TABLE.items() if Event.TIMEOUT in steps])
 def test_phase_that_can_time_out_has_a_limit(phase):
     """A row for a timer that is never set would hold for ever."""
-    assert phase in LIMITS_S or phase is Phase.IDLE
+    assert phase in LIMITS_S or phase in (Phase.IDLE, Phase.PACED)
 
 
 def test_connection_over_the_limit_is_told_and_lingers():
@@ -296,3 +300,23 @@ def test_nothing_is_parsed_after_the_last_word(phase):
 
     assert [] == driven.done
     assert not driven.machine.is_holding
+
+
+def test_refusal_that_is_told_later_is_held_back_with_what_comes_behind_it():
+    """The rest of the body is thrown away meanwhile; the next request waits for the answer."""
+    refusals = iter([Rejection(b"503", 7, 1.0, 0.5), None])
+    driven = Driven(lambda data: next(refusals)).receive(POST).receive(b"1234567" + GET, WHOLE)
+    assert ([], Phase.PACED, True) == (driven.done, driven.machine.phase, driven.machine.is_holding)
+    assert (b"503", 0.5) == (driven.machine.late, driven.machine.delay_s)
+
+    driven.on(Event.TIMEOUT).receive(b"", WHOLE)
+
+    assert [Do.RESPOND_LATE, GET] == driven.done
+
+
+def test_body_that_outlasts_its_refusal_is_thrown_away_to_its_end():
+    """However late that was told."""
+    driven = Driven(lambda _: Rejection(b"503", 7, 1.0, 0.5)).receive(POST).receive(b"123").on(Event.TIMEOUT)
+    assert Phase.DISCARDING is driven.machine.phase
+
+    assert Phase.IDLE is driven.receive(b"4567").machine.phase

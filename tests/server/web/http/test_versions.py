@@ -38,7 +38,7 @@ def test_another_version_is_refused_by_name():
 @pytest.mark.parametrize(
     ("ours", "theirs", "added"),
     [
-        (uvicorn.UvicornConnection, HttpToolsProtocol, {"_parse", "_decline", "_end_cycle"}),
+        (uvicorn.UvicornConnection, HttpToolsProtocol, {"_parse", "_decline", "client_left", "resume"}),
         (http1.Http1, H11Protocol, {"_run_app", "_invite"}),
         (http1.Stream, HTTPStream, set()),
     ],
