@@ -18,6 +18,7 @@ from batcher.predictor import Prediction
 from batcher.scheduling.cost_model import CostModel
 from batcher.scheduling.service_time import ServiceTimes
 from batcher.stats import Stats
+from batcher.turns import Turns
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -51,12 +52,19 @@ class Batcher(Generic[T, R]):
         policy: Policy | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
+        turns: Turns | None = None,
+        share: float = 1.0,
+        cores: int = 1,
     ) -> None:
+        """`turns`: cores shared with other batchers, by `share`; each executor uses so many `cores` of them."""
         self.policy = policy or Policy()
         self._run_batch = run_batch
         self._clock = clock
         self._service_times = ServiceTimes(self.policy.max_batch)
         self._dispatcher: Dispatcher[T, R] = Dispatcher(self.policy, clock, self._service_times)
+        self._seat = turns.join(self._dispatcher, share, cores) if turns else None
+        if self._seat:
+            self._dispatcher.share_cores(self._seat)
         self._closing = False
         self._sequence = count()
         self._tasks = asyncio.TaskGroup()
@@ -256,6 +264,8 @@ class Batcher(Generic[T, R]):
         # CORRECTNESS: refuse first, then settle, so that no item slips in between
         self._closing = True
         self._dispatcher.in_flight.abort()
+        if self._seat:
+            self._seat.leave()
 
     def _ask(self, now: float, request: Request) -> Prediction | Refused:
         """The prediction of an item, or its refusal. Raises `BatcherClosed`."""

@@ -12,14 +12,15 @@ from batcher.errors import RetriesExhausted, WouldBeLate
 from batcher.executor import Slot
 from batcher.inflight import InFlight
 from batcher.isolation import Isolation, is_isolated
-from batcher.job import Again, Failed, Job, Result, Stage, advanced
+from batcher.job import Again, Failed, Job, Order, Result, Stage, advanced
 from batcher.policy import Policy
 from batcher.predictor import Prediction, Predictor
 from batcher.queue import WaitingQueue
 from batcher.scheduling.cost_model import CostModel
-from batcher.scheduling.dispatch import Dispatch, Drop, Idle, WakeAt, decide
+from batcher.scheduling.dispatch import Dispatch, Drop, Idle, Offer, WakeAt, decide
 from batcher.scheduling.service_time import ServiceTimes
 from batcher.tardiness import TardinessCheck
+from batcher.turns import Seat
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -45,12 +46,28 @@ class Dispatcher(Generic[T, R]):
         self._tardiness = TardinessCheck(self.queue, self.isolation, self.slots, self.predictor)
         self._policy = policy
         self._arriving = 0
+        self._seat: Seat | None = None
         self._changed = asyncio.Event()
 
     @property
     def waiting(self) -> int:
         """Jobs that wait, isolated retries included."""
         return self.queue.count + self.isolation.retries.count
+
+    @property
+    def next_order(self) -> Order | None:
+        """As `Member.next_order`."""
+        jobs = self.queue.first(1) or self.isolation.retries.first(1)
+        return jobs[0].order if jobs else None
+
+    @property
+    def busy(self) -> int:
+        """As `Member.busy`."""
+        return sum([1 for slot in self.slots if slot.held])
+
+    def share_cores(self, seat: Seat) -> None:
+        """Take turns with other batchers from now on."""
+        self._seat = self.predictor.seat = seat
 
     def wake(self) -> None:
         """Something changed: decide again."""
@@ -188,11 +205,13 @@ class Dispatcher(Generic[T, R]):
     def _dispatch(self) -> WakeAt | Idle:
         """Send whatever can be sent now."""
         self.predictor.learn(self.now())
+        if self._seat:
+            self._seat.begin()
         self._send_retry()
         self._drop_preempted()
         while True:
             now, model = self.now(), self.predictor.model
-            slot, offer = self.predictor.offer(now, model)
+            slot, offer = self._offer(now, model)
             self._discard_dead(self.queue, now, offer.credits)
             view = self.queue.view(offer.credits, model.prep_factor)
             match decide(now, view, offer, self._arriving, self._policy.max_batch, model):
@@ -201,7 +220,15 @@ class Dispatcher(Generic[T, R]):
                 case Drop(count):
                     self._drop_unmeetable(now, count, model)
                 case WakeAt() | Idle() as rest:
+                    if self._seat:
+                        self._seat.rest(bool(view.count and not slot and self.predictor.offer(now, model)[0]))
                     return rest
+
+    def _offer(self, now: float, model: CostModel) -> tuple[Slot[T, R] | None, Offer]:
+        """The slot that takes the first job, if it is this batcher's turn."""
+        if self._seat is None:
+            return self.predictor.offer(now, model)
+        return self.predictor.offer(now, model, self._seat.may_start, self._seat.may_extend)
 
     def _send_retry(self) -> None:
         """Send the first isolated retry, alone, if its slot is empty."""
@@ -212,6 +239,8 @@ class Dispatcher(Generic[T, R]):
             self._send(now, slot, self.isolation.retries.take(1))
 
     def _send(self, now: float, slot: Slot[T, R], jobs: list[Job[T, R]]) -> None:
+        if self._seat:
+            self._seat.use(self.predictor.model.work_s(sum([job.prep_s for job in jobs]), len(jobs)))
         slot.assign(jobs, now)
         for job in jobs:
             job.stage = Stage.RUNNING

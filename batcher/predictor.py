@@ -17,11 +17,13 @@ from batcher.scheduling.cost_model import CostModel
 from batcher.scheduling.dispatch import Offer
 from batcher.scheduling.miss_budget import TIGHT, MissBudget
 from batcher.scheduling.service_time import ServiceTimes
+from batcher.turns import Seat
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 _LOOKED_AT = 4  # jobs behind a new one, to see whether it would make one of them late
+_ALL = 1 << 30
 _LAST: Order = (1 << 30, 0.0, 0)
 
 
@@ -57,6 +59,8 @@ class Predictor(Generic[T, R]):
         self._errors = PredictionErrors()
         self._budget = MissBudget()
         self._executor_at: float | None = None
+        self.seat: Seat | None = None
+        """Where cores are shared with other batchers; set by the dispatcher."""
         self.speed_changes = 0
         """How often the speed has changed; only the predictor writes it."""
         self._valid_since = float("-inf")  # older predictions were made for another speed, or other slots
@@ -155,22 +159,32 @@ class Predictor(Generic[T, R]):
         """How many slots have nothing to do."""
         return sum(not slot.held and self._isolation.free_credits(slot) > 0 for slot in self._slots)
 
-    def offer(self, now: float, model: CostModel) -> tuple[Slot[T, R] | None, Offer]:
-        """The slot that takes the first job: that with most free credits, of several the one that is done first."""
-        free = [(self._isolation.free_credits(slot), slot) for slot in self._slots]
+    def offer(
+        self, now: float, model: CostModel, idle: int = _ALL, extend: bool = True
+    ) -> tuple[Slot[T, R] | None, Offer]:
+        """The slot that takes the first job: that with most free credits, of several the one that is done first.
+
+        `idle`: how many slots that hold nothing may take jobs; `extend`: whether those that hold some may.
+        """
+        free = [
+            (self._isolation.free_credits(slot), slot) for slot in self._slots if (extend if slot.held else idle > 0)
+        ]
         most = max([credits for credits, _ in free], default=0)
         if not most:
             return None, Offer(0, 0)
         slots = [slot for credits, slot in free if credits == most]
         done_s, number = min([(slot.backlog(now, model).all_s(model), number) for number, slot in enumerate(slots)])
         slot = slots[number]
-        return slot, Offer(most, len(slots), done_s * model.best_slowdown / model.slowdown, not slot.held)
+        ready_s = done_s * model.best_slowdown / model.slowdown
+        return slot, Offer(most, min(len(slots), max(1, idle)), ready_s, not slot.held)
 
     def all_done(self, now: float, retries: int) -> list[float]:
         """When each slot has done everything it holds, and one of them so many isolated retries."""
         model = self.model
         done_s = [slot.backlog(now, model).all_s(model) for slot in self._slots] or [0.0]
         self._add_retries(done_s, retries, model)
+        if self.seat:
+            done_s = sorted(done_s)[: max(1, round(self.seat.executors(len(done_s))))]
         return done_s
 
     def _completion(self, now: float, ahead: Ahead, prep_s: float, model: CostModel) -> Completion:
@@ -189,7 +203,17 @@ class Predictor(Generic[T, R]):
             free_s = [0.0]
         if not taker:
             self._add_retries(free_s, self._isolation.retries.count, model)
-        return completion_time(free_s, Ahead(items, ahead.prep_s + pending_prep_s), prep_s, model)
+        completion = completion_time(free_s, Ahead(items, ahead.prep_s + pending_prep_s), prep_s, model)
+        return self._beside_others(completion, prep_s, model) if self.seat else completion
+
+    def _beside_others(self, completion: Completion, prep_s: float, model: CostModel) -> Completion:
+        """Later, as far as other batchers use the cores: what comes before it takes longer, its own run does not."""
+        assert self.seat
+        there = max(1, len(self._slots))
+        own_s = model.response_s(prep_s, 0.0, 1)
+        before_s = max(0.0, completion.finish_s - own_s)
+        stretched_s = before_s * there / self.seat.executors(there)
+        return Completion(completion.finish_s - before_s + stretched_s, completion.joined_s)
 
     def _add_retries(self, free_s: list[float], retries: int, model: CostModel) -> None:
         """Isolated retries run one by one at one slot."""

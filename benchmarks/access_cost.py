@@ -54,7 +54,7 @@ def main() -> None:
 
 def _entering(gate: Gate, given: list[bytes]) -> Callable[[], Awaitable[None]]:
     async def call() -> None:
-        gate.leave(await gate.enter("/v1/images", given, Origin("127.0.0.1"), time.monotonic()))
+        gate.leave(await gate.enter("POST", "/v1/images", given, Origin("127.0.0.1"), time.monotonic()))
 
     return call
 

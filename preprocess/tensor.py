@@ -35,14 +35,20 @@ def prepare(
     slot: NDArray[Any],
     limits: Limits,
     allow: Allow | None = None,
+    look: Callable[[Picture], None] | None = None,
 ) -> None:
     """Decode the image in `data` and write it into `slot` as `recipe` says; see `decode` and `write`.
+
+    `look` is shown the picture in between.
 
     Raises ImageError; `slot` is then left as it was.
     """
     # "nearest" takes single pixels of the original: averaging on the way would answer another question.
     target = None if recipe.resample == "nearest" else (recipe.width, recipe.height)
-    write(decode(data, target, limits, allow), recipe, slot)
+    picture = decode(data, target, limits, allow)
+    if look:
+        look(picture)
+    write(picture, recipe, slot)
 
 
 def write(picture: Picture, recipe: Recipe, slot: NDArray[Any]) -> None:

@@ -9,11 +9,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from server.commands import inspect as inspection
+from server.commands.ab import options as ab
 from server.commands.bench import options as bench
+from server.commands.consume import options as consume
+from server.commands.drift import options as drift
 from server.commands.keys import options as keys
+from server.commands.models import options as models
+from server.commands.replay import options as replay
+from server.commands.spool import options as spool
 from server.commands.tune import options as tune
 from server.process import console
 from server.settings import SettingsError, add_arguments, load_settings
+from server.settings.conflicts import check
 
 USAGE_ERROR = 2  # what argparse exits with, too
 
@@ -78,9 +85,7 @@ class Command:
 
 def _serve(argv: Sequence[str]) -> int:
     try:
-        settings = load_settings(argv)
-        if settings.auth.require_auth and not settings.auth.is_set:
-            raise SettingsError(["require_auth = on: needs --keys FILE (tureen keys add makes one) or --jwt-issuer"])
+        settings = check(load_settings(argv))
     except SettingsError as error:
         console.complain(str(error))
         return USAGE_ERROR
@@ -107,8 +112,51 @@ def _keys(argv: Sequence[str]) -> int:
     return command.run(argv)
 
 
+def _consume(argv: Sequence[str]) -> int:
+    from server.commands.consume import command
+
+    return command.run(argv)
+
+
+def _ab(argv: Sequence[str]) -> int:
+    from server.commands.ab import command
+
+    return command.run(argv)
+
+
+def _spool(argv: Sequence[str]) -> int:
+    from server.commands.spool import command
+
+    return command.run(argv)
+
+
+def _drift(argv: Sequence[str]) -> int:
+    from server.commands.drift import command
+
+    return command.run(argv)
+
+
+def _replay(argv: Sequence[str]) -> int:
+    from server.commands.replay import command
+
+    return command.run(argv)
+
+
+def _models(argv: Sequence[str]) -> int:
+    if argv[:1] == ["rollout"]:
+        from server.commands.rollout import command as rollout
+
+        return rollout.run(argv[1:])
+    from server.commands.models import command
+
+    return command.run(argv)
+
+
 COMMANDS: Mapping[str, Command] = {
     "serve": Command("answer images over HTTP", ABOUT_SERVE, EXAMPLES_SERVE, add_arguments, _serve),
+    "consume": Command(
+        "answer images that a queue names", consume.ABOUT, consume.EXAMPLES, consume.add_all_arguments, _consume
+    ),
     "inspect": Command(
         "show how a model will be served", ABOUT_INSPECT, EXAMPLES_INSPECT, inspection.add_arguments, inspection.run
     ),
@@ -116,7 +164,16 @@ COMMANDS: Mapping[str, Command] = {
     "bench": Command(
         "measure a server: does it meet its deadline?", bench.ABOUT, bench.EXAMPLES, bench.add_arguments, _bench
     ),
+    "spool": Command("show what waits to be stored", spool.ABOUT, spool.EXAMPLES, spool.add_arguments_of_spool, _spool),
+    "replay": Command(
+        "compare a model with stored answers", replay.ABOUT, replay.EXAMPLES, replay.add_all_arguments, _replay
+    ),
+    "models": Command(
+        "show and change what a running server serves", models.ABOUT, models.EXAMPLES, models.add_arguments, _models
+    ),
     "keys": Command("make and revoke API keys", keys.ABOUT, keys.EXAMPLES, keys.add_arguments, _keys),
+    "ab": Command("report an A/B experiment", ab.ABOUT, ab.EXAMPLES, ab.add_arguments, _ab),
+    "drift": Command("compare live images with a reference", drift.ABOUT, drift.EXAMPLES, drift.add_arguments, _drift),
 }
 
 

@@ -8,11 +8,20 @@ from collections.abc import Iterable
 
 import pytest
 
+from tests.aws import aws
+
 
 @pytest.fixture
 def anyio_backend():
     """Async tests run on asyncio, the only loop the server has."""
     return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def cloud():
+    """S3 and SQS, at one endpoint (tests/aws.py)."""
+    with aws() as server:
+        yield server
 
 
 def unexcused(reports: Iterable[pytest.TestReport | pytest.CollectReport]) -> list[str]:

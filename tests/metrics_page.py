@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from server.access.errors import REASONS
+from server.consume.metrics import ConsumerCollector, State
 from server.contract.answer import Answer, Reply
 from server.contract.metadata import ModelMetadata
 from server.telemetry.exporter import ExporterFigures
@@ -11,6 +12,7 @@ from server.web.gpu_metrics import GpuMetrics
 from server.web.keeping import Figures
 from server.web.metrics import Metrics
 from server.web.observed_metrics import BuildMetrics, CertificateMetrics, PredictionMetrics, TraceMetrics
+from server.web.rollout_metrics import RolloutCollector
 from tests.fakes_source import EmptySource
 
 PAGE = Path(__file__).parents[1] / "docs" / "metrics.md"
@@ -41,6 +43,16 @@ class _NoGpu:
         return 0
 
 
+class _NoRollouts:
+    """As a steering that has nothing to steer, and watches nothing for drift."""
+
+    live, ended, versions = {}, {}, {}
+
+    @property
+    def drift(self):
+        return self
+
+
 def every_metric():
     """Give all metrics that there can be, each label once."""
     others = [
@@ -50,6 +62,7 @@ def every_metric():
         PredictionMetrics(lambda: PredictionFigures(0, {})),
         GpuMetrics(_NoGpu()),
     ]
+    others += [RolloutCollector(_NoRollouts()), ConsumerCollector(State)]
     metrics = Metrics(EmptySource(), lambda: Figures(0, 0, {}, 0, {}), others)
     metrics.count("/v1/images", "ok")
     metrics.observe(Answer("", "", Reply(_MODEL, b"", 0.0, 0.0, 0.0, 1)), 0.0, 0.0)

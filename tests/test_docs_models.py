@@ -41,7 +41,7 @@ def test_the_cards_on_the_page_are_read(tmp_path, card):
     (tmp_path / "labels.txt").write_text("a\nb\n")
     (tmp_path / "model.toml").write_text(card)
 
-    given, output = read_card(tmp_path / "model.toml")
+    given, output, _ = read_card(tmp_path / "model.toml")
 
     assert given != Input() or output.kind in ("classes", "score")
 

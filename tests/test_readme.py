@@ -13,6 +13,7 @@ import pytest
 
 from server.commands import inspect
 from server.commands.bench import options as bench
+from server.commands.models import options as models
 from server.commands.tune import options as tune
 from server.settings import load_settings
 from server.web.errors import PROBLEMS
@@ -28,6 +29,7 @@ COMMANDS = {
     "serve": lambda words: load_settings(words, {}),
     "bench": bench.parse,
     "tune": lambda words: tune.parse(words, {}),
+    "models": models.parse,
     "inspect": lambda words: _parsed(inspect.add_arguments, words),
 }
 
@@ -57,6 +59,7 @@ def test_every_command_is_understood(command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "resnet50.onnx").touch()
     (tmp_path / "food").mkdir()
+    (tmp_path / "models").mkdir()
 
     assert COMMANDS[command[1]](command[2:])
 

@@ -13,18 +13,21 @@ DOCUMENTS = [
     ROOT / "CONTRIBUTING.md",
     ROOT / "benchmarks" / "README.md",
 ]
-MOST_IN_README, MOST_IN_SENTENCE = 1_400, 25
+MOST_IN_README, MOST_IN_SENTENCE = 1_450, 25
 
 # Words, as `wc -w` counts them. Whoever adds a capability adds a line, of at most 1,200.
 BUDGET = {
     "all documents when they were rewritten": 20_000,
     "odd images, odd models, hostile clients": 1_500,
     "cache, store and records": 1_800,
+    "queues, the spool, replay": 1_200,
     "keys, tokens, limits and shares": 1_200,
     "TLS and the admin port": 300,
     "the page, traces, metrics, the prediction log": 1_200,
     "alerts and the runbook": 1_200,
+    "several models, versions and their change": 1_200,
     "uploads as they arrive, paced refusals, trusted proxies": 500,
+    "privacy, owners of images, redaction, shared rates": 900,
 }
 
 # What the old prose said, and what it says now.

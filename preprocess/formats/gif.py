@@ -62,6 +62,14 @@ def extract(data: bytes, limits: Limits) -> Extract:
     return Extract(screen + control + data[picture.start : picture.end] + b";", frame=picture.frame)
 
 
+def pictures_alone(data: bytes, limits: Limits) -> bytes:
+    """All pictures, with when and how they are shown, and nothing else. Raises as `check`, and IndexError."""
+    parts = [data[: _FIRST + _table(data[10])]]
+    for picture in _pictures(data, limits.max_chunks + len(data) // _BLOCK):
+        parts += [data[slice(*picture.control)] if picture.control else b"", data[picture.start : picture.end]]
+    return b"".join((*parts, b";"))
+
+
 def _first(data: bytes | memoryview, limits: Limits, *, whole: bool) -> _Picture:
     """The first picture; its `end` only where it is `whole`."""
     for picture in _pictures(data, limits.max_chunks + (len(data) // _BLOCK if whole else 0), whole=whole):

@@ -42,4 +42,9 @@ class Buckets:
         self._buckets.move_to_end(client)
         if len(self._buckets) > self._most:
             self._buckets.popitem(last=False)
-        return Verdict(0.0 if passed else (1 - tokens) / rate, int(tokens), (burst - tokens) / rate)
+        return Verdict(0.0 if passed else (1 - tokens) / rate, max(0, int(tokens)), (burst - tokens) / rate)
+
+    def correct(self, client: str, tokens: float, now: float) -> None:
+        """Somebody knows better what a client has left; less than 0 is a debt. Nothing happens if it is forgotten."""
+        if client in self._buckets:
+            self._buckets[client] = tokens, now

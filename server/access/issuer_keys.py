@@ -1,7 +1,7 @@
 """The public keys of a token issuer: fetched in a thread, kept, renewed, and kept on while the issuer is down."""
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, Protocol
 
 import anyio
@@ -44,8 +44,8 @@ class OneKey:
 class IssuerKeys:
     """The JWKS of an issuer. `run` renews it every ten minutes, and after a failure with back-off.
 
-    A token with an unknown key id causes one fetch, which all such tokens wait for; then none for ten seconds. Its
-    state: the keys, when an unknown id may cause the next fetch, and the fetch under way.
+    A token with an unknown key id causes one fetch, which all such tokens wait for; if that was in vain, none for ten
+    seconds. Its state: the keys, when an unknown id may cause the next fetch, and the fetch under way.
     """
 
     def __init__(
@@ -55,6 +55,7 @@ class IssuerKeys:
         parse: Parse,
         clock: Callable[[], float],
         fetch: Fetch = fetch_json,
+        sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
     ) -> None:
         """`jwks_url`: None asks the issuer's discovery document."""
         self.on_change: Callable[[], None] = lambda: None
@@ -64,6 +65,7 @@ class IssuerKeys:
         self._parse = parse
         self._clock = clock
         self._fetch = fetch
+        self._sleep = sleep
         self._document: object = None
         self._keys: Mapping[str, Any] = {}
         self._unknown_from = 0.0
@@ -75,9 +77,9 @@ class IssuerKeys:
         while True:
             if await self.renew():
                 wait_s = FIRST_RETRY_S
-                await anyio.sleep(RENEW_S * random.uniform(0.9, 1.1))
+                await self._sleep(RENEW_S * random.uniform(0.9, 1.1))
             else:
-                await anyio.sleep(wait_s * random.uniform(0.5, 1.0))
+                await self._sleep(wait_s * random.uniform(0.5, 1.0))
                 wait_s = min(2 * wait_s, LONGEST_RETRY_S)
 
     async def find(self, kid: str | None) -> Any:  # noqa: ANN401 - as above
@@ -88,6 +90,8 @@ class IssuerKeys:
             await self._under_way.wait()
         elif self._clock() >= self._unknown_from:
             await self.renew()
+            if self._known(kid) is None:
+                self._unknown_from = self._clock() + UNKNOWN_KID_S
         if (found := self._known(kid)) is not None:
             return found
         raise Unauthenticated("unknown_kid" if self._keys else "no_issuer_keys")
@@ -105,7 +109,6 @@ class IssuerKeys:
             log.warning("issuer_keys_not_renewed", reason=str(error), keys=len(self._keys))
             return False
         finally:
-            self._unknown_from = self._clock() + UNKNOWN_KID_S
             under_way, self._under_way = self._under_way, None
             under_way.set()
         if document != self._document:

@@ -7,9 +7,9 @@ from typing import Final, NamedTuple
 SCOPES: Final[Mapping[str, str]] = {
     "infer": "send images",
     "urgent": "ask for an urgency above the default",
-    "records": "read records of its own images",
+    "records": "read and delete its own images",
     "metrics": "read metrics",
-    "admin": "everything, records of others included",
+    "admin": "everything, images of others included",
 }
 """Each scope with what it permits."""
 
@@ -43,6 +43,11 @@ class Principal(NamedTuple):
     def may(self, scope: str) -> bool:
         """Whether it has this scope; `admin` includes all others."""
         return scope in self.scopes or "admin" in self.scopes
+
+    @property
+    def has_credentials(self) -> bool:
+        """Whether it showed a key or a token; False for a client that is known by its address at most."""
+        return bool(self.id) and not self.id.startswith(ADDRESS)
 
 
 EVERYTHING: Final = frozenset(SCOPES)

@@ -9,11 +9,13 @@ import anyio
 import structlog
 
 from server.access.authenticator import Authenticator, Verifier
+from server.access.bucket import Buckets
 from server.access.errors import KeyFileError, TokenSetupError
 from server.access.issuer_keys import IssuerKeys
 from server.access.key_file import read_keys
 from server.access.keyring import KeyRing
 from server.access.principal import Limits
+from server.access.shared_rates import SharedBuckets
 from server.process.file_watch import watch
 from server.settings import AuthSettings
 
@@ -28,6 +30,7 @@ class Access(NamedTuple):
     keys: KeyRing | None
     key_file: Path | None
     issuer: IssuerKeys | None
+    rates: Buckets
 
     async def run(self) -> None:
         """Keep keys fresh until cancelled."""
@@ -36,6 +39,8 @@ class Access(NamedTuple):
                 tasks.start_soon(self.issuer.run, name="issuer keys")
             if self.keys is not None and self.key_file:
                 tasks.start_soon(watch, [self.key_file], self._reload, name="key file")
+            if isinstance(self.rates, SharedBuckets):
+                tasks.start_soon(self.rates.run, name="shared rates")
 
     def _reload(self) -> None:
         assert self.keys is not None
@@ -48,13 +53,24 @@ class Access(NamedTuple):
         log.info("keys_reloaded", keys=self.keys.count)
 
 
-def set_up(settings: AuthSettings) -> Access:
-    """Raises `KeyFileError`, `TokenSetupError`."""
+def set_up(settings: AuthSettings, redis_url: str = "") -> Access:
+    """`redis_url`: where rates are shared with other replicas; empty for nowhere.
+
+    Raises `KeyFileError`, `TokenSetupError`.
+    """
     limits = Limits(settings.client_rate, settings.client_burst, settings.client_images)
     keys = KeyRing(read_keys(settings.keys)) if settings.keys else None
     tokens, issuer = _tokens(settings, limits) if settings.jwt_issuer else (None, None)
     authenticator = Authenticator(keys, tokens) if keys is not None or tokens is not None else None
-    return Access(authenticator, limits, keys, settings.keys, issuer)
+    return Access(authenticator, limits, keys, settings.keys, issuer, _rates(redis_url))
+
+
+def _rates(redis_url: str) -> Buckets:
+    if not redis_url:
+        return Buckets()
+    from server.access.redis_ledger import RedisLedger
+
+    return SharedBuckets(RedisLedger(redis_url))
 
 
 def _tokens(settings: AuthSettings, limits: Limits) -> tuple[Verifier, IssuerKeys | None]:

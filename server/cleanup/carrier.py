@@ -18,14 +18,28 @@ import structlog
 from server.cleanup import files
 from server.cleanup.doorbell import Doorbell
 from server.cleanup.index import Index
-from server.cleanup.item import Damaged, Item, decode_record, encode_record, loads, original_name, record_name
+from server.cleanup.item import (
+    Damaged,
+    Item,
+    Record,
+    decode_record,
+    encode_record,
+    loads,
+    original_name,
+    outcomes_name,
+    record_name,
+)
 from server.cleanup.spool import SUFFIX, items_in
 from server.cleanup.stores import Store, StoreError
 from server.cleanup.tracing import StoreTracing
+from server.queues.notification import Upload
+from server.queues.notification import forward as forward_message
+from server.queues.source import Publisher, QueueFailed
 
 BAD = "damaged"
 STATE = "cleanup.json"
 _PARALLEL = 8
+_MOST_METRICS = 16  # reported of one image
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 30.0
 _LOOK_S = 1.0  # between looks into the spool, for rings that were lost
 
@@ -42,27 +56,40 @@ class State(msgspec.Struct):
 
 
 class Carrier:
-    """The whole state: the ids under way, the ids to be forgotten, the failures in a row, and the figures.
+    """The whole state: the ids under way, the failures in a row, and the figures.
 
     Only this class takes items out of the spool. It runs in one event loop; the store is called in threads.
     """
 
-    def __init__(self, folder: Path, store: Store, index: Index, tracing: StoreTracing | None = None) -> None:
-        """`tracing`: None where nothing is traced."""
+    def __init__(
+        self,
+        folder: Path,
+        store: Store,
+        index: Index,
+        forward: Publisher | None = None,
+        tracing: StoreTracing | None = None,
+    ) -> None:
+        """`forward`: the queue of images that are to be answered elsewhere. `tracing`: None where nothing is traced."""
         self._tracing = tracing
         self.state = State()
         self._folder = folder
         self._store = store
         self._index = index
+        self._forward = forward
         self._under_way: dict[str, anyio.Event] = {}
         self._failures = 0
         self._errors: Counter[str] = Counter()
         self._limiter = anyio.CapacityLimiter(_PARALLEL)
         self._rung = anyio.Event()
+        self._hurried = anyio.Event()
 
     def wake(self) -> None:
         """There is something new in the spool."""
         self._rung.set()
+
+    def retry(self) -> None:
+        """Try now what failed, without the rest of the pause."""
+        self._hurried.set()
 
     async def run(self, bell: Doorbell) -> None:
         """Carry until cancelled; what is under way is then carried to its end."""
@@ -80,18 +107,37 @@ class Carrier:
                     break
                 await anyio.lowlevel.checkpoint()
             if self._failures:
-                await anyio.sleep(pause_s(self._failures, random.uniform(0.5, 1.0)))
+                self._hurried = anyio.Event()
+                with anyio.move_on_after(pause_s(self._failures, random.uniform(0.5, 1.0))):
+                    await self._hurried.wait()
             elif self.state.stored == before:
                 with anyio.move_on_after(_LOOK_S):
                     await self._rung.wait()
 
-    async def forget(self, id_: str) -> bool:
-        """Take an image out of spool, store and index; False if it was in none. Raises `StoreError`."""
+    async def forget(self, id_: str, owner: str | None = None) -> Record | None:
+        """Take an image out of spool, store and index. `owner`: only if it is this one's; None is anybody's.
+
+        Gives its record, if it was there and has been taken out. Raises `StoreError`.
+        """
         while under_way := self._under_way.get(id_):
             await under_way.wait()
         done = self._under_way[id_] = anyio.Event()
         try:
-            return await anyio.to_thread.run_sync(self._forget, id_, limiter=self._limiter)
+            return await anyio.to_thread.run_sync(self._forget, id_, owner, limiter=self._limiter)
+        finally:
+            del self._under_way[id_]
+            done.set()
+
+    async def note(self, id_: str, metric: str, value: float) -> bool:
+        """Keep what a client reports of an image; the same metric again replaces it. False if there is no such image.
+
+        Raises `StoreError`.
+        """
+        while under_way := self._under_way.get(id_):
+            await under_way.wait()
+        done = self._under_way[id_] = anyio.Event()
+        try:
+            return await anyio.to_thread.run_sync(self._note, id_, metric, value, limiter=self._limiter)
         finally:
             del self._under_way[id_]
             done.set()
@@ -103,12 +149,13 @@ class Carrier:
             return
         done = self._under_way[id_] = anyio.Event()
         try:
-            item = await anyio.to_thread.run_sync(self._store_one, id_, limiter=self._limiter)
-        except StoreError as error:
-            self._on_failure(error)
-        else:
-            if item:
+            if item := await anyio.to_thread.run_sync(self._store_one, id_, limiter=self._limiter):
+                if item.record.is_pending:
+                    await self._publish(item.record)
+                (self._folder / f"{id_}{SUFFIX}").unlink(missing_ok=True)
                 self._on_stored(item)
+        except (QueueFailed, StoreError) as error:
+            self._on_failure(error)
         finally:
             del self._under_way[id_]
             done.set()
@@ -126,12 +173,31 @@ class Carrier:
         except OSError as error:
             raise StoreError("disk", f"the spool: {error.strerror}") from None
         record, begun = item.record, time.time_ns()
-        self._store.put(original_name(record), item.original, record.media_type)
+        if record.is_pending and self._is_answered(record.id):
+            return item
+        if record.redacted != "originals" or record.is_pending:  # a consumer needs the image
+            self._store.put(original_name(record), item.original, record.media_type)
         self._store.put(record_name(record.id), encode_record(record), "application/json")
-        path.unlink(missing_ok=True)
         if self._tracing and record.traceparent:
             self._tracing.stored(record, begun)
         return item
+
+    def _is_answered(self, id_: str) -> bool:
+        """Whether a consumer has been faster than the end of a process here."""
+        data = self._store.get(record_name(id_))
+        return data is not None and not decode_record(data).is_pending
+
+    async def _publish(self, record: Record) -> None:
+        """Ask for the answer. CORRECTNESS: after the record is in the store, which the answer's replaces. An image that
+        is carried twice is asked for twice, and then answered again: the last to write is a consumer. Raises
+        `QueueFailed`."""
+        if self._forward is None:
+            raise QueueFailed("refused", "an image is to be forwarded, and there is no --forward")
+        upload = Upload(
+            id=record.id, name=original_name(record), bytes=record.bytes, request_id=record.request_id,
+            owner=record.owner,
+        )  # fmt: skip
+        await self._forward.publish(forward_message(upload))
 
     def _set_aside(self, path: Path, reason: str) -> None:
         log.error("spool_item_damaged", item=path.name, reason=reason)
@@ -146,7 +212,7 @@ class Carrier:
         self.state.stored += 1
         self.state.trouble = ""
 
-    def _on_failure(self, error: StoreError) -> None:
+    def _on_failure(self, error: QueueFailed | StoreError) -> None:
         if not self._failures:
             log.error("store_failing", reason=error.reason, error=str(error))
         self._failures += 1
@@ -154,17 +220,54 @@ class Carrier:
         self.state.errors = dict(self._errors)
         self.state.trouble = f"{error.reason}: {error}"
 
-    def _forget(self, id_: str) -> bool:
+    def _note(self, id_: str, metric: str, value: float) -> bool:
+        """Blocking."""
         path = self._folder / f"{id_}{SUFFIX}"
-        spooled = path.exists()
-        path.unlink(missing_ok=True)
-        data = self._store.get(record_name(id_))
-        if data is not None:
+        if not path.exists() and self._store.get(record_name(id_)) is None:
+            return False
+        there = self._store.get(outcomes_name(id_))
+        try:
+            outcomes = msgspec.json.decode(there, type=dict[str, float]) if there else {}
+        except msgspec.MsgspecError as error:
+            raise StoreError("damaged", str(error)) from None
+        if metric not in outcomes and len(outcomes) >= _MOST_METRICS:
+            raise StoreError("full", f"an image has at most {_MOST_METRICS} metrics")
+        outcomes[metric] = value
+        self._store.put(outcomes_name(id_), msgspec.json.encode(outcomes), "application/json")
+        return True
+
+    def _forget(self, id_: str, owner: str | None) -> Record | None:
+        spooled, stored = spooled_record(self._folder, id_), stored_record(self._store, id_)
+        record = stored or spooled
+        if record is None:
+            self._index.remove(id_)
+        if record is None or owner not in (None, record.owner):
+            return None
+        (self._folder / f"{id_}{SUFFIX}").unlink(missing_ok=True)
+        if stored:
             # The record last: while it is there, a second try finds the original.
-            self._store.delete(original_name(decode_record(data)))
+            self._store.delete(original_name(stored))
+            self._store.delete(outcomes_name(id_))
             self._store.delete(record_name(id_))
         self._index.remove(id_)
-        return spooled or data is not None
+        return record
+
+
+def spooled_record(folder: Path, id_: str) -> Record | None:
+    """The record of an image in the spool; None if there is none, or it is damaged. Blocking."""
+    try:
+        return loads((folder / f"{id_}{SUFFIX}").read_bytes()).record
+    except (OSError, Damaged):
+        return None
+
+
+def stored_record(store: Store, id_: str) -> Record | None:
+    """The record of an image in the store. Blocking. Raises `StoreError`, also for a damaged one."""
+    data = store.get(record_name(id_))
+    try:
+        return None if data is None else decode_record(data)
+    except Damaged as error:
+        raise StoreError("damaged", str(error)) from None
 
 
 def pause_s(failures: int, jitter: float) -> float:

@@ -17,7 +17,7 @@ _SCHEMA = """
 create table if not exists images(
     id text primary key, hash text not null, owner text not null, time text not null, label text, media_type text
 ) without rowid;
-create index if not exists by_hash on images(owner, hash, id);
+create index if not exists by_content on images(hash, owner, id);
 """
 
 
@@ -45,23 +45,26 @@ class Index:
         self._base.execute("delete from images where id = ?", (id_,))
 
     def first(self, hash_: str, owner: str) -> str | None:
-        """The id of the first image with this content."""
+        """The id of this owner's first image with this content."""
         row = self._base.execute(
             "select id from images where owner = ? and hash = ? order by id limit 1", (owner, hash_)
         ).fetchone()
         return row[0] if row else None
 
-    def same(self, hash_: str, owner: str, most: int) -> list[str]:
-        """The ids of the images with this content, the first one first."""
+    def same(self, hash_: str, owner: str | None, most: int) -> list[str]:
+        """The ids of this owner's images with this content, the first one first. `owner`: None is everybody."""
         rows = self._base.execute(
-            "select id from images where owner = ? and hash = ? order by id limit ?", (owner, hash_, most)
+            "select id from images where hash = ? and owner = coalesce(?, owner) order by id limit ?",
+            (hash_, owner, most),
         )
         return [row[0] for row in rows]
 
-    def search(self, owner: str, label: str, since: str, until: str, most: int) -> list[tuple[str, str, str]]:
-        """Id, time and label of images with this label ("" is any), ids from `since` to below `until`, newest first."""
+    def search(self, owner: str | None, label: str, since: str, until: str, most: int) -> list[tuple[str, str, str]]:
+        """Id, time and label of images with this label ("" is any), ids from `since` to below `until`, newest first.
+
+        `owner`: None is everybody."""
         rows = self._base.execute(
-            "select id, time, coalesce(label, '') from images where owner = ? and id >= ? and id < ?"
+            "select id, time, coalesce(label, '') from images where owner = coalesce(?, owner) and id >= ? and id < ?"
             " and (? = '' or label = ?) order by id desc limit ?",
             (owner, since, until, label, label, most),
         )

@@ -10,13 +10,16 @@ import hashlib
 import re
 import struct
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 
 _MAGIC = b"TUR1"
 _HEAD = struct.Struct("<4sI16s")
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+
+
+Redaction = Literal["off", "metadata", "originals"]
 
 
 class Damaged(Exception):
@@ -41,14 +44,27 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     timing: dict[str, float]
     request_id: str = ""
     owner: str = ""
+    redacted: Redaction = "off"
+    """What is not kept of the original: its metadata, or all of it. `hash`, `sha256` and `bytes` are of the upload."""
     duplicate_of: str = ""
     """The id of the first image with the same content, of the same owner."""
     traceparent: str = ""
     """The span that answered it, of a request that is traced."""
+    source: str = ""
+    """Where the image came from, if not from a client: s3://BUCKET/KEY."""
+    arm: str = ""
+    """EXPERIMENT/ARM, where the image was answered in an experiment."""
+    unit: str = ""
+    """Who was assigned to that arm: a pseudonym."""
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether the image is still to be answered, by a consumer; then `answer` is null."""
+        return not self.model
 
 
 class Item(NamedTuple):
-    """A record and its original."""
+    """A record and its original; the latter is empty where none is kept."""
 
     record: Record
     original: bytes
@@ -94,6 +110,21 @@ def decode_record(data: bytes) -> Record:
         raise Damaged(str(error)) from None
 
 
+def pending_record(
+    id_: str, hash_: str, sha256: str, media_type: str, size: int, request_id: str, owner: str
+) -> Record:
+    """The record of an image that is to be answered elsewhere."""
+    return Record(
+        id=id_, hash=hash_, sha256=sha256, time=iso_time(id_), model="", version="", media_type=media_type, bytes=size,
+        answer=msgspec.Raw(b"null"), timing={}, request_id=request_id, owner=owner,
+    )  # fmt: skip
+
+
+def iso_time(id_: str) -> str:
+    """When the image of this id was answered, or accepted, as records say it."""
+    return when(id_).isoformat(timespec="milliseconds")
+
+
 def is_id(text: str) -> bool:
     """Whether this is a UUIDv7 as answers carry it."""
     return _ID.fullmatch(text) is not None
@@ -113,6 +144,11 @@ def first_id(moment: datetime) -> str:
 def record_name(id_: str) -> str:
     """The record's name in the store. It follows from the id alone."""
     return f"{when(id_):%Y-%m-%d}/{id_}.json"
+
+
+def outcomes_name(id_: str) -> str:
+    """The name in the store of what clients reported of an image: a JSON object, numbers by metric."""
+    return f"{when(id_):%Y-%m-%d}/{id_}.outcomes"
 
 
 def original_name(record: Record) -> str:

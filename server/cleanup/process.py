@@ -8,6 +8,7 @@ import asyncio
 import os
 import sqlite3
 import sys
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import anyio
@@ -17,12 +18,15 @@ from server.cleanup.carrier import Carrier, cutoff_id, write_state
 from server.cleanup.doorbell import Doorbell
 from server.cleanup.index import NAME, Index
 from server.cleanup.item import Damaged, decode_record
+from server.cleanup.opening import open_store
 from server.cleanup.reading import Librarian
 from server.cleanup.spool import CLEANUP_BELL, WEB_BELL
-from server.cleanup.stores import FolderStore, Store, StoreError
+from server.cleanup.stores import Store, StoreError
 from server.cleanup.tracing import StoreTracing
 from server.process import console, logs, signals
 from server.process.control import Control, read_first_line
+from server.queues.opening import open_publisher
+from server.queues.source import Publisher, QueueFailed
 from server.settings import Settings
 from server.settings.topics import StorageSettings
 
@@ -45,29 +49,21 @@ def main() -> int:
     code = 0
     try:
         asyncio.run(_run(settings))
-    except* (OSError, StoreError, sqlite3.Error) as group:
+    except* (OSError, QueueFailed, StoreError, sqlite3.Error) as group:
         log.error("cannot_clean_up", reason=str(group.exceptions[0]))
         code = EXIT_FATAL
     return code
 
 
-def open_store(settings: StorageSettings) -> Store:
-    """The store that the settings name. Raises `StoreError`."""
-    if not settings.store.startswith("s3://"):
-        return FolderStore(Path(settings.store))
-    from server.cleanup.s3 import S3Store  # its extra may be missing
-
-    bucket, _, prefix = settings.store.removeprefix("s3://").partition("/")
-    return S3Store(bucket, prefix, settings.s3_endpoint, settings.s3_encryption)
-
-
 async def _run(settings: Settings) -> None:
-    tracing = _tracing(settings.telemetry.otlp_endpoint)
-    try:
-        await _carry(settings.storage, tracing)
-    finally:
+    control = await Control.on_standard_input()
+    async with AsyncExitStack() as stack:
+        url = settings.queues.forward
+        forward = await stack.enter_async_context(open_publisher(url, settings.queues)) if url else None
+        tracing = _tracing(settings.telemetry.otlp_endpoint)
         if tracing:
-            tracing.close()
+            stack.callback(tracing.close)
+        await _carry(settings.storage, forward, control, tracing)
 
 
 def _tracing(endpoint: str | None) -> StoreTracing | None:
@@ -78,14 +74,15 @@ def _tracing(endpoint: str | None) -> StoreTracing | None:
     return StoreTracing(open_span_exporter(endpoint, "cleanup"))
 
 
-async def _carry(settings: StorageSettings, tracing: StoreTracing | None) -> None:
-    control = await Control.on_standard_input()
+async def _carry(
+    settings: StorageSettings, forward: Publisher | None, control: Control, tracing: StoreTracing | None
+) -> None:
     folder = settings.spool_folder
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     store = open_store(settings)
     rebuilt = (folder / NAME).exists()
     index = Index(folder)
-    carrier = Carrier(folder, store, index, tracing)
+    carrier = Carrier(folder, store, index, forward, tracing)
     bell = Doorbell(folder, CLEANUP_BELL, WEB_BELL)
     loop = asyncio.get_running_loop()
 
@@ -96,7 +93,7 @@ async def _carry(settings: StorageSettings, tracing: StoreTracing | None) -> Non
     loop.add_reader(bell.fileno(), on_ring)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(carrier.run, bell)
-        tasks.start_soon(Librarian(folder, store, index, carrier).serve)
+        tasks.start_soon(Librarian(folder, store, carrier).serve)
         tasks.start_soon(_tell_state, folder, carrier)
         if not rebuilt:
             tasks.start_soon(_rebuild, store, index)

@@ -8,10 +8,8 @@ from pathlib import Path
 import anyio
 from anyio.abc import SocketStream
 
-from server.cleanup.carrier import Carrier
-from server.cleanup.index import Index
-from server.cleanup.item import Damaged, decode_record, original_name, record_name
-from server.cleanup.spool import SUFFIX
+from server.cleanup.carrier import Carrier, spooled_record, stored_record
+from server.cleanup.item import encode_record, original_name
 from server.cleanup.stores import Store, StoreError
 from server.contract.framing import Codec, FrameReader, Message, WireError
 
@@ -20,16 +18,36 @@ _TIMEOUT_S = 10.0
 
 
 class Get(Message, frozen=True):
-    """Give the record of this id; `original`: the image itself."""
+    """Give the record of this id; `original`: the image itself. `owner`: whoever asks; None may read everybody's."""
 
     id: str
+    owner: str | None
     original: bool = False
 
 
 class Delete(Message, frozen=True):
-    """Forget everything about this id."""
+    """Forget everything about this id. `owner`: as in `Get`."""
 
     id: str
+    owner: str | None
+
+
+class Retry(Message, frozen=True):
+    """Try at once what failed. `only_ask`: change nothing; the reply says that somebody is there."""
+
+    only_ask: bool = False
+
+
+class Note(Message, frozen=True):
+    """Keep what a client reports of this id; answered `Noted` or `Missing`."""
+
+    id: str
+    metric: str
+    value: float
+
+
+class Noted(Message, frozen=True):
+    """It is kept."""
 
 
 class Found(Message, frozen=True):
@@ -46,14 +64,18 @@ class Missing(Message, frozen=True):
     spooled: bool = False
 
 
+class Hidden(Message, frozen=True):
+    """It is somebody else's, or such a thing was never kept."""
+
+
 class Failed(Message, frozen=True):
     """The store cannot be asked now."""
 
     reason: str
 
 
-Question = Get | Delete
-Reply = Found | Missing | Failed
+Question = Get | Delete | Retry | Note
+Reply = Found | Missing | Hidden | Failed | Noted
 
 _questions: Codec[Question] = Codec(Question)
 _replies: Codec[Reply] = Codec(Reply)
@@ -83,10 +105,9 @@ async def ask(folder: Path, question: Question) -> tuple[Reply, bytes]:
 class Librarian:
     """Clean-up's end."""
 
-    def __init__(self, folder: Path, store: Store, index: Index, carrier: Carrier) -> None:
+    def __init__(self, folder: Path, store: Store, carrier: Carrier) -> None:
         self._folder = folder
         self._store = store
-        self._index = index
         self._carrier = carrier
 
     async def serve(self) -> None:
@@ -106,28 +127,35 @@ class Librarian:
             pass
 
     async def _reply(self, question: Question) -> tuple[Reply, bytes]:
+        if isinstance(question, Retry):
+            if not question.only_ask:
+                self._carrier.retry()
+            return Missing(), b""
         try:
-            found = await anyio.to_thread.run_sync(
-                self._look_up, question.id, isinstance(question, Get) and question.original
-            )
-            if isinstance(question, Delete):
-                gone = await self._carrier.forget(question.id)
-                return (found[0] if isinstance(found[0], Found) else Missing(gone)), b""
-            return found
+            if isinstance(question, Note):
+                kept = await self._carrier.note(question.id, question.metric, question.value)
+                return (Noted() if kept else Missing()), b""
+            if isinstance(question, Get):
+                return await anyio.to_thread.run_sync(self._look_up, question)
+            gone = await self._carrier.forget(question.id, question.owner)
+            return (Found("", gone.hash, gone.owner) if gone else Missing()), b""
         except StoreError as error:
             return Failed(error.reason), b""
 
-    def _look_up(self, id_: str, original: bool) -> tuple[Reply, bytes]:
-        data = self._store.get(record_name(id_))
-        if data is None:
-            return Missing((self._folder / f"{id_}{SUFFIX}").exists()), b""
-        try:
-            record = decode_record(data)
-        except Damaged as error:
-            raise StoreError("damaged", str(error)) from None
-        if not original:
-            return Found("application/json", record.hash, record.owner), data
-        image = self._store.get(original_name(record))
-        if image is None:
+    def _look_up(self, question: Get) -> tuple[Reply, bytes]:
+        """Blocking. Raises `StoreError`."""
+        spooled = spooled_record(self._folder, question.id)  # CORRECTNESS: first, since it goes from there to the store
+        stored = stored_record(self._store, question.id)
+        record = stored or spooled
+        if record is None:
             return Missing(), b""
-        return Found(record.media_type, record.hash, record.owner), image
+        if question.owner not in (None, record.owner):
+            return Hidden(), b""
+        if stored is None or (record.is_pending and not question.original):
+            return Missing(spooled=True), b""
+        if not question.original:
+            return Found("application/json", record.hash, record.owner), encode_record(record)
+        if record.redacted == "originals":
+            return Hidden(), b""
+        image = self._store.get(original_name(record))
+        return (Missing(), b"") if image is None else (Found(record.media_type, record.hash, record.owner), image)

@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from server.cleanup.stores import StoreError
 
 _CONNECT_S, _READ_S, _ATTEMPTS = 1, 2, 2
-_MISSING = ("404", "NoSuchKey", "NotFound")
+_MISSING = ("404", "NoSuchKey", "NoSuchVersion", "NotFound")
 _BUSY = ("503", "SlowDown", "ServiceUnavailable", "InternalError", "500", "RequestTimeout", "Throttling")
 
 
@@ -22,18 +22,7 @@ class S3Store:
 
     def __init__(self, bucket: str, prefix: str, endpoint: str = "", encryption: str = "", threads: int = 8) -> None:
         """`encryption`: AES256, aws:kms, or none of ours. Raises `StoreError` if there is no region, for example."""
-        config = Config(
-            connect_timeout=_CONNECT_S,
-            read_timeout=_READ_S,
-            max_pool_connections=threads,
-            retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
-            request_checksum_calculation="when_required",  # newer default checksums break compatible servers
-            response_checksum_validation="when_required",
-        )
-        try:
-            self._client: Any = boto3.session.Session().client("s3", endpoint_url=endpoint or None, config=config)
-        except (BotoCoreError, ValueError) as error:
-            raise StoreError("refused", str(error)) from None
+        self._client = s3_client(endpoint, threads)
         self._bucket = bucket
         self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
         self._extra = {"ServerSideEncryption": encryption} if encryption else {}
@@ -61,25 +50,48 @@ class S3Store:
                 Bucket=self._bucket, Prefix=self._prefix
             ):
                 yield from (one["Key"].removeprefix(self._prefix) for one in page.get("Contents", ()))
-        except ClientError as error:
-            raise _failed(error) from None
-        except BotoCoreError as error:
-            raise StoreError("unreachable", str(error)) from None
+        except (BotoCoreError, ClientError) as error:
+            raise failed(error) from None
 
     def _do(self, operation: str, **arguments: Any) -> Any:  # noqa: ANN401 - botocore's answers have no types
         try:
             return getattr(self._client, operation)(Bucket=self._bucket, **arguments)
         except ClientError as error:
-            if operation == "get_object" and _code(error) in _MISSING:
+            if operation == "get_object" and is_missing(error):
                 return None
-            raise _failed(error) from None
+            raise failed(error) from None
         except BotoCoreError as error:
-            raise StoreError("unreachable", str(error)) from None
+            raise failed(error) from None
 
 
-def _code(error: ClientError) -> str:
+def s3_client(endpoint: str, threads: int) -> Any:  # noqa: ANN401 - botocore makes its classes as it goes
+    """A client for so many threads. Raises `StoreError`."""
+    config = Config(
+        connect_timeout=_CONNECT_S,
+        read_timeout=_READ_S,
+        max_pool_connections=threads,
+        retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
+        request_checksum_calculation="when_required",  # newer default checksums break compatible servers
+        response_checksum_validation="when_required",
+    )
+    try:
+        return boto3.session.Session().client("s3", endpoint_url=endpoint or None, config=config)
+    except (BotoCoreError, ValueError) as error:
+        raise StoreError("refused", str(error)) from None
+
+
+def failed(error: BotoCoreError | ClientError) -> StoreError:
+    """What an error of botocore is to users of a store."""
+    if isinstance(error, ClientError):
+        return StoreError("busy" if code(error) in _BUSY else "refused", f"{code(error)}: {error}")
+    return StoreError("unreachable", str(error))
+
+
+def is_missing(error: ClientError) -> bool:
+    """Whether it says that there is no such object."""
+    return code(error) in _MISSING
+
+
+def code(error: ClientError) -> str:
+    """The code that S3 gave."""
     return str(error.response.get("Error", {}).get("Code", ""))
-
-
-def _failed(error: ClientError) -> StoreError:
-    return StoreError("busy" if _code(error) in _BUSY else "refused", f"{_code(error)}: {error}")

@@ -4,6 +4,7 @@ A worker renders the members that the model gives (`ModelAnswer`); the rest is s
 they are neither parsed nor encoded a second time.
 """
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -34,16 +35,23 @@ class Reply(NamedTuple):
     batch: int
     tensors: tuple[Tensor, ...] = ()
     source: Source = "inference"
+    features: tuple[float, ...] = ()
+    """Of a sample of the images, what is watched for drift (`server.drift.features`); else empty."""
     run_begun: float = 0.0
     """When the model's run of its batch began; 0 where that is not known."""
 
 
 class Answer(NamedTuple):
-    """A reply, and what identifies it."""
+    """A reply, and what identifies it. `parts`: of several models, the answer of each; `reply` is all of them."""
 
     id: str
     hash: str
     reply: Reply
+    parts: "tuple[Answer, ...]" = ()
+    arm: str = ""
+    """What its client was assigned to: `canary`, or EXPERIMENT/ARM; empty for the version that serves."""
+    unit: str = ""
+    """A pseudonym of the client, in an experiment."""
     queued: float = 0.0
     """When the task was admitted to the queue, on CLOCK_MONOTONIC; 0 where it did not wait or that is not known."""
 
@@ -71,6 +79,15 @@ class ModelAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
     tip: str | UnsetType = UNSET
     outputs: dict[str, msgspec.Raw] | UnsetType = UNSET
     """Raw outputs as nested lists, by name."""
+    models: "dict[str, NamedAnswer] | UnsetType" = UNSET
+    """Where several models were asked: the answer of each, by its name."""
+
+
+class NamedAnswer(ModelAnswer, frozen=True, kw_only=True):
+    """The answer of one of several models."""
+
+    version: str
+    batch: int
 
 
 class ModelRef(msgspec.Struct, frozen=True):
@@ -142,6 +159,28 @@ class Kept(NamedTuple):
 
 
 NOT_KEPT = Kept()
+
+
+def merged(id_: str, hash_: str, replies: Sequence[Reply]) -> Answer:
+    """The answers of several models as one. Its `model` names them all, and its times are those of the slowest."""
+    models = [reply.model for reply in replies]
+    model = msgspec.structs.replace(
+        models[0], name=",".join(model.name for model in models), version=",".join(model.version for model in models)
+    )
+    parts = tuple(Answer(id_, hash_, reply) for reply in replies)
+    members = b'"models":{%b}' % b",".join(map(_named, replies))
+    source: Source = "inference" if any(reply.source == "inference" for reply in replies) else replies[0].source
+    reply = Reply(
+        model, members, min(reply.begun for reply in replies), max(reply.decode_s for reply in replies),
+        max(reply.infer_s for reply in replies), max(reply.batch for reply in replies), source=source,
+    )  # fmt: skip
+    return Answer(id_, hash_, reply, parts)
+
+
+def _named(reply: Reply) -> bytes:
+    head = _encode({"version": reply.model.version, "batch": reply.batch})
+    return b"%b:%b,%b}" % (_encode(reply.model.name), head[:-1], reply.members)
+
 
 _encode = msgspec.json.Encoder().encode
 

@@ -24,6 +24,7 @@ class SubmitImage(Message, frozen=True):
     header: Header
     reuse: Reuse = "allowed"
     owner: Owner = NOBODY
+    sticky: str = ""
 
 
 class SubmitTensor(Message, frozen=True):
@@ -39,6 +40,7 @@ class SubmitTensor(Message, frozen=True):
     shape: tuple[int, ...]
     reuse: Reuse = "allowed"
     owner: Owner = NOBODY
+    sticky: str = ""
 
 
 class Cancel(Message, frozen=True):
@@ -48,9 +50,10 @@ class Cancel(Message, frozen=True):
 
 
 class Forget(Message, frozen=True):
-    """To an engine: keep no answer any more to this content, hex of its XXH3-128."""
+    """To an engine: keep no answer any more to this content, hex of its XXH3-128, for this account."""
 
     content: str
+    account: str = ""
 
 
 class Drain(Message, frozen=True):

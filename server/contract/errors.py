@@ -18,7 +18,11 @@ class TensorRejected(TaskError):
 
 
 class UnknownModel(TaskError):
-    """No such model, or no such version of it, is served; the message says what is."""
+    """No such model, or no such version of it, is served. `served`: what is, as `NAME/VERSION`."""
+
+    def __init__(self, *served: str) -> None:
+        super().__init__(f"served here: {', '.join(served) or 'nothing yet'}")
+        self.served = served
 
 
 class Quarantined(TaskError):

@@ -1,5 +1,6 @@
 """Identifiers: a UUIDv7 for each upload (its time order makes good keys), XXH3-128 for its content."""
 
+import hashlib
 import random
 import time
 
@@ -11,8 +12,18 @@ def uuid7() -> str:
 
     The generator is seeded by the system at start: enough to be unique, and no secret.
     """
-    milliseconds = time.time_ns() // 1_000_000
-    value = milliseconds << 80 | 0x7 << 76 | random.getrandbits(12) << 64 | 0x2 << 62 | random.getrandbits(62)
+    return _uuid7(time.time_ns() // 1_000_000, random.getrandbits(74))
+
+
+def derived_uuid7(milliseconds: int, *parts: str) -> str:
+    """The UUIDv7 of something that has a time and a name: the same each time. 74 bits of BLAKE2b stand for chance."""
+    digest = hashlib.blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=10).digest()
+    return _uuid7(milliseconds, int.from_bytes(digest, "big") >> 6)
+
+
+def _uuid7(milliseconds: int, chance: int) -> str:
+    """`chance`: 74 bits."""
+    value = milliseconds << 80 | 0x7 << 76 | (chance >> 62) << 64 | 0x2 << 62 | (chance & (1 << 62) - 1)
     digits = f"{value:032x}"
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 

@@ -50,6 +50,8 @@ class ModelMetadata(msgspec.Struct, frozen=True, kw_only=True):
     """XXH3-128 of the model, hex."""
     recipe: str = ""
     """XXH3-128, hex, of what else makes its answers: how images are prepared, and what is made of the outputs."""
+    prepares: str = ""
+    """XXH3-128, hex, of how images are prepared alone: models with the same take each other's prepared images."""
     provider: str
     """ONNX Runtime's name of the execution provider."""
     inputs: tuple[TensorSpec, ...] = ()

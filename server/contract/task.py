@@ -1,5 +1,6 @@
 """What comes in: one image to be answered, still encoded, or one tensor that somebody has prepared already."""
 
+from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 from preprocess.cost import decode_seconds
@@ -13,6 +14,10 @@ Reuse = Literal["allowed", "refresh", "never"]
 which may not."""
 
 
+OnPrepared = Callable[[bytes, str, tuple[int, ...]], None]
+"""Takes data, dtype and shape, as `TensorTask` has them. It may be called again, where a worker was lost."""
+
+
 class ImageTask(NamedTuple):
     """An encoded image, its header checked. An empty `model` or `version` means the one served by default."""
 
@@ -21,6 +26,8 @@ class ImageTask(NamedTuple):
     want: Want = "answer"
     model: str = ""
     version: str = ""
+    on_prepared: OnPrepared | None = None
+    """Is called with the image as the model's input takes it, before it has run, by the worker that decodes it."""
 
     @property
     def payload(self) -> bytes:

@@ -75,6 +75,8 @@ class ImageItem(Message, frozen=True):
     want: Want
     deadline: float
     pixels: int
+    share: bool = False
+    """Answer `Shared`, too, once it is decoded."""
 
 
 class TensorItem(Message, frozen=True):
@@ -154,8 +156,18 @@ class Done(Message, frozen=True):
     infer_s: float
     batch: int
     tensors: tuple[TensorSpec, ...] = ()
+    features: tuple[float, ...] = ()
+    """Of a sample of the images, what is watched for drift (`server.drift.features`); else empty."""
     run_begun: float = 0.0
     """When the model's run of its batch began."""
+
+
+class Shared(Message, frozen=True):
+    """From a worker: the image (the payload) as the model's input takes it. Its answer follows."""
+
+    seq: int
+    dtype: str
+    shape: tuple[int, ...]
 
 
 class Rejected(Message, frozen=True):
@@ -213,7 +225,7 @@ Order = Prepare | Trial | Begin
 """What a worker is told in its start-up benchmark."""
 AnyMessage = (
     Load | Order | ImageItem | TensorItem | Separate | Drop | Loaded | Prepared | TrialResult | TrialFailed | Ready
-    | LoadFailed | Done | Rejected | Overspent | Misfit | Broken | Skipped | Dependent | Ran
+    | LoadFailed | Shared | Done | Rejected | Overspent | Misfit | Broken | Skipped | Dependent | Ran
 )  # fmt: skip
 Frame = tuple[AnyMessage, bytes]
 

@@ -30,6 +30,7 @@ from server.contract.engine_frames import (
     to_engine,
 )
 from server.contract.framing import FrameReader, WireError
+from server.contract.metadata import ModelMetadata
 from server.contract.task import ImageTask, Task, TensorTask
 from server.engine.intake import Intake
 from server.engine.wire_errors import to_words
@@ -60,8 +61,9 @@ async def _serve_front_end(engine: Intake, stream: SocketStream) -> None:
     try:
         async with stream, outbox, frames, anyio.create_task_group() as tasks:
             tasks.start_soon(_send_all, frames, stream)
-            tasks.start_soon(_tell_status, engine, outbox)
-            await _FrontEnd(engine, outbox, tasks).read(stream)
+            told: set[ModelMetadata] = set()
+            tasks.start_soon(_tell_status, engine, outbox, told)
+            await _FrontEnd(engine, outbox, tasks, told).read(stream)
             tasks.cancel_scope.cancel()
     except* (anyio.BrokenResourceError, anyio.ClosedResourceError, ConnectionError):
         pass  # it has gone
@@ -74,14 +76,15 @@ async def _send_all(frames: MemoryObjectReceiveStream[bytes], stream: SocketStre
         await stream.send(frame)
 
 
-async def _tell_status(engine: Intake, outbox: MemoryObjectSendStream[bytes]) -> None:
+async def _tell_status(engine: Intake, outbox: MemoryObjectSendStream[bytes], told: set[ModelMetadata]) -> None:
+    """`told`: the models that the front end knows."""
     outbox.send_nowait(from_engine.frame(Hello(engine.slo_s, engine.limits.max_pixels, engine.max_bytes)))
-    model = None
     while True:
         status = engine.status()
-        if status.model and status.model != model:
-            model = status.model
-            outbox.send_nowait(from_engine.frame(Serving(model)))
+        for lane in status.lanes:
+            if lane.metadata and lane.metadata not in told:
+                told.add(lane.metadata)
+                outbox.send_nowait(from_engine.frame(Serving(lane.metadata)))
         outbox.send_nowait(from_engine.frame(Snapshot(), msgspec.msgpack.encode(status)))
         await anyio.sleep(_SNAPSHOT_S)
 
@@ -89,7 +92,15 @@ async def _tell_status(engine: Intake, outbox: MemoryObjectSendStream[bytes]) ->
 class _FrontEnd:
     """One front end. Its state: the tasks it has under way, by its numbers, each with the scope that ends it."""
 
-    def __init__(self, engine: Intake, outbox: MemoryObjectSendStream[bytes], tasks: TaskGroup) -> None:
+    def __init__(
+        self,
+        engine: Intake,
+        outbox: MemoryObjectSendStream[bytes],
+        tasks: TaskGroup,
+        told: set[ModelMetadata],
+    ) -> None:
+        """`told`: the models that it knows."""
+        self._told = told
         self._engine = engine
         self._outbox = outbox
         self._tasks = tasks
@@ -111,8 +122,8 @@ class _FrontEnd:
             case Cancel(number):
                 if number in self._under_way:
                     self._under_way[number].cancel()
-            case Forget(content):
-                self._tasks.start_soon(self._engine.forget, content)
+            case Forget(content, account):
+                self._tasks.start_soon(self._engine.forget, content, account)
             case Drain():
                 self._draining = True
                 self._tell_drained()
@@ -126,10 +137,14 @@ class _FrontEnd:
     async def _answered(self, message: SubmitImage | SubmitTensor, payload: bytes) -> bytes:
         try:
             answer = await self._engine.submit(
-                _task(message, payload), message.deadline, message.urgency, message.reuse, message.owner
-            )
+                _task(message, payload), message.deadline, message.urgency, message.reuse, message.owner,
+                message.sticky,
+            )  # fmt: skip
         except Exception as error:  # noqa: BLE001 - whatever it is, its front end is waiting to hear of it
             return from_engine.frame(Raised(message.number, *to_words(error)))
+        if answer.model not in self._told:
+            self._told.add(answer.model)
+            self._outbox.send_nowait(from_engine.frame(Serving(answer.model)))
         return _frame(message.number, answer)
 
     def _tell_drained(self) -> None:

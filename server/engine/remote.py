@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from itertools import count
@@ -18,7 +19,7 @@ from batcher import NoExecutor, QueueFull, Refused
 from batcher.policy import DEFAULT_URGENCY
 from preprocess.header import Header
 from preprocess.limits import Limits
-from server.contract.answer import Answer, Reply
+from server.contract.answer import Answer, Reply, merged
 from server.contract.engine_frames import (
     Answered,
     Cancel,
@@ -76,6 +77,7 @@ class RemoteEngine:
         self._waiting: dict[int, asyncio.Future[Answer]] = {}
         self._models: dict[tuple[str, str], ModelMetadata] = {}
         self._latest: Status | None = None
+        self._slos: Mapping[str, float] = {}
         self._arrivals = Arrivals(self)
         self._told, self._ready, self._drained, self._lost = (anyio.Event() for _ in range(4))
         self._outbox: MemoryObjectSendStream[bytes]
@@ -115,6 +117,7 @@ class RemoteEngine:
         urgency: int = DEFAULT_URGENCY,
         reuse: Reuse = "allowed",
         owner: Owner = NOBODY,
+        sticky: str = "",
     ) -> Answer:
         """As `Intake.submit`. Raises `EngineLost`, too."""
         if self._lost.is_set():
@@ -122,7 +125,7 @@ class RemoteEngine:
         number = next(self._numbers)
         waiting: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting[number] = waiting
-        self._send(_message(number, task, deadline, urgency, reuse, owner), task.payload)
+        self._send(_message(number, task, deadline, urgency, reuse, owner, sticky), task.payload)
         try:
             return await waiting
         except asyncio.CancelledError:
@@ -130,6 +133,30 @@ class RemoteEngine:
             raise
         finally:
             del self._waiting[number]
+
+    async def submit_to_each(
+        self,
+        task: ImageTask,
+        models: Sequence[str],
+        deadline: float | None = None,
+        urgency: int = DEFAULT_URGENCY,
+        reuse: Reuse = "allowed",
+        owner: Owner = NOBODY,
+        sticky: str = "",
+    ) -> Answer:
+        """As `Intake.submit_to_each`, but each model decodes the image itself."""
+        rest = (deadline, urgency, reuse, owner, sticky)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                begun = [tasks.create_task(self.submit(task._replace(model=model), *rest)) for model in models]
+        except BaseExceptionGroup as error:
+            raise leaves(error)[0] from None
+        answers = [one.result() for one in begun]
+        return merged(answers[0].id, answers[0].hash, [answer.reply for answer in answers])
+
+    def slo_of(self, model: str) -> float:
+        """As `Intake.slo_of`."""
+        return self._slos.get(model, self.slo_s)
 
     def reserve(self, size: int, give_up: GiveUp | None = None) -> Reservation:
         """As `Intake.reserve`, by the latest status."""
@@ -145,9 +172,9 @@ class RemoteEngine:
         """False: only the engine can tell."""
         return False
 
-    async def forget(self, content: str) -> None:
+    async def forget(self, content: str, account: str = "") -> None:
         """As `Intake.forget`; it does not wait."""
-        self._send(Forget(content))
+        self._send(Forget(content, account))
 
     def status(self) -> Status:
         """As `Intake.status`: what the engine told last."""
@@ -159,12 +186,17 @@ class RemoteEngine:
         await self._ready.wait()
         if not self._models:
             raise EngineLost(_GONE)
-        return next(iter(self._models.values()))
+        latest = self._latest.model if self._latest else None
+        return latest or next(iter(self._models.values()))
 
     async def drain(self) -> None:
         """Wait until the engine has answered all that was sent over this socket; it goes on for others."""
         self._send(Drain())
         await self._drained.wait()
+
+    async def wait_lost(self) -> None:
+        """Wait until the engine has gone. Cancellation: stops waiting."""
+        await self._lost.wait()
 
     # -- for arrivals --------------------------------------------------------------------------------
 
@@ -228,6 +260,7 @@ class RemoteEngine:
                 self._settle(number, from_words(kind, words))
             case Snapshot():
                 self._latest = _status.decode(payload)
+                self._slos = {lane.model: lane.slo_s for lane in self._latest.lanes}
                 self._told.set()
             case Hello(slo_s, max_pixels, max_bytes):
                 self.slo_s, self.limits, self.max_bytes = slo_s, Limits(max_pixels=max_pixels), max_bytes
@@ -251,13 +284,15 @@ class RemoteEngine:
         members = b"" if message.tensors else payload
         reply = Reply(
             model, members, message.begun, message.decode_s, message.infer_s, message.batch,
-            split(message.tensors, payload) if message.tensors else (), message.source, message.run_begun,
+            split(message.tensors, payload) if message.tensors else (), message.source, run_begun=message.run_begun,
         )  # fmt: skip
-        return Answer(message.id, message.hash, reply, message.queued)
+        return Answer(message.id, message.hash, reply, queued=message.queued)
 
 
-def _message(number: int, task: Task, deadline: float | None, urgency: int, reuse: Reuse, owner: Owner) -> ToEngine:
+def _message(
+    number: int, task: Task, deadline: float | None, urgency: int, reuse: Reuse, owner: Owner, sticky: str
+) -> ToEngine:
     asked = (number, deadline, urgency, task.want, task.model, task.version)
     if isinstance(task, ImageTask):
-        return SubmitImage(*asked, task.header, reuse, owner)
-    return SubmitTensor(*asked, task.dtype, task.shape, reuse, owner)
+        return SubmitImage(*asked, task.header, reuse, owner, sticky)
+    return SubmitTensor(*asked, task.dtype, task.shape, reuse, owner, sticky)

@@ -35,6 +35,8 @@ def to_words(error: Exception) -> tuple[str, tuple[str | float, ...]]:
             words = (stage,)
         case errors.ImageRejected(code=code):
             words = (code,)
+        case errors.UnknownModel(served=served):
+            words = served
         case _:
             words = (str(error),)
     kind = type(error).__name__

@@ -1,13 +1,14 @@
 """The worker processes: kept alive, replaced when they die, given up when that is hopeless."""
 
 import asyncio
+import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 import msgspec
 import structlog
@@ -27,6 +28,8 @@ from server.process.cpus import usable_cpus
 
 _LOOK_S = 0.1  # at a worker that starts
 _LONGEST_START_S = 300.0  # large models take long to load; none takes that long
+
+_LOST = {"crash": "crashed while it loaded the model", "hang": "was not ready within"}
 
 log = structlog.stdlib.get_logger("tureen.pool")
 
@@ -49,6 +52,18 @@ class WorkerActivity:
     """Seconds since it last said anything; meaningless without images."""
 
 
+class Patience(NamedTuple):
+    """How a pool treats workers that do not get ready."""
+
+    start_s: float | None = None
+    """Seconds for one to be ready; None is five minutes."""
+    give_up_at_once: bool = False
+    """Raise `PoolFailed` for the first one that is lost before any was ready."""
+
+
+_PATIENT = Patience()
+
+
 class Pool:
     """Keeps workers alive while it is entered; leaving it ends them. The plan or the start-up benchmark says how many.
 
@@ -64,6 +79,7 @@ class Pool:
         plan: LayoutPlan,
         max_growth: int,
         on_loss: Callable[[Sequence[Task]], None] = lambda _: None,
+        patience: Patience = _PATIENT,
     ) -> None:
         """`load`: all but the layout, which `plan` gives. `max_growth`: bytes by which a worker may outgrow what it
         was when ready before it is replaced. `on_loss` is told what each worker that died had in hand."""
@@ -77,6 +93,8 @@ class Pool:
         self._opening = asyncio.Semaphore(1 if self._in_turn else plan.workers)
         self._max_growth = max_growth
         self._on_loss = on_loss
+        self._longest_start_s = patience.start_s or _LONGEST_START_S
+        self._give_up_at_once = patience.give_up_at_once
         self._tasks = asyncio.TaskGroup()
         self._bringing_up: asyncio.Task[None]
         self._keepers: list[asyncio.Task[None]] = []
@@ -116,7 +134,9 @@ class Pool:
         running: Sequence[WorkerProcess] = ()
         if not (decision := self._plan.decision):
             try:
-                decision, running = await benchmark_layouts(self._batcher, self._load, self._plan, _LONGEST_START_S)
+                decision, running = await benchmark_layouts(
+                    self._batcher, self._load, self._plan, self._longest_start_s
+                )
             except CannotLoad as error:
                 raise PoolFailed(str(error)) from error
         self._load = msgspec.structs.replace(self._load, threads=decision.layout.threads, batch=decision.batch)
@@ -149,6 +169,8 @@ class Pool:
 
     async def _succeed(self, number: int, death: Death) -> None:
         """Wait until another worker is to be started. Raises `PoolFailed`."""
+        if self._give_up_at_once and not self.model.done():
+            raise PoolFailed(f"its worker {_LOST[death.reason]} {death.detail}".strip())
         self._futile[number] = self._futile[number] + 1 if death.futile else 0
         others = [futile for place, futile in self._futile.items() if place != number]
         decision = after(death, self._futile[number], others)
@@ -206,11 +228,11 @@ class Pool:
                 self._on_loss(worker.lost_with)
             return Death(True, len(worker.lost_with), time.monotonic() - started, reason)
         except WorkerLost:
-            return Death(False, 0, time.monotonic() - started, "crash")
+            return Death(False, 0, time.monotonic() - started, "crash", await _ended(running))
         except TimeoutError:
             if running:
                 running.kill()
-            return Death(False, 0, time.monotonic() - started, "hang")
+            return Death(False, 0, time.monotonic() - started, "hang", f"{self._longest_start_s:g} s")
         finally:
             self._ready.discard(number)
             self._due.pop(number, None)
@@ -222,7 +244,7 @@ class Pool:
 
     async def _until_ready(self, worker: Worker) -> Ready:
         """What the worker says when it is ready. Raises `TimeoutError`, `CannotLoad`, `WorkerLost`."""
-        async with asyncio.timeout(_LONGEST_START_S):
+        async with asyncio.timeout(self._longest_start_s):
             while not worker.ready.done():
                 self._expect()
                 await asyncio.wait([worker.ready], timeout=_LOOK_S)
@@ -282,6 +304,14 @@ class Pool:
         for task in (self._bringing_up, *self._keepers):
             task.cancel()
         await self._tasks.__aexit__(kind, error, trace)
+
+
+async def _ended(running: WorkerProcess | None) -> str:
+    """By which signal a worker has ended, for people; nothing if by none."""
+    if running is None:
+        return ""
+    await running.end()
+    return f"({signal.Signals(-running.exit).name})" if running.exit and running.exit < 0 else ""
 
 
 def _state(worker: Worker, ready: bool) -> str:

@@ -21,7 +21,7 @@ class Death:
     reason: str
     """crash, hang, memory, cpu or load."""
     detail: str = ""
-    """Why it could not load the model."""
+    """Why it could not load the model, or how it ended."""
 
     @property
     def futile(self) -> bool:
@@ -48,7 +48,7 @@ def after(death: Death, futile: int, others: Collection[int]) -> Retry | GiveUp:
     """What to do after a death. `futile`: lives in a row, this one included, that ended so in its place; `others`: the
     same number for each other place, 0 where a worker serves. As long as one may serve, the server goes on."""
     if min((futile, *others)) >= _GIVE_UP_AFTER:
-        return GiveUp(death.detail or f"{futile} workers in a row died {_when(death)}")
+        return GiveUp(death.detail if death.reason == "load" else f"{futile} workers in a row died {_when(death)}")
     return Retry(min(_FIRST_PAUSE_S * 2.0 ** min(futile, 20), _LONGEST_PAUSE_S))
 
 

@@ -33,6 +33,7 @@ from server.contract.wire import (
     Ready,
     Rejected,
     Separate,
+    Shared,
     Skipped,
     TensorItem,
     Trial,
@@ -185,10 +186,15 @@ class Worker(asyncio.Protocol):
 
     def _receive(self, message: AnyMessage, payload: bytes) -> None:
         match message:
-            case Done(seq, _, _, begun, decode_s, infer_s, batch, specs, run_begun):
+            case Done(seq, _, _, begun, decode_s, infer_s, batch, specs, features, run_begun):
                 members, tensors = (b"", split(specs, payload)) if specs else (payload, ())
-                reply = Reply(self._model, members, begun, decode_s, infer_s, batch, tensors, run_begun=run_begun)
+                reply = Reply(
+                    self._model, members, begun, decode_s, infer_s, batch, tensors, features=features,
+                    run_begun=run_begun,
+                )  # fmt: skip
                 self._finish(seq, Result(reply), decode_s)
+            case Shared(seq, dtype, shape):
+                self._tell_prepared(seq, payload, dtype, shape)
             case Ran(_, _, size, seconds):
                 self._batcher.observe_batch(size, seconds)
             case Rejected(seq, code):
@@ -232,6 +238,14 @@ class Worker(asyncio.Protocol):
         self._slot.finish(job, outcome, decode_s)
         self._hang_up_if_retired()
 
+    def _tell_prepared(self, seq: int, payload: bytes, dtype: str, shape: tuple[int, ...]) -> None:
+        """Raises `WireError`."""
+        job = self._jobs.get(seq)
+        if job is None or not isinstance(job.item, ImageTask):
+            raise WireError(f"image {seq} is not with this worker")
+        if job.item.on_prepared:
+            job.item.on_prepared(payload, dtype, shape)
+
     def _give_up(self, seq: int) -> None:
         """The worker ends because of one image: only that one is answered, the others are begun again elsewhere."""
         self.overspent = True
@@ -256,8 +270,9 @@ class Worker(asyncio.Protocol):
 
 def _item(seq: int, task: Task, model: ModelMetadata, deadline: float) -> ImageItem | TensorItem:
     match task:
-        case ImageTask(_, header, want):
-            return ImageItem(seq, model.name, model.version, want, deadline, header.pixels)
+        case ImageTask(_, header, want, on_prepared=on_prepared):
+            share = on_prepared is not None
+            return ImageItem(seq, model.name, model.version, want, deadline, header.pixels, share)
         case TensorTask(_, dtype, shape, want):
             return TensorItem(seq, model.name, model.version, want, deadline, dtype, shape)
 

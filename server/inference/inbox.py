@@ -14,6 +14,7 @@ LARGE_PIXELS = 12_000_000  # decoding takes up to 16 bytes of memory a pixel for
 class Job:
     """One image to answer; `deadline` in seconds of CLOCK_MONOTONIC. `large`: of more than `LARGE_PIXELS`.
 
+    `share`: send the decoded image back as well.
     `tensor`: what the payload is where it needs no decoding; None for an encoded image.
     """
 
@@ -23,6 +24,7 @@ class Job:
     large: bool = False
     want: Want = "answer"
     tensor: TensorSpec | None = None
+    share: bool = False
 
 
 class Inbox:

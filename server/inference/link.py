@@ -94,8 +94,8 @@ def receiver(inbox: Inbox, outbox: Outbox, separate: Callable[[], None]) -> Rece
 
     def receive(message: AnyMessage, payload: bytes) -> None:
         match message:
-            case ImageItem(seq, _, _, want, deadline, pixels):
-                inbox.put(Job(seq, deadline, payload, pixels > LARGE_PIXELS, want))
+            case ImageItem(seq, _, _, want, deadline, pixels, share):
+                inbox.put(Job(seq, deadline, payload, pixels > LARGE_PIXELS, want, share=share))
             case TensorItem(seq, _, _, want, deadline, dtype, shape):
                 inbox.put(Job(seq, deadline, payload, want=want, tensor=TensorSpec("", dtype, shape)))
             case Separate():

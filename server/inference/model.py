@@ -199,6 +199,7 @@ def metadata(model: Model, digest: str) -> ModelMetadata:
         version=model.card.version,
         digest=digest,
         recipe=content_hash(repr((model.session.slot_recipe, model.output, model.deviation is None)).encode()),
+        prepares=content_hash(repr(model.session.slot_recipe).encode()),
         provider=model.session.provider,
         inputs=(batched(model.session.input).spec,),
         outputs=tuple((led(tensor) if model.session.whole else tensor).spec for tensor in model.session.outputs),

@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from preprocess.decode import Picture
 from preprocess.errors import CostlyImage, ImageError
 from preprocess.limits import Limits
 from preprocess.tensor import prepare
 from server.contract.metadata import TensorSpec
-from server.contract.wire import Broken, Done, Misfit, Ran, Rejected, Skipped, frame
+from server.contract.wire import Broken, Done, Misfit, Ran, Rejected, Shared, Skipped, frame
 from server.inference.cpu_watch import CpuWatch
 from server.inference.inbox import Job
+from server.inference.looking import Features, Looker
 from server.inference.onnx.session import Outputs, Session
 from server.models.dtypes import from_numpy, to_numpy
 from server.models.errors import OutputError
@@ -33,6 +35,8 @@ class Filled:
     slot: int
     begun: float
     decode_s: float
+    features: Features = ()
+    """What was seen in it, if it was looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,11 @@ class Ended:
 class Filler:
     """The first stage. Threads may fill different slots at a time."""
 
-    def __init__(self, session: Session, limits: Limits, send: Send, watch: CpuWatch) -> None:
+    def __init__(
+        self, session: Session, limits: Limits, send: Send, watch: CpuWatch, looker: Looker | None = None
+    ) -> None:
+        """`looker`: None looks at no image."""
+        self._looker = looker
         self._recipe = session.slot_recipe
         self._slots = session.slots
         self._limits = limits
@@ -63,27 +71,45 @@ class Filler:
         if begun >= job.deadline:
             self._send(frame(Skipped(job.seq)))
             return None
+        features: Features = ()
         try:
             if job.tensor:
                 copy_tensor(job.payload, job.tensor, self._slots[slot])
             else:
-                self._decode(job, slot)
+                features = self._decode(job, slot)
+                if job.share:
+                    self._give_back(job, self._slots[slot])
         except ImageError as error:
             self._send(frame(Rejected(job.seq, error.code)))
             return None
         except TensorError as error:
             self._send(frame(Misfit(job.seq, str(error))))
             return None
-        return Filled(job, slot, begun, time.monotonic() - begun)
+        decode_s = time.monotonic() - begun
+        if self._looker:
+            self._looker.worked(decode_s)
+        return Filled(job, slot, begun, decode_s, features)
 
-    def _decode(self, job: Job, slot: int) -> None:
-        """Raises `ImageError`. The process may end here: see `CpuWatch`."""
+    def _give_back(self, job: Job, slot: NDArray[Any]) -> None:
+        self._send(frame(Shared(job.seq, from_numpy(slot.dtype), slot.shape), slot.tobytes()))
+
+    def _decode(self, job: Job, slot: int) -> Features:
+        """What was seen in it, if it was looked at. Raises `ImageError`. The process may end here: see `CpuWatch`."""
+        seen: list[Features] = []
+        look = None
+        if (looker := self._looker) and job.want == "answer" and looker.due:
+
+            def look(picture: Picture) -> None:
+                seen.append(looker.inputs(job.payload, picture))
+
+        allow = partial(self._watch.allow, job.seq)
         try:
-            prepare(job.payload, self._recipe, self._slots[slot], self._limits, partial(self._watch.allow, job.seq))
+            prepare(job.payload, self._recipe, self._slots[slot], self._limits, allow, look)
         except MemoryError as error:
             raise CostlyImage from error
         finally:
             self._watch.over()
+        return seen[0] if seen else ()
 
 
 class TensorError(Exception):
@@ -103,8 +129,11 @@ def copy_tensor(data: bytes, spec: TensorSpec, slot: NDArray[Any]) -> None:
 class Runner:
     """The second stage: `run` in the one thread that owns the session, `answer` in any."""
 
-    def __init__(self, session: Session, answerer: Answerer, name: str = "", version: str = "") -> None:
-        """`name` and `version`: of the model, for the frames."""
+    def __init__(
+        self, session: Session, answerer: Answerer, name: str = "", version: str = "", looker: Looker | None = None
+    ) -> None:
+        """`name` and `version`: of the model, for the frames. `looker`: as for `Filler`."""
+        self._looker = looker
         self._session = session
         self._answerer = answerer
         self._name = name
@@ -128,6 +157,8 @@ class Runner:
 
     def answer(self, ended: Ended) -> bytes:
         """The frames that answer a batch, in its order."""
+        if self._looker:
+            self._looker.worked(ended.seconds)
         if ended.failure is not None:
             return b"".join(frame(Broken(one.job.seq, ended.failure)) for one in ended.batch)
         rows = zip(ended.batch, *ended.outputs, strict=True)
@@ -141,13 +172,17 @@ class Runner:
         if not all(np.isfinite(part).all() for part in row):
             return frame(Broken(one.job.seq, "the model's output is not finite"))
         try:
-            return frame(self._done(one, ended), self._answerer(row))
+            features = self._looker.whole(one.features, row) if self._looker and one.features else ()
+            return frame(self._done(one, ended, features=features), self._answerer(row))
         except OutputError as error:
             return frame(Broken(one.job.seq, str(error)))
 
-    def _done(self, one: Filled, ended: Ended, tensors: tuple[TensorSpec, ...] = ()) -> Done:
+    def _done(self, one: Filled, ended: Ended, tensors: tuple[TensorSpec, ...] = (), features: Features = ()) -> Done:
         seq, size = one.job.seq, len(ended.batch)
-        return Done(seq, self._name, self._version, one.begun, one.decode_s, ended.seconds, size, tensors, ended.begun)
+        return Done(
+            seq, self._name, self._version, one.begun, one.decode_s, ended.seconds, size, tensors, features,
+            ended.begun,
+        )  # fmt: skip
 
 
 def _spec(name: str, row: NDArray[Any]) -> TensorSpec:

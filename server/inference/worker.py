@@ -33,6 +33,7 @@ from server.inference.cpu_watch import CpuWatch
 from server.inference.engine import Engine
 from server.inference.inbox import Inbox
 from server.inference.link import Outbox, PolledInbox, Source, end_with, read_forever, receiver
+from server.inference.looking import Looker
 from server.inference.memory_ceiling import set_ceiling
 from server.inference.model import Model, metadata, open_model, with_batch
 from server.inference.onnx.providers import Gpu
@@ -135,8 +136,10 @@ def _give_back_memory() -> None:
 def _engine(model: Model, load: Load, connection: socket.socket, outbox: Outbox) -> Engine | Pipeline:
     watch = CpuWatch(lambda seq: outbox.send(frame(Overspent(seq))), decode_pace(model.session))
     watch.start()
-    filler = Filler(model.session, Limits(max_pixels=load.max_pixels), outbox.send, watch)
-    runner = Runner(model.session, answerer(model.output), model.card.name, model.card.version)
+    limits = Limits(max_pixels=load.max_pixels)
+    looker = Looker(model.output, limits)
+    filler = Filler(model.session, limits, outbox.send, watch, looker)
+    runner = Runner(model.session, answerer(model.output), model.card.name, model.card.version, looker)
     sampler = Sampler(model.session, model.output, model.warmth.profile.seconds(1) or 0.0, outbox.send)
     inbox = Inbox()
     source = Source(connection, receiver(inbox, outbox, sampler.separate))

@@ -14,10 +14,22 @@ from pathlib import Path
 from server.models.errors import ModelError
 from server.models.input_spec import Input
 from server.models.output_spec import Output
+from server.models.serving import Serving
 from server.models.toml_card import CARD_FILE, read_card
 
 # What a reader of cards needs, whichever file it stands in; without numpy.
-__all__ = ["CARD_FILE", "Card", "Input", "Located", "ModelError", "Output", "find_model"]
+__all__ = [
+    "CARD_FILE",
+    "Card",
+    "Input",
+    "Located",
+    "ModelError",
+    "Output",
+    "Serving",
+    "default_version",
+    "find_model",
+    "versions_in",
+]
 
 MODEL_FILE = "model.onnx"
 FIRST_VERSION = "1"
@@ -25,12 +37,13 @@ FIRST_VERSION = "1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
-    """Name and version of a model, and what its card says about input and output."""
+    """Name and version of a model, and what its card says about input, output and serving it beside others."""
 
     name: str
     version: str
     input: Input = field(default_factory=Input)
     output: Output = field(default_factory=Output)
+    serving: Serving = field(default_factory=Serving)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +55,8 @@ class Located:
 
 
 def find_model(path: Path) -> Located:
-    """Find the model at `path`: a `.onnx` file, `NAME/` (its highest version) or `NAME/VERSION/`.
+    """Find the model at `path`: a `.onnx` file, `NAME/` (its card's default version, else the highest) or
+    `NAME/VERSION/`.
 
     Raises ModelError.
     """
@@ -54,10 +68,28 @@ def find_model(path: Path) -> Located:
     folder = path if not (path / MODEL_FILE).is_file() else path.parent
     if folder != path and (path / CARD_FILE).is_file():
         raise ModelError(f"{path / CARD_FILE}: the card belongs one folder up, beside the versions")
-    version = _highest_version(path) if folder == path else path.name
-    given, output = read_card(folder / CARD_FILE)
-    card = Card(name=_text(folder.name), version=_text(version), input=given, output=output)
+    version = default_version(path) if folder == path else path.name
+    given, output, serving = read_card(folder / CARD_FILE, version)
+    card = Card(name=_text(folder.name), version=_text(version), input=given, output=output, serving=serving)
     return Located(folder / version / MODEL_FILE, card)
+
+
+def default_version(folder: Path) -> str:
+    """The version in `NAME/` that the card names, else the highest. Raises `ModelError`."""
+    there = versions_in(folder)
+    if not there:
+        raise ModelError(f"{folder}: a model's folder must hold VERSION/{MODEL_FILE}, and this one has no version")
+    named = read_card(folder / CARD_FILE)[2].default_version
+    if named is None:
+        return there[-1]
+    if named not in there:
+        raise ModelError(f"{folder / CARD_FILE}: default_version = {named!r}: there is {', '.join(there)}")
+    return named
+
+
+def versions_in(folder: Path) -> list[str]:
+    """The versions in `NAME/`, the lowest first: 9 comes before 10."""
+    return sorted((child.name for child in folder.iterdir() if (child / MODEL_FILE).is_file()), key=_natural)
 
 
 def _single_file(path: Path) -> Located:
@@ -69,13 +101,6 @@ def _single_file(path: Path) -> Located:
 def _text(name: str) -> str:
     """A file's name as text that can be sent: a byte that is not UTF-8 becomes U+FFFD."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-
-
-def _highest_version(folder: Path) -> str:
-    versions = [child.name for child in folder.iterdir() if (child / MODEL_FILE).is_file()]
-    if not versions:
-        raise ModelError(f"{folder}: a model's folder must hold VERSION/{MODEL_FILE}, and this one has no version")
-    return max(versions, key=_natural)
 
 
 def _natural(version: str) -> list[tuple[int, str]]:

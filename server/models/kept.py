@@ -25,7 +25,7 @@ import structlog
 from server.models.card import Located, find_model
 from server.models.errors import ModelError
 from server.models.external_data import external_files
-from server.models.toml_card import CARD_FILE, labels_path
+from server.models.toml_card import CARD_FILE, labels_paths
 
 _PREFIX = "tureen-model-"
 _LOCK = "lock"
@@ -99,7 +99,7 @@ def _copy_model(file: Path, place: Path, free: int) -> None:
 
 def _card_files(folder: Path) -> Sequence[Path]:
     card = folder / CARD_FILE
-    return [path for path in (card, labels_path(card)) if path and path.is_file()]
+    return [path for path in dict.fromkeys([card, *labels_paths(card)]) if path.is_file()]
 
 
 def _copy_all(files: Sequence[Path], source: Path, target: Path) -> None:

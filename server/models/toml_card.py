@@ -14,26 +14,51 @@ import msgspec
 from server.models.errors import ModelError
 from server.models.input_spec import Input
 from server.models.output_spec import Output
+from server.models.serving import Serving
 
 CARD_FILE = "model.toml"
 
-T = TypeVar("T", Output, Input)
+_TABLES = ("input", "output")
+_SERVING = ("default_version", "default", "slo", "share", "workers", "warm_up", "experiment")
+
+T = TypeVar("T", Output, Input, Serving)
+
+Tables = dict[str, Any]
 
 
-def read_card(file: Path) -> tuple[Input, Output]:
-    """The card's two tables, empty ones if there is no such file. Raises `ModelError`."""
+def read_card(file: Path, version: str = "") -> tuple[Input, Output, Serving]:
+    """What the card says of a version, nothing if there is no such file. Raises `ModelError`."""
     tables = _read_toml(file) if file.exists() else {}
     for name, table in tables.items():
-        if name not in ("input", "output") or not isinstance(table, dict):
-            raise ModelError(f"{file}: {name}: a card has the tables [input] and [output] and nothing else")
-    given = _build(Input, tables.get("input", {}), file, "input")
-    return given, _build(Output, _with_labels(tables.get("output", {}), file), file, "output")
+        if name not in (*_TABLES, *_SERVING, "versions") or (name in _TABLES and not isinstance(table, dict)):
+            keys = ", ".join(_SERVING)
+            raise ModelError(
+                f"{file}: {name}: a card has the tables [input] and [output], [versions.X], and the keys {keys}"
+            )
+    own = _of_version(tables, version, file)
+    given = _build(Input, own["input"], file, "input")
+    output = _build(Output, _with_labels(own["output"], file), file, "output")
+    serving = {key: value for key, value in tables.items() if key in _SERVING}
+    return given, output, _build(Serving, serving, file, "")
 
 
-def labels_path(file: Path) -> Path | None:
-    """The file of labels that the card names, if it does. For a card that `read_card` takes."""
-    output = _read_toml(file).get("output", {}) if file.exists() else {}
-    return file.parent / output["labels_file"] if "labels_file" in output else None
+def labels_paths(file: Path) -> list[Path]:
+    """The files of labels that the card names. For a card that `read_card` takes."""
+    tables = _read_toml(file) if file.exists() else {}
+    outputs = [tables.get("output", {}), *(one.get("output", {}) for one in tables.get("versions", {}).values())]
+    return [file.parent / output["labels_file"] for output in outputs if "labels_file" in output]
+
+
+def _of_version(tables: Tables, version: str, file: Path) -> Tables:
+    """The tables [input] and [output] with the keys of [versions.VERSION.input] and so on in place of theirs."""
+    versions = tables.get("versions", {})
+    for name, own in versions.items() if isinstance(versions, dict) else [("", None)]:
+        if not isinstance(own, dict) or not all(isinstance(own.get(table, {}), dict) for table in own):
+            raise ModelError(f"{file}: versions.{name}: must be tables, such as [versions.2.output]")
+        if unknown := sorted(own.keys() - {*_TABLES}):
+            raise ModelError(f"{file}: versions.{name}.{unknown[0]}: a version overrides [input] and [output] only")
+    own = versions.get(version, {})
+    return {table: {**tables.get(table, {}), **own.get(table, {})} for table in _TABLES}
 
 
 def _read_toml(file: Path) -> dict[str, Any]:
@@ -48,11 +73,12 @@ def _build(kind: type[T], table: dict[str, Any], file: Path, name: str) -> T:
     hints = get_type_hints(kind)
     if unknown := sorted(table.keys() - hints.keys()):
         raise ModelError(f"{file}: {name}.{unknown[0]}: there is no such key; [{name}] has {', '.join(hints)}")
-    values: dict[str, Any] = {key: _convert(value, hints[key], f"{file}: {name}.{key}") for key, value in table.items()}
+    dot = f"{name}." if name else ""
+    values: dict[str, Any] = {key: _convert(value, hints[key], f"{file}: {dot}{key}") for key, value in table.items()}
     try:
         return kind(**values)
     except ValueError as error:
-        raise ModelError(f"{file}: [{name}]: {error}") from None
+        raise ModelError(f"{file}: {f'[{name}]: ' if name else ''}{error}") from None
 
 
 def _convert(value: object, hint: object, where: str) -> object:

@@ -52,6 +52,8 @@ def configure(write: Callable[[bytes], None] | None = None, *, terminal: bool | 
     logging.root.handlers = [handler]
     logging.root.setLevel(logging.INFO)
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # a line of its own text for each malformed form
+    logging.getLogger("botocore").setLevel(logging.WARNING)  # a line for each client it makes
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # ten lines per second while a server is away
     logging.raiseExceptions = False  # what cannot be logged must not take the service down
 
 

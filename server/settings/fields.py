@@ -8,6 +8,8 @@ from server.settings.topics import (
     AuthSettings,
     CacheSettings,
     QueueSettings,
+    QueuesSettings,
+    RepositorySettings,
     ServerSettings,
     Shown,
     StorageSettings,
@@ -40,10 +42,12 @@ class Settings(Topic):
     server: ServerSettings = Field(default_factory=ServerSettings)
     auth: AuthSettings = Field(default_factory=AuthSettings)
     tls: TlsSettings = Field(default_factory=TlsSettings)
+    repository: RepositorySettings = Field(default_factory=RepositorySettings)
     queue: QueueSettings = Field(default_factory=QueueSettings)
     cache: CacheSettings = Field(default_factory=CacheSettings)
     storage: StorageSettings = Field(default_factory=StorageSettings)
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
+    queues: QueuesSettings = Field(default_factory=QueuesSettings)
     worker: WorkerSettings = Field(default_factory=WorkerSettings)
 
     @property

@@ -13,7 +13,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from server.settings.units import HOUR, MB, SIZE
+from server.settings.units import HOUR, MB, MINUTE, SIZE
 from server.settings.values import (
     AnyText,
     Bytes,
@@ -26,6 +26,7 @@ from server.settings.values import (
     HttpServerName,
     JwtAlgorithm,
     LogFile,
+    ModelsUrl,
     Networks,
     OnOff,
     OptionalBytes,
@@ -36,7 +37,9 @@ from server.settings.values import (
     OtlpUrl,
     Pixels,
     Precision,
+    QueueUrl,
     Records,
+    Redact,
     SamplingRule,
     Seconds,
     Share,
@@ -195,6 +198,25 @@ class TlsSettings(Topic):
     )
 
 
+class RepositorySettings(Topic):
+    """Several models, and changing them."""
+
+    heading = "models"
+
+    models: Annotated[ModelsUrl, Shown("none: only --model")] = Field(
+        default="", description="folder of models, NAME/VERSION/model.onnx, served together"
+    )
+    watch: Annotated[OnOff, Shown()] = Field(
+        default=False, description="serve new models and versions as they come into the folder"
+    )
+    load_timeout: Annotated[Seconds, ADVANCED] = Field(
+        default=5.0 * MINUTE, gt=0, le=HOUR, description="time within which a version must be loaded"
+    )
+    standby: Annotated[Seconds, ADVANCED] = Field(
+        default=10.0 * MINUTE, ge=0, le=24 * HOUR, description="time for which the version before stays loaded"
+    )
+
+
 class QueueSettings(Topic):
     """How many images wait and run together."""
 
@@ -247,6 +269,9 @@ class StorageSettings(Topic):
     records: Annotated[Records, Shown()] = Field(
         default="off", description="whether records and originals can be read and deleted over HTTP"
     )
+    redact: Annotated[Redact, ADVANCED] = Field(
+        default="off", description="what is not stored: EXIF and other metadata, or originals at all"
+    )
     retention: Annotated[OptionalSeconds, Shown("for ever", advanced=True)] = Field(
         default=None, gt=0, description="time for which images are kept"
     )
@@ -292,13 +317,47 @@ class TelemetrySettings(Topic):
     )
 
 
+class QueuesSettings(Topic):
+    """Queues of other systems: a second way in, and a way out."""
+
+    heading = "queues"
+
+    consume: Annotated[QueueUrl, Shown(default="none")] = Field(
+        default="", description="queue of images to be answered beside those of clients"
+    )
+    forward: Annotated[QueueUrl, Shown(default="none")] = Field(
+        default="", description="queue that uploads are passed on to, with --workers 0"
+    )
+    results: Annotated[QueueUrl, Shown(default="none", advanced=True)] = Field(
+        default="", description="queue that the answers to consumed images are sent to"
+    )
+    dead_letters: Annotated[QueueUrl, Shown(default="what the queue itself names", advanced=True)] = Field(
+        default="", description="queue for messages that cannot be answered"
+    )
+    consume_in_flight: Annotated[Count, ADVANCED] = Field(
+        default=64, ge=1, le=10_000, description="messages in hand at a time"
+    )
+    consume_tries: Annotated[Count, ADVANCED] = Field(
+        default=5, ge=1, le=1000, description="deliveries after which a message that fails is a dead letter"
+    )
+    visibility: Annotated[Seconds, ADVANCED] = Field(
+        default=30.0,
+        ge=1,
+        le=12 * HOUR,
+        description="time after which the messages of a dead consumer are delivered again",
+    )
+    sqs_endpoint: Annotated[AnyText, Shown("that of the queue's URL", advanced=True)] = Field(
+        default="", description="URL of a server that is compatible with SQS"
+    )
+
+
 class WorkerSettings(Topic):
     """What runs the model."""
 
     heading = "workers"
 
     workers: Annotated[OptionalCount, Shown("measured", advanced=True)] = Field(
-        default=None, ge=1, description="inference processes"
+        default=None, ge=0, description="inference processes; 0 with --forward"
     )
     threads: Annotated[OptionalCount, Shown("measured", advanced=True)] = Field(
         default=None, ge=1, le=1024, description="threads per worker that run the model on a CPU"

@@ -18,9 +18,12 @@ MODEL = Kind("PATH", "an .onnx file or a model folder, which must exist")
 PROVIDER = Kind("NAME", "auto, cpu, cuda or the index of a GPU as in cuda:1")
 FOLDER = Kind("PATH", "a folder, which may not exist yet")
 CACHE = Kind("WHERE", "memory, off, or the URL of a Redis server", "redis://127.0.0.1:6379/0")
+MODELS = Kind("WHERE", "a folder of models, which must exist, or s3://BUCKET/PREFIX", "models/ or s3://ml/models")
 STORE = Kind("WHERE", "a folder, or s3://BUCKET/PREFIX", "/var/lib/tureen/images or s3://photos/tureen")
 STORE_POLICY = Kind("WHEN", "async or required")
 RECORDS = Kind("HOW", "off or open")
+REDACT = Kind("WHAT", "off, metadata or originals")
+QUEUE = Kind("URL", "the URL of an SQS queue, or kafka://HOST:PORT/TOPIC", "https://sqs.eu-west-1.amazonaws.com/1/in")
 HTTP_SERVER = Kind("NAME", "hypercorn, or uvicorn if its extra is installed (pip install 'tureen[uvicorn]')")
 NETWORKS = Kind("LIST", "addresses and networks, separated by commas", "127.0.0.1 or 10.0.0.0/8,fd00::/8")
 FILE = Kind("FILE", "a file, which must exist")
@@ -141,6 +144,30 @@ def _read_store(given: object) -> str:
     return _read_folder(given) or ""
 
 
+def _read_queue(given: object) -> str:
+    if given == "":
+        return ""
+    if not isinstance(given, str) or not re.fullmatch(
+        r"https?://[^\s/]+/\S+|kafka://[^\s/]+/[A-Za-z0-9._-]{1,249}", given
+    ):
+        raise ValueError("that is neither")
+    library, extra = ("aiokafka", "kafka") if given.startswith("kafka:") else ("boto3", "sqs")
+    if not find_spec(library):
+        raise ValueError(f"its extra is not installed (pip install 'tureen[{extra}]')")
+    return given
+
+
+def _read_models(given: object) -> str:
+    if isinstance(given, str) and "://" in given:
+        return _read_store(given)
+    if given == "":
+        return ""
+    folder = _read_folder(given)
+    if folder is None or not os.path.isdir(folder):
+        raise ValueError(f"there is no folder {folder}")
+    return folder
+
+
 def _read_optional_seconds(given: object) -> float | None:
     return None if given is None else PERIOD.read(given)
 
@@ -199,8 +226,11 @@ OptionalCount: TypeAlias = Annotated[int | None, BeforeValidator(_read_optional_
 OptionalBytes: TypeAlias = Annotated[int | None, BeforeValidator(_read_optional_size), SIZE]
 Cache: TypeAlias = Annotated[str, BeforeValidator(_read_cache), CACHE]
 StoreUrl: TypeAlias = Annotated[str, BeforeValidator(_read_store), STORE]
+QueueUrl: TypeAlias = Annotated[str, BeforeValidator(_read_queue), QUEUE]
+ModelsUrl: TypeAlias = Annotated[str, BeforeValidator(_read_models), MODELS]
 StorePolicy: TypeAlias = Annotated[Literal["async", "required"], STORE_POLICY]
 Records: TypeAlias = Annotated[Literal["off", "open"], RECORDS]
+Redact: TypeAlias = Annotated[Literal["off", "metadata", "originals"], REDACT]
 OptionalSeconds: TypeAlias = Annotated[float | None, BeforeValidator(_read_optional_seconds), PERIOD]
 OptionalNumber: TypeAlias = Annotated[float | None, BeforeValidator(_read_optional_number), NUMBER]
 ExistingFile: TypeAlias = Annotated[Path | None, BeforeValidator(_read_file), FILE]

@@ -7,10 +7,12 @@ import asyncio
 import signal
 import socket
 import sys
+import tempfile
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from itertools import groupby
+from pathlib import Path
 
 import structlog
 
@@ -25,6 +27,7 @@ from server.supervise.restarts import GiveUp, RestartPolicy
 EXIT_OK, EXIT_FAILED = 0, 1
 _WEB_GAVE_UP = 3  # server.web.process.EXIT_FATAL: it has said why on standard error
 _CLEANUP_GAVE_UP = 3  # server.cleanup.process.EXIT_FATAL: likewise
+_CONSUMER_GAVE_UP = 3  # server.consume.process.EXIT_FATAL: likewise
 _BACKLOG = 2048
 
 log = structlog.stdlib.get_logger("tureen.supervisor")
@@ -46,17 +49,39 @@ def serve(settings: Settings) -> int:
         for listener in listeners:
             stack.enter_context(listener)
         try:
-            with kept(settings.model or demo.FOLDER) as model:
+            private = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tureen-")))
+            if not settings.repository.models:  # each version of a repository is copied when it is loaded
+                model = stack.enter_context(kept(settings.model or demo.FOLDER))
                 settings = settings.model_copy(update={"model": model})
-                return asyncio.run(Supervisor(_children(settings, listeners), settings, listeners).run())
+            children = _children(settings, listeners, private)
+            return asyncio.run(Supervisor(children, settings, listeners).run())
         except ModelError as error:
             log.error("cannot_serve", reason=str(error))
             return EXIT_FAILED
 
 
-def _children(settings: Settings, listeners: Sequence[socket.socket]) -> list[ChildSpec]:
-    web = _web(settings, listeners)
-    return [web, _cleanup(settings)] if settings.storage.store else [web]
+def consume(settings: Settings) -> int:
+    """Answer a queue, without HTTP, until SIGTERM, SIGINT or a failure; returns the exit code as `serve` does."""
+    logs.configure()
+    settings = settings.model_copy(update={"server": settings.server.model_copy(update={"drain_delay": 0.0})})
+    try:
+        with kept(settings.model or demo.FOLDER) as model:
+            settings = settings.model_copy(update={"model": model})
+            return asyncio.run(Supervisor([_consumer(settings)], settings, []).run())
+    except ModelError as error:
+        log.error("cannot_serve", reason=str(error))
+        return EXIT_FAILED
+
+
+def _children(settings: Settings, listeners: Sequence[socket.socket], private: Path) -> list[ChildSpec]:
+    """`private`: a folder for the sockets between them."""
+    engine = private / "engine.sock" if settings.queues.consume else None
+    children = [_web(settings, listeners, engine)]
+    if settings.storage.store:
+        children.append(_cleanup(settings))
+    if engine:
+        children.append(_consumer(settings, engine))
+    return children
 
 
 def _addresses(settings: Settings) -> list[tuple[str, int]]:
@@ -65,13 +90,14 @@ def _addresses(settings: Settings) -> list[tuple[str, int]]:
     return [clients] if settings.is_local else [clients, (settings.server.admin_host, settings.server.admin_port)]
 
 
-def _web(settings: Settings, listeners: Sequence[socket.socket]) -> ChildSpec:
+def _web(settings: Settings, listeners: Sequence[socket.socket], engine: Path | None) -> ChildSpec:
+    """`engine`: where it offers its engine to others, if to any."""
     descriptors = tuple(listener.fileno() for listener in listeners)
     return ChildSpec(
         name="web",
         module="server.web.process",
         settings=settings.model_dump_json().encode(),
-        arguments=tuple(map(str, descriptors)),
+        arguments=(str(engine or ""), *map(str, descriptors)),
         descriptors=descriptors,
         policy=RestartPolicy(fatal=frozenset({_WEB_GAVE_UP})),
     )
@@ -86,6 +112,17 @@ def _cleanup(settings: Settings) -> ChildSpec:
         settings=settings.model_dump_json().encode(),
         drain_order=1,
         policy=RestartPolicy(pause_s=1.0, crashes=sys.maxsize, within_s=1.0, fatal=frozenset({_CLEANUP_GAVE_UP})),
+    )
+
+
+def _consumer(settings: Settings, engine: Path | None = None) -> ChildSpec:
+    """`engine`: the socket of web's. It ends with web: its messages are put back as soon as the engine takes none."""
+    return ChildSpec(
+        name="consumer",
+        module="server.consume.process",
+        settings=settings.model_dump_json().encode(),
+        arguments=(str(engine),) if engine else (),
+        policy=RestartPolicy(pause_s=1.0, crashes=sys.maxsize, within_s=1.0, fatal=frozenset({_CONSUMER_GAVE_UP})),
     )
 
 

@@ -96,9 +96,21 @@ def _own(record: RequestRecord, said: ModelAnswer | None) -> dict[str, Any]:
         },
     }  # fmt: skip
     found["image"] = {**found.get("image", {}), "id": answer.id, "hash": answer.hash}
+    if answer.arm:
+        found["model"]["arm"] = answer.arm
     if said:
-        found |= msgspec.to_builtins(msgspec.structs.replace(said, outputs=msgspec.UNSET))  # they may be megabytes
+        found |= _said(said)
+        if said.models:
+            found["models"] = [{"name": name, **_said(one)} for name, one in said.models.items()]
     return found
+
+
+def _said(one: ModelAnswer) -> dict[str, Any]:
+    """What one model said, but for raw outputs, which may be megabytes."""
+    known: dict[str, Any] = msgspec.to_builtins(
+        msgspec.structs.replace(one, outputs=msgspec.UNSET, models=msgspec.UNSET)
+    )
+    return known
 
 
 def _iso(ns: int) -> str:

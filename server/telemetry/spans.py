@@ -142,6 +142,7 @@ def _attributes(record: RequestRecord) -> Attributes:
         found |= {
             "tureen.image.id": answer.id, "tureen.image.hash": answer.hash, "tureen.model.name": answer.model.name,
             "tureen.model.version": answer.model.version, "tureen.source": answer.reply.source,
+            **({"tureen.arm": answer.arm} if answer.arm else {}),
         }  # fmt: skip
     return found
 

@@ -64,7 +64,7 @@ class EarlyReject:
         hops = _HOPS.findall(data[: upload.start].lower()) if self._proxies.contains(host) else ()
         origin = self._proxies.origin(host, hops)
         try:
-            principal = self._gate.glance("/v1/images", upload.authorization, origin, self._runtime.now())
+            principal = self._gate.glance(upload.authorization, origin, self._runtime.now())
         except RequestError as error:
             return self._rejection(error, upload, origin)
         header = self._header(data, upload)

@@ -15,6 +15,10 @@ import preprocess.errors as image_errors
 from server.cleanup.reading import Unavailable
 from server.cleanup.spool import SpoolRefused
 from server.contract.errors import EngineLost, ImageRejected, ModelFailed, Quarantined, TensorRejected, UnknownModel
+from server.drift.reference import BadReference
+from server.engine.loading import LoadFailed
+from server.repository.errors import Conflict, NoSuchModel, RepositoryError, StateError, StoreFailed
+from server.rollout.state import BadPlan, RolloutError
 from server.web.response import RawResponse
 
 _SHUTTING_DOWN_WAIT_S = 5.0  # by then a load balancer sends elsewhere, or a successor is up
@@ -50,7 +54,12 @@ _ROWS = (
     Problem(400, "bad_content_length", "Content-Length must be a number of up to 19 digits"),
     Problem(400, "malformed_request", "The request is not HTTP/1.1, or could be read in more than one way"),
     Problem(400, "bad_multipart", "The multipart form is malformed, cut short, or not within this server's limits"),
+    Problem(400, "bad_model", "model may be given up to 8 times, each another one; version once, with one model"),
     Problem(400, "image_part_missing", "The form has no part named image or file"),
+    Problem(
+        400, "bad_outcome", "An outcome is a JSON object with metric (up to 64 of a-z 0-9 _ . -) and value (a number)"
+    ),
+    Problem(400, "bad_plan", "What was sent breaks a rule; reason says which"),
     Problem(401, "unauthenticated", "This needs a valid key or token, as Authorization: Bearer KEY"),
     Problem(403, "forbidden", "This key or token has not the scope that this needs"),
     Problem(404, "not_found", "There is nothing at this path; GET / lists the endpoints"),
@@ -58,6 +67,8 @@ _ROWS = (
     Problem(405, "method_not_allowed", "This path does not take that method"),
     Problem(408, "head_timeout", "The request's headers did not arrive in time"),
     Problem(408, "upload_timeout", "The body did not arrive in time"),
+    Problem(409, "load_failed", "The version failed a step on its way to traffic; what served before goes on"),
+    Problem(409, "state_conflict", "What was asked does not fit what is served now"),
     Problem(413, "body_too_large", "The body is larger than this server accepts"),
     Problem(415, "encoded_body", "Content-Encoding is not accepted: send the image unencoded"),
     Problem(415, "not_an_image", "The body is not an image"),
@@ -109,6 +120,14 @@ CODES: dict[type[Exception], str] = {
     TensorRejected: "tensor_rejected",
     UnknownModel: "unknown_model",
     EngineLost: "internal_error",
+    LoadFailed: "load_failed",
+    NoSuchModel: "unknown_model",
+    StateError: "state_conflict",
+    RolloutError: "state_conflict",
+    BadPlan: "bad_plan",
+    BadReference: "bad_plan",
+    Conflict: "state_conflict",
+    StoreFailed: "storage_unavailable",
     SpoolRefused: "storage_unavailable",
     Unavailable: "storage_unavailable",
 }
@@ -143,6 +162,12 @@ def problem_response(error: Exception, request_id: str, trace_id: str = "") -> R
         wait_s = _wait_s(error)
         document["retry_after_ms"] = math.ceil(wait_s * 1000)
         headers.append((b"retry-after", b"%d" % max(1, math.ceil(wait_s))))
+    if isinstance(error, UnknownModel):
+        document["served"] = error.served
+    if isinstance(error, RepositoryError | RolloutError | BadReference):  # for operators, who are told everything
+        document["reason"] = str(error)
+    if isinstance(error, LoadFailed):
+        document["step"] = error.step
     if isinstance(error, batcher.Unmeetable):
         document["shortest_ms"] = math.ceil(error.shortest_s * 1000)
     headers.append((b"content-type", b"application/problem+json"))

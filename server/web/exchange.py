@@ -13,7 +13,8 @@ from server.web.errors import ClientGone, RequestError, code_of, problem_respons
 from server.web.gate import Gate
 from server.web.http.pacing import PARSED_CPU_S
 from server.web.observer import Observer
-from server.web.page.resources import ASSETS, FORM, as_page, wants_page
+from server.web.page.resources import ASSETS, as_page, wants_page
+from server.web.paths import FORM
 from server.web.presence import STATE, Presence
 from server.web.request import Request, client_host
 from server.web.response import GUARDS, RawHeaders, RawResponse, guards_for
@@ -107,7 +108,8 @@ class Exchange:
         """The handler's response to a request that the gate lets in. Raises what either raises."""
         scope = request.scope
         given = [value for name, value in scope["headers"] if name == b"authorization"]
-        admitted = await self._gate.enter(_asked(scope), given, self._origin(request), request.received)
+        origin, path = self._origin(request), ASSETS if wants_page(scope) else scope["path"]
+        admitted = await self._gate.enter(scope["method"], path, given, origin, request.received)
         request.principal = admitted.principal
         try:
             response = await self._handler(request)
@@ -154,14 +156,6 @@ class Exchange:
         if self._runtime.draining:
             headers.append((b"connection", b"close"))
         return {"type": "http.response.start", "status": response.status_code, "headers": headers}
-
-
-def _asked(scope: Scope) -> str:
-    """The path by which the gate decides: the page is for everybody, and a list of images is records."""
-    path: str = scope["path"]
-    if path == "/v1/images" and scope["method"] == "GET":
-        return "/v1/images/"
-    return ASSETS if wants_page(scope) else path
 
 
 def _check_encoding(headers: RawHeaders) -> None:

@@ -1,7 +1,7 @@
 """The gate: who asks, may they, and within their limits? Decided from a request's head, before its body is read."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from server.access.authenticator import Authenticator, TooManyFailures
@@ -11,16 +11,11 @@ from server.access.in_flight import InFlight
 from server.access.principal import ANYONE, FROM_TRUSTED, NO_LIMITS, Limits, Principal, address_id
 from server.web.client import Origin
 from server.web.errors import RequestError
+from server.web.paths import scope_of, takes_images
 from server.web.response import RawHeaders
 
 OPEN: Final = frozenset({"/healthz", "/readyz"})
 """For load balancers, which have no keys."""
-SCOPE_OF: Final[Mapping[str, str]] = {
-    "/": "infer", "/v1/images": "infer", "/try": "infer",
-    "/metrics": "metrics", "/watch": "metrics", "/watch/events": "metrics",
-}  # fmt: skip
-"""The scope that each path needs; a path that is in neither table needs `admin`."""
-_LIMITED: Final = frozenset({"/v1/images", "/try"})
 _PAGE: Final = "/page/"  # files that are in the package: no secret
 _BUSY_WAIT_S = 1.0  # until one of the client's own images is answered; nobody knows when
 _CHALLENGE = 'Bearer realm="tureen"'
@@ -43,16 +38,17 @@ class Gate:
         authenticator: Authenticator | None,
         limits: Limits = NO_LIMITS,
         on_refusal: Callable[[str], None] = lambda reason: None,
+        rates: Buckets | None = None,
     ) -> None:
         """`authenticator`: None lets everybody do everything. `limits`: of clients that have none of their own.
-        `on_refusal` is told why credentials were refused."""
+        `on_refusal` is told why credentials were refused. `rates`: None keeps them here."""
         self._authenticator = authenticator
         self._limits = limits
         self._on_refusal = on_refusal
-        self._buckets = Buckets()
+        self._buckets = Buckets() if rates is None else rates
         self._in_flight = InFlight()
 
-    async def enter(self, path: str, given: Sequence[bytes], origin: Origin, now: float) -> Admitted:
+    async def enter(self, method: str, path: str, given: Sequence[bytes], origin: Origin, now: float) -> Admitted:
         """Let a request in. `given`: its Authorization headers; `now`: monotonic seconds.
 
         Raises `RequestError`: unauthenticated, forbidden, rate_limited, too_many_in_flight.
@@ -60,8 +56,8 @@ class Gate:
         if path in OPEN or path.startswith(_PAGE):
             return Admitted(_anyone(origin), [], False)
         principal = await self._identify(given, origin, now)
-        self._authorise(principal, path)
-        if path not in _LIMITED:
+        self._authorise(principal, method, path)
+        if method != "POST" or not takes_images(path):
             return Admitted(principal, [], False)
         rate, burst, most = self._limits_of(principal)
         self._check_in_flight(principal, most)
@@ -79,15 +75,15 @@ class Gate:
         if admitted.counted:
             self._in_flight.end(admitted.principal.id)
 
-    def glance(self, path: str, given: Sequence[bytes], origin: Origin, now: float) -> Principal | None:
-        """Who asks, if that can be told at once, and if `enter` would not refuse; nothing is counted.
+    def glance(self, given: Sequence[bytes], origin: Origin, now: float) -> Principal | None:
+        """Who uploads, if that can be told at once, and if `enter` would not refuse; nothing is counted.
 
         Raises as `enter`.
         """
         principal = _anyone(origin) if self._authenticator is None else self._known(given)
         if principal is None:
             return None
-        self._authorise(principal, path)
+        self._authorise(principal, "POST", "/v1/images")
         rate, burst, most = self._limits_of(principal)
         self._check_in_flight(principal, most)
         if rate and (wait_s := self._buckets.peek(principal.id, rate, burst, now)):
@@ -127,10 +123,11 @@ class Gate:
         burst = (own.burst if own.rate else own.burst or others.burst) or math.ceil(rate or 1)
         return rate, max(1, burst), own.in_flight or others.in_flight
 
-    def _authorise(self, principal: Principal, path: str) -> None:
+    def _authorise(self, principal: Principal, method: str, path: str) -> None:
+        """Raises `RequestError` forbidden."""
         if self._authenticator is None:
             return
-        scope = SCOPE_OF.get(path) or ("records" if path.startswith("/v1/images/") else "admin")
+        scope = scope_of(method, path)
         if not principal.may(scope):
             challenge = f'{_CHALLENGE}, error="insufficient_scope", scope="{scope}"'
             raise RequestError("forbidden", {"WWW-Authenticate": challenge})

@@ -11,9 +11,11 @@ from typing import NamedTuple
 import anyio
 import msgspec
 
+from preprocess.limits import Limits
+from preprocess.redact import without_metadata
 from server.cleanup.carrier import read_state
 from server.cleanup.index import Index
-from server.cleanup.item import Item, Record, when
+from server.cleanup.item import Item, Record, Redaction, when
 from server.cleanup.spool import Spool, SpoolRefused
 from server.contract.answer import Answer, Kept, Timing
 from server.contract.task import ImageTask
@@ -35,13 +37,14 @@ class Figures(NamedTuple):
 
 
 class Keeping:
-    """The whole state: the spool, the index once it can be read, and the last contents by hash."""
+    """The whole state: the spool, the index once it can be read, and the last contents by account and hash."""
 
     def __init__(self, spool: Spool, settings: StorageSettings) -> None:
         self.spool = spool
         self._required = settings.store_policy == "required"
+        self._redact = settings.redact
         self._index: Index | None = None
-        self._recent: OrderedDict[str, str] = OrderedDict()
+        self._recent: OrderedDict[tuple[str, str], str] = OrderedDict()
 
     async def keep(
         self,
@@ -49,20 +52,22 @@ class Keeping:
         answer: Answer,
         timing: Timing,
         request_id: str,
+        account: str,
         within_s: float,
         trace: TraceContext | None = None,
     ) -> Kept:
-        """Put an image into the spool.
+        """Put an image into the spool, as this account's (`Owner.account`).
 
         Where images must be stored, it waits until it is on the disk, and raises `SpoolRefused` if it is not within
         `within_s`. Cancellation: the image is kept all the same.
         """
-        first = self._first(answer.hash)
+        first = self._first(answer.hash, account)
         duplicate = msgspec.UNSET if first is None else first
 
         def make() -> Item:
             traceparent = trace.header() if trace and trace.sampled else ""
-            return Item(_record(task, answer, timing, request_id, first or "", traceparent), task.body)
+            record = _record(task, answer, timing, request_id, account, first or "", traceparent)
+            return _redacted(Item(record, task.body), task, self._redact)
 
         try:
             written = self.spool.put(answer.id, len(task.body) + _RECORD_BYTES, make)
@@ -71,7 +76,7 @@ class Keeping:
                 raise
             return Kept(False, duplicate)
         if first is None:
-            self._remember(answer)
+            self._remember(answer, account)
         if not self._required:
             return Kept("pending", duplicate)
         try:
@@ -86,26 +91,26 @@ class Keeping:
         spool, state = self.spool, read_state(self.spool.folder)
         return Figures(spool.count, spool.bytes, dict(spool.refused), state.stored, state.errors)
 
-    def same(self, hash_: str, most: int) -> list[str]:
-        """The ids of stored images with this content, the first one first."""
+    def same(self, hash_: str, account: str | None, most: int) -> list[str]:
+        """The ids of this account's stored images with this content, the first one first. None: of everybody's."""
         index = self._opened()
-        return index.same(hash_, "", most) if index else []
+        return index.same(hash_, account, most) if index else []
 
-    def search(self, label: str, since: str, until: str, most: int) -> list[tuple[str, str, str]]:
-        """Id, time and label of stored images, the newest first. As `Index.search`."""
+    def search(self, owner: str | None, label: str, since: str, until: str, most: int) -> list[tuple[str, str, str]]:
+        """Id, time and label of an owner's stored images, the newest first. As `Index.search`."""
         index = self._opened()
-        return index.search("", label, since, until, most) if index else []
+        return index.search(owner, label, since, until, most) if index else []
 
-    def forget(self, hash_: str) -> None:
+    def forget(self, hash_: str, account: str) -> None:
         """An image of this content was deleted."""
-        self._recent.pop(hash_, None)
+        self._recent.pop((account, hash_), None)
 
-    def _first(self, hash_: str) -> str | None:
-        if recent := self._recent.get(hash_):
+    def _first(self, hash_: str, account: str) -> str | None:
+        if recent := self._recent.get((account, hash_)):
             return recent
         index = self._opened()
         try:
-            return index.first(hash_, "") if index else None
+            return index.first(hash_, account) if index else None
         except sqlite3.Error:
             self._index = None
             return None
@@ -118,14 +123,29 @@ class Keeping:
                 return None  # clean-up makes it
         return self._index
 
-    def _remember(self, answer: Answer) -> None:
-        self._recent[answer.hash] = answer.id
+    def _remember(self, answer: Answer, account: str) -> None:
+        self._recent[account, answer.hash] = answer.id
         if len(self._recent) > _RECENT:
             self._recent.popitem(last=False)
 
 
+def _redacted(item: Item, task: ImageTask, redact: Redaction) -> Item:
+    """The item as it may be kept. What cannot be freed of its metadata is not kept."""
+    if redact == "off":
+        return item
+    clean = without_metadata(item.original, task.header.format, Limits()) if redact == "metadata" else None
+    redacted: Redaction = "originals" if clean is None else "metadata"
+    return Item(msgspec.structs.replace(item.record, redacted=redacted), clean or b"")
+
+
 def _record(
-    task: ImageTask, answer: Answer, timing: Timing, request_id: str, duplicate_of: str, traceparent: str
+    task: ImageTask,
+    answer: Answer,
+    timing: Timing,
+    request_id: str,
+    account: str,
+    duplicate_of: str,
+    traceparent: str,
 ) -> Record:
     return Record(
         id=answer.id,
@@ -139,6 +159,9 @@ def _record(
         answer=msgspec.Raw(b"{%b}" % answer.reply.members),
         timing=msgspec.to_builtins(timing),
         request_id=request_id,
+        owner=account,
         duplicate_of=duplicate_of,
         traceparent=traceparent,
+        arm=answer.arm if "/" in answer.arm else "",
+        unit=answer.unit,
     )

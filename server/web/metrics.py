@@ -9,28 +9,22 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from batcher.policy import DEFAULT_URGENCY
-from batcher.scheduling.confidence import BOUNDS_S, ErrorHistogram
+from batcher.scheduling.confidence import BOUNDS_S
 from server.contract.answer import Answer
-from server.contract.metadata import ModelMetadata
 from server.engine import Status
+from server.engine.intake import LaneStatus
 from server.telemetry.trace_context import TraceContext
 from server.web.answer_metrics import AnswerMetrics
 from server.web.http.connections import Connections
 from server.web.keeping import Figures
+from server.web.paths import resource_of
 
-_RESOURCES = {
-    "/v1/images": "images",
-    "/try": "images",
-    "/page": "page",
-    "/healthz": "health",
-    "/readyz": "health",
-    "/metrics": "metrics",
-}
 _REASONS = ("crash", "hang", "memory", "cpu")
 _STAGES = ("waiting", "running")
 _DROPS = ("preempted", "unmeetable")
 _LOOKUPS = ("hit", "coalesced", "miss")
 _FAULTS = ("timeout", "unreachable", "open", "mismatch", "garbage", "full")
+_ACTIONS = ("load", "unload", "promote", "rollback")
 _SPOOL = ("full", "disk")
 _STORE = ("unreachable", "refused", "busy", "disk")
 _LAG_S = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
@@ -77,7 +71,7 @@ class Metrics:
 
     def count(self, path: str, outcome: str) -> str:
         """One request has ended. `outcome` comes from a fixed set; so does what `path` becomes, which is returned."""
-        resource = _RESOURCES.get(path, "other")
+        resource = resource_of(path)
         self.counts[resource, outcome] = self.counts.get((resource, outcome), 0) + 1
         return resource
 
@@ -133,7 +127,7 @@ class _StateCollector(Collector):
         yield _gauge("held_bytes", "Encoded bytes of images not yet answered", stats.held_bytes)
         yield _gauge("arriving_bytes", "Bytes held by uploads under way", status.arriving_bytes)
         yield _gauge("queue_oldest_seconds", "How long the oldest waiting image has waited", stats.oldest_s)
-        yield _info(status.model)
+        yield _info(status)
         yield _gauge("workers", "Workers there should be", status.workers)
         yield _gauge("workers_ready", "Workers that are ready", stats.executors)
         yield _by("worker_restarts", "Workers replaced, by reason", "reason", status.restarts, _REASONS)
@@ -162,9 +156,12 @@ class _StateCollector(Collector):
         )
         yield _gauge("cache_entries", "Answers kept in memory", status.reuse.cache_entries)
         yield _gauge("cache_bytes", "Memory taken by answers that are kept", status.reuse.cache_bytes)
+        yield _counter("shared_decodes", "Images given to a model as another had prepared them", status.shared_decodes)
+        yield from _of_lanes(status.lanes)
+        yield _changes(status.changes)
         yield _gauge("slowdown", "Factor by which work takes longer than was measured at start", stats.slowdown)
         yield _gauge("decode_cost_factor", "Factor by which decoding takes longer than expected", stats.prep_factor)
-        yield _errors(stats.prediction_errors, status.model)
+        yield _errors(status.lanes)
 
 
 class _StorageCollector(Collector):
@@ -185,15 +182,16 @@ class _StorageCollector(Collector):
         yield _by("store_errors", "Failed tries to store an image, by reason", "reason", now.errors, _STORE)
 
 
-def _errors(errors: ErrorHistogram, model: ModelMetadata | None) -> Metric:
-    buckets, total = [], 0
-    for bound, count in zip((*map(str, BOUNDS_S), "+Inf"), errors.counts, strict=True):
-        total += count
-        buckets.append((bound, total))
+def _errors(lanes: Sequence[LaneStatus]) -> Metric:
     text = "Actual less predicted finish, in seconds; positive where the answer came later"
     family = HistogramMetricFamily("tureen_prediction_error_seconds", text, labels=["model", "version"])
-    if model:
-        family.add_metric([model.name, model.version], buckets, errors.sum_s)
+    for lane in lanes:
+        buckets, total = [], 0
+        errors = lane.stats.prediction_errors
+        for bound, count in zip((*map(str, BOUNDS_S), "+Inf"), errors.counts, strict=True):
+            total += count
+            buckets.append((bound, total))
+        family.add_metric([lane.model, lane.version], buckets, errors.sum_s)
     return family
 
 
@@ -201,11 +199,38 @@ def _gauge(name: str, text: str, value: float) -> Metric:
     return GaugeMetricFamily(f"tureen_{name}", text, value=value)
 
 
-def _info(model: ModelMetadata | None) -> Metric:
+def _info(status: Status) -> Metric:
     labels = ["model", "version", "hash"]
-    family = GaugeMetricFamily("tureen_model_info", "1 for the model that answers", labels=labels)
-    if model:
-        family.add_metric([model.name, model.version, model.digest], 1)
+    family = GaugeMetricFamily("tureen_model_info", "1 for each version that answers by default", labels=labels)
+    for lane in status.lanes:
+        if lane.metadata and lane.stage == "serving":
+            family.add_metric([lane.model, lane.version, lane.metadata.digest], 1)
+    return family
+
+
+def _of_lanes(lanes: Sequence[LaneStatus]) -> Iterator[Metric]:
+    """What the sums above do not say: which version waits, refuses, or lacks workers."""
+    kinds: list[tuple[str, str, Callable[[LaneStatus], float], type[GaugeMetricFamily | CounterMetricFamily]]] = [
+        ("queue_images", "Images waiting, by version", lambda lane: lane.stats.waiting, GaugeMetricFamily),
+        ("running_images", "Images with a worker, by version", lambda lane: lane.stats.running, GaugeMetricFamily),
+        ("workers_ready", "Workers that are ready, by version", lambda lane: lane.stats.executors, GaugeMetricFamily),
+        ("accepted_images", "Images queued, by version", lambda lane: lane.stats.accepted, CounterMetricFamily),
+        ("answered_images", "Images answered, by version", lambda lane: lane.stats.answered, CounterMetricFamily),
+        ("refused_images", "Images refused, by version",
+         lambda lane: sum(lane.stats.refused.values()) + sum(lane.stats.dropped.values()), CounterMetricFamily),
+    ]  # fmt: skip
+    for name, text, value, kind in kinds:
+        family = kind(f"tureen_lane_{name}", text, labels=["model", "version"])
+        for lane in lanes:
+            family.add_metric([lane.model, lane.version], value(lane))
+        yield family
+
+
+def _changes(changes: Mapping[str, int]) -> Metric:
+    family = CounterMetricFamily("tureen_model_changes", "Changes of version, by result", labels=["action", "result"])
+    for action in _ACTIONS:
+        for result in ("ok", "failed"):
+            family.add_metric([action, result], changes.get(f"{action} {result}", 0))
     return family
 
 

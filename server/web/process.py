@@ -1,5 +1,6 @@
-"""The web process: `python -m server.web.process FD...`, with the listening sockets it inherits: for clients, and for
-admin resources where those have a port of their own.
+"""The web process: `python -m server.web.process ENGINE FD...`, with the listening sockets it inherits: for clients,
+and for admin resources where those have a port of their own. ENGINE: the path of a socket where it offers its engine to
+other processes of this server, or "".
 
 Its standard input is its tie to the supervisor: one line of settings, then nothing until it is told to drain
 (server/process/control.py). Signals of a terminal go to the whole process group; this process leaves them to the
@@ -10,33 +11,44 @@ import asyncio
 import gc
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
+from pathlib import Path
 
 import structlog
 import uvloop
 
+from server import demo
 from server.access.errors import AccessError
 from server.access.setup import set_up
 from server.cleanup.spool import Spool, SpoolFailed
-from server.engine import Engine, EngineFailed
+from server.consume.ledger import STATE, read_state
+from server.consume.metrics import ConsumerCollector
+from server.drift.monitor import Monitor
+from server.engine import AbsentEngine, Engine, EngineFailed, serve_engine
 from server.engine.groups import leaves
+from server.models.card import MODEL_FILE, find_model
+from server.models.errors import ModelError
 from server.process import console, logs, signals
 from server.process.control import Control, read_first_line
 from server.process.file_watch import watch
 from server.process.memory import usable_memory
+from server.rollout.steering import Steering
 from server.settings import Settings, derived
 from server.settings.topics import StorageSettings
 from server.web.app import build_app
-from server.web.banner import banner
+from server.web.banner import banner, forwarding_banner
 from server.web.client import TrustedProxies
+from server.web.drifts import Drifts
 from server.web.front import Front, serve
 from server.web.gate import Gate
 from server.web.http.connections import Connections
 from server.web.http.versions import WrongVersion
 from server.web.keeping import Keeping
 from server.web.observing import observing
+from server.web.rollout_metrics import RolloutCollector
+from server.web.rollouts import Rollouts
 from server.web.runtime import Runtime
 from server.web.tls import Certificates, TlsFailed
 from server.web.uploads import BodyLimits, Uploads
@@ -54,42 +66,59 @@ def main(argv: list[str]) -> int:
     console.secure_descriptors()
     signals.ignore()
     logs.configure()
-    listeners = [int(fd) for fd in argv]
+    offered, *descriptors = argv
+    listeners = [int(fd) for fd in descriptors]
     for listener in listeners:
         os.set_inheritable(listener, False)  # a worker that held it too would keep the port open after this closed it
     settings = Settings.model_validate_json(read_first_line())
     code = 0
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
-            runner.run(_run(settings, listeners))
+            runner.run(_run(settings, listeners, Path(offered) if offered else None))
         except* (AccessError, EngineFailed, SpoolFailed, TlsFailed, WrongVersion) as group:
             log.error("cannot_serve", reason=str(leaves(group)[0]))
             code = EXIT_FATAL
     return code
 
 
-async def _run(settings: Settings, listeners: Sequence[int]) -> None:
+async def _run(settings: Settings, listeners: Sequence[int], offered: Path | None) -> None:
+    """`offered`: where the engine is offered to others."""
     control = await Control.on_standard_input()
-    access = set_up(settings.auth)
+    access = set_up(settings.auth, settings.cache.redis_url)
     certificates = Certificates(settings.tls) if settings.tls.tls_cert else None
     connections = Connections(derived.connections(settings.server, usable_memory()))
     async with AsyncExitStack() as stack:
-        keeping = await _keeping(stack, settings.storage)  # before the engine: it ends after it
-        engine = await stack.enter_async_context(Engine(settings, wait_ready=False))
+        forwards = bool(settings.queues.forward)
+        keeping = await _keeping(stack, settings.storage, forwards)  # before the engine: it ends after it
+        drift = Monitor(_folder_of(settings), Runtime.wall_s)
+        steering = Steering(drift, settings.repository.standby, Runtime.wall_s, stored=keeping is not None)
+        made = (
+            AbsentEngine(settings)
+            if forwards
+            else Engine(settings, wait_ready=False, router=steering.route, observer=steering)
+        )
+        engine: Engine | AbsentEngine = await stack.enter_async_context(made)
         runtime = Runtime(engine, connections)
         observer = await stack.enter_async_context(observing(settings, runtime, keeping, certificates))
         metrics = observer.metrics
-        watcher = Watch(runtime, metrics, engine.workers)
+        metrics.registry.register(RolloutCollector(steering))
+        if offered:
+            await stack.enter_async_context(serve_engine(engine, offered))
+            metrics.registry.register(ConsumerCollector(lambda: read_state(offered.with_name(STATE))))
+        watcher = Watch(runtime, metrics, engine.workers if isinstance(engine, Engine) else tuple)
         for tell in (metrics.loop_lag.observe, watcher.on_lag):
             engine.delay.tell(tell)
         upload = settings.upload
         uploads = Uploads(BodyLimits(upload.max_image_bytes, upload.upload_timeout, upload.min_upload_rate))
         open_records = settings.storage.records == "open"
-        gate = Gate(access.authenticator, access.limits, metrics.count_auth_refusal)
+        gate = Gate(access.authenticator, access.limits, metrics.count_auth_refusal, access.rates)
+        models = engine.models if settings.repository.models and isinstance(engine, Engine) else None
+        more = [*(Rollouts(models, steering).routes() if models else ()), *Drifts(drift).routes()]
         proxies = TrustedProxies(settings.server.trusted_proxies)
         share = partial(
-            build_app, runtime, gate, observer, uploads, proxies, keeping, open_records=open_records, watch=watcher
-        )
+            build_app, runtime, gate, observer, uploads, proxies, keeping,
+            models=models, more=more, open_records=open_records, forwards=forwards, watch=watcher,
+        )  # fmt: skip
         fronts = [Front(share(admin=settings.is_local), listeners[0], connections)]
         if not settings.is_local:  # with connections of its own: clients cannot take those of the operator
             fronts.append(Front(share(admin=True, clients=False), listeners[1], Connections(_ADMIN_CONNECTIONS)))
@@ -97,8 +126,10 @@ async def _run(settings: Settings, listeners: Sequence[int]) -> None:
         async with asyncio.TaskGroup() as tasks:
             beside = [
                 tasks.create_task(work)
-                for work in (_announce(engine, settings, listeners), access.run(), watcher.run())
+                for work in (_announce(engine, settings, listeners), access.run(), drift.run(), watcher.run())
             ]
+            if models:
+                beside.append(tasks.create_task(steering.run(models)))
             if certificates:
                 beside.append(tasks.create_task(watch(certificates.paths, certificates.reload)))
             await serve(fronts, settings, certificates, stop)
@@ -106,13 +137,23 @@ async def _run(settings: Settings, listeners: Sequence[int]) -> None:
                 task.cancel()
 
 
-async def _keeping(stack: AsyncExitStack, storage: StorageSettings) -> Keeping | None:
+def _folder_of(settings: Settings) -> Callable[[str, str], Path | None]:
+    """Where the references of versions lie: beside their `model.onnx`. A single file has no folder of its own."""
+    if folder := settings.repository.models:
+        return lambda model, version: Path(folder) / model / version
+    try:
+        file = find_model(settings.model or demo.FOLDER).model_file
+    except ModelError:
+        return lambda model, version: None  # the engine says why it cannot serve it
+    return lambda model, version: file.parent if settings.model and file.name == MODEL_FILE else None
+
+
+async def _keeping(stack: AsyncExitStack, storage: StorageSettings, forwards: bool) -> Keeping | None:
     """Where answered images are put, if anywhere. Raises `SpoolFailed`."""
     if not storage.store:
         return None
-    spool = Spool(
-        storage.spool_folder, storage.spool_bytes, storage.spool_items, durable=storage.store_policy == "required"
-    )
+    durable = forwards or storage.store_policy == "required"
+    spool = Spool(storage.spool_folder, storage.spool_bytes, storage.spool_items, durable=durable)
     return Keeping(await stack.enter_async_context(spool.running()), storage)
 
 
@@ -122,10 +163,14 @@ async def _until_stop(control: Control, runtime: Runtime, uploads: Uploads, time
     uploads.end_within(max(0.0, timeout_s - runtime.draining_s) * _FOR_UPLOADS)
 
 
-async def _announce(engine: Engine, settings: Settings, listeners: Sequence[int]) -> None:
+async def _announce(engine: Engine | AbsentEngine, settings: Settings, listeners: Sequence[int]) -> None:
+    if isinstance(engine, AbsentEngine):
+        console.say(forwarding_banner(settings, listeners))
+        return
     model = await engine.wait_ready()
     _spare_the_collector()
-    console.say(banner(model, settings, listeners, engine.placement.why, engine.layout))
+    served = [f"{lane.model} {lane.version}" for lane in engine.status().lanes if lane.takes_traffic]
+    console.say(banner(model, settings, listeners, engine.placement.why, engine.layout, served))
 
 
 def _spare_the_collector() -> None:

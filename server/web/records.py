@@ -1,17 +1,24 @@
-"""GET and DELETE /v1/images/{id}: what is kept of an image, and having it forgotten."""
+"""GET and DELETE /v1/images/{id}: what is kept of an image, and having it forgotten.
+
+An image is for its owner, and for `admin` where this listening socket has resources for admins. To everybody else it is
+not there: 404, not 403.
+"""
 
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import msgspec
+import structlog
 from starlette.datastructures import QueryParams
 from starlette.requests import Request as StarletteRequest
 from starlette.responses import JSONResponse, Response
 
+from server.access.principal import ADDRESS, Principal
 from server.cleanup.item import first_id, is_id, when
-from server.cleanup.reading import Delete, Found, Get, Missing, ask
+from server.cleanup.reading import Delete, Found, Get, Missing, Unavailable, ask
 from server.web.errors import RequestError
 from server.web.keeping import Keeping
-from server.web.runtime import Runtime
+from server.web.runtime import Runtime, owner_of
 
 _MOST = 100
 _MOST_SHOWN = 12
@@ -19,13 +26,24 @@ _ON_ITS_WAY_S = 60.0  # an id as young as that may be one whose record is still 
 _RETRY_AFTER = {"Retry-After": "1"}
 _PRIVATE = {"Cache-Control": "private, no-store", "X-Content-Type-Options": "nosniff"}
 
+log = structlog.stdlib.get_logger("tureen.audit")
+
+
+class Reader(NamedTuple):
+    """Who asks, and whose images it may see. `owner`: an account; None is everybody's."""
+
+    who: str
+    owner: str | None
+
 
 class Records:
     """The resources below /v1/images. Each raises `RequestError` not_found, and `Unavailable`."""
 
-    def __init__(self, runtime: Runtime, keeping: Keeping) -> None:
+    def __init__(self, runtime: Runtime, keeping: Keeping, *, others: bool) -> None:
+        """`others`: an admin may see everybody's."""
         self._runtime = runtime
         self._keeping = keeping
+        self._others = others
 
     async def one(self, request: StarletteRequest) -> Response:
         """GET: the record, 200; 202 while it is on its way. DELETE: as `delete`."""
@@ -34,53 +52,62 @@ class Records:
         return await self._get(request, original=False)
 
     async def original(self, request: StarletteRequest) -> Response:
-        """The image as it was sent."""
+        """The image as it is kept."""
         return await self._get(request, original=True)
 
     async def delete(self, request: StarletteRequest) -> Response:
         """Forget record, original and answers that are kept: 204, whether or not there was anything."""
-        keeping, id_ = self._named(request)
+        keeping, id_, reader = self._named(request)
         await keeping.spool.flush()
-        reply, _ = await ask(keeping.spool.folder, Delete(id_))
+        reply, _ = await ask(keeping.spool.folder, Delete(id_, reader.owner))
         if isinstance(reply, Found):
-            keeping.forget(reply.hash)
-            await self._runtime.engine.forget(reply.hash)
+            keeping.forget(reply.hash, reply.owner)
+            await self._runtime.engine.forget(reply.hash, reply.owner)
+            _audit("images.delete", reader, id_, reply.owner)
         return Response(status_code=204)
 
     async def same(self, request: StarletteRequest) -> Response:
         """The stored images of one content, `?hash=`, the first one first; without it, as `search`."""
+        reader = reader_of(request.user, others=self._others)
         if "hash" not in request.query_params:
-            return self.search(request.query_params)
+            return self.search(reader, request.query_params)
         hash_ = request.query_params.get("hash", "")
         if len(hash_) != 32 or not set(hash_) <= set("0123456789abcdef"):
             raise RequestError("not_found")
-        return JSONResponse({"hash": hash_, "ids": self._keeping.same(hash_, _MOST)}, headers=_PRIVATE)
+        return JSONResponse({"hash": hash_, "ids": self._keeping.same(hash_, reader.owner, _MOST)}, headers=_PRIVATE)
 
-    def search(self, asked: QueryParams) -> Response:
+    def search(self, reader: Reader, asked: QueryParams) -> Response:
         """The newest stored images, by `label`, `since` and `until` (ISO 8601); `before` an id is the next page."""
         since, until = _first_id(asked.get("since")) or "0", _first_id(asked.get("until")) or "g"
         before = asked.get("before", "")
         until = min(until, before) if is_id(before) else until
-        found = self._keeping.search(asked.get("label", ""), since, until, _MOST_SHOWN)
+        found = self._keeping.search(reader.owner, asked.get("label", ""), since, until, _MOST_SHOWN)
         images = [{"id": id_, "time": time, "label": label} for id_, time, label in found]
         return JSONResponse({"images": images, "most": _MOST_SHOWN}, headers=_PRIVATE)
 
     async def _get(self, request: StarletteRequest, *, original: bool) -> Response:
-        keeping, id_ = self._named(request)
-        reply, payload = await ask(keeping.spool.folder, Get(id_, original))
+        keeping, id_, reader = self._named(request)
+        try:
+            reply, payload = await ask(keeping.spool.folder, Get(id_, reader.owner, original))
+        except Unavailable:
+            if not keeping.spool.holds(id_):
+                raise
+            reply, payload = Missing(spooled=True), b""
         if isinstance(reply, Found):
+            _audit("images.read", reader, id_, reply.owner)
             return Response(payload, media_type=reply.media_type, headers=_PRIVATE)
-        age_s = self._runtime.wall_s() - when(id_).timestamp()
-        if (isinstance(reply, Missing) and reply.spooled) or keeping.spool.holds(id_) or 0 <= age_s < _ON_ITS_WAY_S:
-            body = msgspec.json.encode({"id": id_, "stored": "pending"})
-            return Response(body, 202, _RETRY_AFTER | _PRIVATE, "application/json")
+        if isinstance(reply, Missing):
+            age_s = self._runtime.wall_s() - when(id_).timestamp()
+            if reply.spooled or keeping.spool.holds(id_) or 0 <= age_s < _ON_ITS_WAY_S:
+                body = msgspec.json.encode({"id": id_, "stored": "pending"})
+                return Response(body, 202, _RETRY_AFTER | _PRIVATE, "application/json")
         raise RequestError("not_found")
 
-    def _named(self, request: StarletteRequest) -> tuple[Keeping, str]:
+    def _named(self, request: StarletteRequest) -> tuple[Keeping, str, Reader]:
         id_ = request.path_params["id"]
         if not is_id(id_):
             raise RequestError("not_found")
-        return self._keeping, id_
+        return self._keeping, id_, reader_of(request.user, others=self._others)
 
 
 def _first_id(moment: str | None) -> str | None:
@@ -92,3 +119,22 @@ def _first_id(moment: str | None) -> str | None:
     except ValueError:
         raise RequestError("not_found") from None
     return first_id(found if found.tzinfo else found.replace(tzinfo=UTC))
+
+
+def reader_of(principal: Principal, *, others: bool) -> Reader:
+    """Whose images a principal may see. `others`: an admin may see everybody's.
+
+    Raises `RequestError` not_found where nobody is known: what has no owner is for admins alone.
+    """
+    if others and (principal.may("admin") or not principal.has_credentials):
+        return Reader(principal.id, None)
+    owner = owner_of(principal).account
+    if not owner:
+        raise RequestError("not_found")
+    return Reader(principal.id, owner)
+
+
+def _audit(act: str, reader: Reader, id_: str, owner: str) -> None:
+    """A line for each act of an admin on images of others. Without keys everybody is an admin, and nobody is named."""
+    if reader.owner is None and reader.who != owner and not reader.who.startswith(ADDRESS):
+        log.info("audit", who=reader.who, act=act, target=id_, owner=owner)

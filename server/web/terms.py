@@ -9,6 +9,7 @@ from server.contract.task import Reuse
 from server.web.errors import RequestError
 
 _LONGEST_MS = 600_000
+_LONGEST_KEY = 256
 
 
 class Terms(NamedTuple):
@@ -17,6 +18,8 @@ class Terms(NamedTuple):
     timeout_s: float | None
     urgency: int
     reuse: Reuse = "allowed"
+    sticky: str = ""
+    """What the client calls itself: it meets the same version of a model while two share the traffic."""
 
     def urgency_for(self, principal: Principal) -> int:
         """The urgency that this client gets: above the default is for those with the scope."""
@@ -31,6 +34,7 @@ def read_terms(headers: Mapping[bytes, bytes]) -> Terms:
         _timeout_s(headers.get(b"x-request-timeout-ms")),
         _urgency(priority) if priority else DEFAULT_URGENCY,
         _reuse(control) if control else "allowed",
+        _sticky(headers.get(b"x-client-key")),
     )
 
 
@@ -40,6 +44,11 @@ def _timeout_s(value: bytes | None) -> float | None:
     if not (value.isdigit() and len(value) <= 6 and 1 <= int(value) <= _LONGEST_MS):
         raise RequestError("bad_timeout")
     return int(value) / 1000
+
+
+def _sticky(key: bytes | None) -> str:
+    """What makes no sense as a key is none."""
+    return key.decode("latin1") if key and len(key) <= _LONGEST_KEY else ""
 
 
 def _reuse(cache_control: bytes) -> Reuse:

@@ -26,8 +26,11 @@ def free_ports(count):
 
 
 @contextmanager
-def nginx(folder, front, backs, repeat=True):
-    """The shipped configuration with other ports; `repeat=False` leaves out the repeating of POSTs."""
+def nginx(folder, front, backs, repeat=True, log=False):
+    """The shipped configuration with other ports; `repeat=False` leaves out the repeating of POSTs.
+
+    `log`: write for each request, into access.log of the folder, to whom it was passed on; `-` for nobody.
+    """
     text = CONFIG.read_text()
     for old, new in zip(("8080", "8081", "8082"), (front, *backs), strict=True):
         text = re.sub(rf"\b{old}\b", str(new), text)
@@ -36,7 +39,8 @@ def nginx(folder, front, backs, repeat=True):
     temporary = "\n".join(
         f"    {kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
-    text = text.replace("http {", f"http {{\n    access_log off;\n{temporary}")
+    access = f"log_format passed '$upstream_addr'; access_log {folder}/access.log passed" if log else "access_log off"
+    text = text.replace("http {", f"http {{\n    {access};\n{temporary}")
     file = folder / "nginx.conf"
     file.write_text(f"daemon off;\npid {folder}/pid;\nerror_log {folder}/error.log;\n{text}")
     process = subprocess.Popen([shutil.which("nginx") or "/usr/sbin/nginx", "-p", str(folder), "-c", str(file)])

@@ -23,8 +23,6 @@ _HTML: Final = [
     (b"content-security-policy", _POLICY),
     (b"vary", b"accept"),
 ]
-FORM: Final = "/try"
-"""Where the page's form goes without scripts."""
 ASSETS: Final = "/page/"
 
 _answer = msgspec.json.Decoder(ImageAnswer)

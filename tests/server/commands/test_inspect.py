@@ -104,7 +104,7 @@ def test_a_card_is_kept(tmp_path):
     file = tmp_path / "model.toml"
     file.write_text(inspection.inspect(demo.FOLDER), encoding="utf-8")
 
-    given, output = read_card(file)
+    given, output, _ = read_card(file)
     card = find_model(demo.FOLDER).card
     whole = replace(card.input, pad=(0, 0, 0))
     assert (whole, replace(card.output, names=("probabilities",))) == (given, output)
@@ -118,7 +118,7 @@ def test_any_text_survives(tmp_path):
     file = tmp_path / "model.toml"
     file.write_text(card_text(recipe, output), encoding="utf-8")
 
-    given, read = read_card(file)
+    given, read, _ = read_card(file)
     assert (recipe, output) == (Recipe(**given.given), read)
 
 

@@ -165,7 +165,7 @@ def test_a_bad_image_is_rejected_alone(host):
 @pytest.mark.parametrize(("model_name", "version"), [("n", ""), ("", "2"), ("m", "2")])
 def test_another_model_is_unknown(host, model_name, version):
     """And the error says what is served."""
-    with pytest.raises(UnknownModel, match="m, version 1"):
+    with pytest.raises(UnknownModel, match="m/1"):
         host.run(host.engine.submit(image(1, model=model_name, version=version)))
 
 

@@ -12,7 +12,7 @@ from tests.server.settings.refusal import refusal
         ("--host", ["0.0.0.0", "::", "localhost"], ["", " ", "a b", "http://x"]),
         ("--port", ["0", "65535"], ["65536", "-1", "80.5", "http", ""]),
         ("--provider", ["auto", "cpu", "cuda", "cuda:0", "cuda:999"], ["gpu", "CUDA", "", "cuda:", "cuda:-1", "cpu:1"]),
-        ("--workers", ["1", "64"], ["0", "-1", "many"]),
+        ("--workers", ["0", "64"], ["-1", "many"]),
         ("--threads", ["1", "1024"], ["0", "-1", "1025", "all"]),
         ("--profile-dir", ["/tmp", "/nowhere/yet"], ["", "/proc/version"]),
         ("--max-batch", ["1", "1024"], ["0", "1025"]),
@@ -23,6 +23,7 @@ from tests.server.settings.refusal import refusal
         ("--max-pixels", ["1", "50Mpx"], ["0", "50MB"]),
         ("--upload-timeout", ["1ms", "24h"], ["0", "25h", "inf"]),
         ("--keep-alive", ["1ms", "24h"], ["0", "25h", "soon"]),
+        ("--consume", ["https://sqs.x/1/q", "kafka://h:1/t"], ["q", "s3://b", "kafka://h:1", "kafka://h:1/a/b"]),
         ("--shutdown-timeout", ["1ms", "24h"], ["0", "25h", "nan"]),
     ],
 )

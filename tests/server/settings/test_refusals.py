@@ -22,9 +22,9 @@ def test_a_bad_variable_is_named_with_value_origin_and_rule():
 
 def test_a_bad_key_is_named_with_value_origin_and_rule(toml):
     """The origin is the key and its file."""
-    path = toml("[worker]\nworkers = 0")
+    path = toml("[worker]\nworkers = -1")
 
-    assert [f"workers = 0 (key worker.workers in {path}): must be a whole number of at least 1"] == refusal(
+    assert [f"workers = -1 (key worker.workers in {path}): must be a whole number of at least 0"] == refusal(
         ["--config", path]
     )
 

@@ -15,7 +15,7 @@ def enter(gate, origin, count=1):
     """Send images of one client, all of them under way at once; who it was taken for."""
 
     async def run():
-        return [await gate.enter("/v1/images", [], origin, 0.0) for _ in range(count)][-1].principal
+        return [await gate.enter("POST", "/v1/images", [], origin, 0.0) for _ in range(count)][-1].principal
 
     return asyncio.run(run())
 

@@ -49,7 +49,10 @@ class Scripted:
     def observe(self, answer, queue_s, total_s, urgency, trace):
         self.observed = queue_s, total_s
 
-    async def submit(self, task, deadline, urgency, reuse="allowed", owner=None):
+    def slo_of(self, model):
+        return SLO_S
+
+    async def submit(self, task, deadline, urgency, reuse="allowed", owner=None, sticky=""):
         self.task, self.deadline, self.urgency = task, deadline, urgency
         self.clock = ANSWERED
         return Answer("id", "hash", Reply(MODEL, b'"tip":"soup"', BEGUN, 0.1, 0.05, 4))
@@ -68,7 +71,8 @@ def posted(*headers):
     async def run():
         fields = [(b"content-length", b"%d" % len(image)), *headers]
         uploads = Uploads(BodyLimits(1_000_000, 30.0, 1.0))
-        request = Request({"headers": fields}, receive, uploads, HEAD, asyncio.get_running_loop())
+        scope = {"headers": fields, "path": "/v1/images", "query_string": b""}
+        request = Request(scope, receive, uploads, HEAD, asyncio.get_running_loop())
         request.principal = Principal("ip:a", EVERYTHING)
         return await Images(server, server, 1_000_000).post(request)
 

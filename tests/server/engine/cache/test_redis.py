@@ -3,13 +3,10 @@
 import asyncio
 import os
 import signal
-import socket
-import subprocess
 import time
 from contextlib import asynccontextmanager
 
 import pytest
-import redis
 
 from preprocess.header import read_header
 from preprocess.limits import Limits
@@ -23,42 +20,9 @@ from server.settings import Settings, WorkerSettings
 from server.settings.topics import CacheSettings
 from tests.models import dense
 from tests.photos import photo
+from tests.redis_server import Server
 
 TIMEOUT_S = 0.05
-
-
-class Server:
-    """A Redis server of this test's own."""
-
-    def __init__(self, folder):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self._folder = folder
-        self.client = redis.Redis(port=self.port)
-        self.start()
-
-    @property
-    def url(self):
-        return f"redis://127.0.0.1:{self.port}/0"
-
-    def start(self):
-        words = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self._folder)]
-        self._process = subprocess.Popen(["redis-server", *words], stdout=subprocess.DEVNULL)
-        deadline = time.monotonic() + 10
-        while True:
-            try:
-                self.client.ping()
-                return
-            except redis.ConnectionError:
-                assert time.monotonic() < deadline
-
-    def signal(self, number):
-        os.kill(self._process.pid, number)
-
-    def kill(self):
-        self._process.kill()
-        self._process.wait()
 
 
 @pytest.fixture

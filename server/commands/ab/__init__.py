@@ -1,0 +1,1 @@
+"""`tureen ab`: what an experiment has found."""

@@ -1,0 +1,1 @@
+"""`tureen models`: what a running server serves, and changing it."""

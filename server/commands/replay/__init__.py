@@ -1,0 +1,1 @@
+"""`tureen replay`: stored images through another model, and what it answers differently."""

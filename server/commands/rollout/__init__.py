@@ -1,0 +1,1 @@
+"""`tureen models rollout`: a new version, step by step."""

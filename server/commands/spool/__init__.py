@@ -1,0 +1,1 @@
+"""`tureen spool`: what waits on its way to the store, and why; try again, copy it out, or give it up."""

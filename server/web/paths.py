@@ -1,0 +1,83 @@
+"""What a path means: the models it asks for, the scope it needs, and its name in metrics. Pure.
+
+POST /v1/images                                 the default model
+POST /v1/images?model=food&version=3            another one
+POST /v1/images?model=food&model=safety         several
+POST /v1/models/food/images
+POST /v1/models/food/versions/3/images
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import parse_qsl
+
+from server.web.errors import RequestError
+
+Target = tuple[str, str]
+"""A model and a version; empty where the server decides."""
+
+DEFAULT: Final[tuple[Target, ...]] = (("", ""),)
+MOST_MODELS: Final = 8
+
+FORM: Final = "/try"
+"""Where the page's form goes without scripts: answered as a page."""
+
+_IMAGES = "/v1/images"
+_OF_MODEL = re.compile(r"/v1/models/([^/]{1,64})(?:/versions/([^/]{1,64}))?/images")
+_SCOPES: Final[Mapping[str, str]] = {
+    "/": "infer", _IMAGES: "infer", "/metrics": "metrics", "/watch": "metrics", "/watch/events": "metrics",
+}  # fmt: skip
+_RESOURCES: Final[Mapping[str, str]] = {
+    _IMAGES: "images", FORM: "images", "/healthz": "health", "/readyz": "health", "/metrics": "metrics",
+}  # fmt: skip
+
+
+def takes_images(path: str) -> bool:
+    """Whether images are sent to this path."""
+    return path in (_IMAGES, FORM) or (path.startswith("/v1/models/") and _OF_MODEL.fullmatch(path) is not None)
+
+
+def targets(path: str, query: bytes) -> tuple[Target, ...]:
+    """The models that are to answer an image sent here. Raises `RequestError` bad_model."""
+    if path in (_IMAGES, FORM):
+        return _asked(query) if query else DEFAULT
+    found = _OF_MODEL.fullmatch(path)
+    if found is None:
+        raise RequestError("not_found")
+    return ((found[1], found[2] or ""),)
+
+
+def scope_of(method: str, path: str) -> str:
+    """The scope that a request needs."""
+    if path == _IMAGES and method in ("GET", "HEAD"):
+        return "records"
+    if scope := _SCOPES.get(path):
+        return scope
+    if path.startswith("/v1/images/"):
+        return "infer" if path.endswith("/outcome") else "records"
+    return "infer" if takes_images(path) else "admin"
+
+
+def resource_of(path: str) -> str:
+    """What a path is called in metrics and logs: one of a few."""
+    if resource := _RESOURCES.get(path):
+        return resource
+    if path.startswith("/v1/models"):
+        return "images" if takes_images(path) else "models"
+    return "other"
+
+
+def _asked(query: bytes) -> tuple[Target, ...]:
+    try:
+        pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, strict_parsing=True, errors="strict")
+    except ValueError:
+        raise RequestError("bad_model") from None
+    models = [value for name, value in pairs if name == "model"]
+    versions = [value for name, value in pairs if name == "version"]
+    if len(models) > MOST_MODELS or len(set(models)) < len(models) or "" in models:
+        raise RequestError("bad_model")
+    if len(versions) > 1 or (versions and len(models) > 1):
+        raise RequestError("bad_model")
+    version = versions[0] if versions else ""
+    return tuple((model, version) for model in models or [""])

@@ -1,0 +1,251 @@
+"""Several models on one server, and changes of version that no client notices."""
+
+import asyncio
+import json
+import random
+import shutil
+import signal
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests import models
+from tests.end_to_end.harness import Server, serving
+from tests.photos import photo
+
+pytestmark = pytest.mark.timeout(180)  # a hang guard: each version is a process that loads a model
+
+CARD = """
+default = true
+default_version = "1"
+slo = "30s"
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """A model with a good second version and bad ones, and another model beside it. No version is served before it is
+    asked for: the card says which one is the default."""
+    folder = tmp_path_factory.mktemp("repository")
+    food = folder / "food"
+    for version in ("1", "2"):
+        models.dense(food / version / "model.onnx")
+    models.dense(food / "wrong" / "model.onnx", hidden=(48,))
+    models.dense(food / "other-classes" / "model.onnx", classes=12)
+    models.broken(food / "broken" / "model.onnx")
+    cut = food / "truncated" / "model.onnx"
+    cut.parent.mkdir()
+    cut.write_bytes((food / "1" / "model.onnx").read_bytes()[:5000])
+    (food / "model.toml").write_text(CARD)
+    models.dense(folder / "safety" / "1" / "model.onnx", classes=3)
+    (food / "golden").mkdir()
+    (food / "golden" / "one.jpg").write_bytes(photo(1))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(folder):
+    """A server with one worker per version; the golden answers are recorded from the first version."""
+    from server.commands.models import golden
+
+    golden.record(folder / "food" / "1", 0.001)
+    with serving("--models", str(folder), "--watch", environ={"TUREEN_WORKERS": "1"}) as server:
+        yield server
+
+
+def posted(server: Server, path: str, number: int = 1):
+    return asked(server, "POST", path, photo(number))
+
+
+def asked(server: Server, method: str, path: str, body: bytes = b""):
+    async def run():
+        return await (await server.connect()).request(method, path, body)
+
+    return server.run(run())
+
+
+def changed(server: Server, path: str):
+    """Change what is served; the model as it is then."""
+    reply = asked(server, "POST", f"/v1/models/food/{path}")
+    assert 200 == reply.status, reply.body
+    return reply.json()
+
+
+def status_of(server: Server, version: str):
+    (found,) = [one for one in asked(server, "GET", "/v1/models/food").json()["versions"] if one["version"] == version]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/v1/images", {"name": "food", "version": "1"}),
+        ("/v1/images?model=safety", {"name": "safety", "version": "1"}),
+        ("/v1/images?model=food&version=1", {"name": "food", "version": "1"}),
+        ("/v1/models/safety/images", {"name": "safety", "version": "1"}),
+        ("/v1/models/food/versions/1/images", {"name": "food", "version": "1"}),
+    ],
+)
+def test_an_image_is_answered_by_the_model_it_names(server, path, expected):
+    """And the answer says which one it was."""
+    reply = posted(server, path)
+
+    assert (200, expected) == (reply.status, reply.json()["model"])
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/images?model=drinks", "/v1/models/drinks/images", "/v1/models/food/versions/7/images",
+        "/v1/images?model=food&version=7", "/v1/images?model=..%2f..%2fetc", "/v1/models/%2e%2e/images",
+        "/v1/models/food%00/images", "/v1/images?model=" + "x" * 300,
+    ],
+)  # fmt: skip
+def test_what_is_not_served_is_told_with_what_is(server, path):
+    """404, for a name that is none as well."""
+    reply = posted(server, path)
+
+    assert (404, "unknown_model") == (reply.status, reply.json()["code"])
+    assert "safety/1" in reply.json()["served"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/images?model=a&model=a", "/v1/images?model=a&model=b&version=1", "/v1/images?%ff"]
+)
+def test_a_query_that_makes_no_sense_is_refused(server, path):
+    """Nobody guesses what was meant."""
+    assert (400, "bad_model") == ((reply := posted(server, path)).status, reply.json()["code"])
+
+
+def test_two_models_answer_one_upload(server):
+    """Each as it would alone; decoded once, for both prepare images alike."""
+    before = server.run(server.metrics())["tureen_shared_decodes_total"]
+    reply = posted(server, "/v1/images?model=food&model=safety", 2).json()
+    alone = posted(server, "/v1/images?model=safety", 2).json()
+
+    assert {"food", "safety"} == reply["models"].keys()
+    assert alone["predictions"] == reply["models"]["safety"]["predictions"]
+    assert 1 == server.run(server.metrics())["tureen_shared_decodes_total"] - before
+
+
+@pytest.mark.parametrize(
+    ("version", "step", "said"),
+    [
+        ("truncated", "open", ""),
+        ("broken", "open", "does not run"),
+        ("other-classes", "contract", "[N, 12]"),
+        ("wrong", "golden", "one.jpg: "),
+        ("7", "files", "no version '7'"),
+    ],
+)
+def test_a_bad_version_is_stopped_at_its_step(server, version, step, said):
+    """With a reason, and the one before answers on."""
+    reply = asked(server, "POST", f"/v1/models/food/versions/{version}/promote")
+    problem = reply.json()
+
+    assert (409, "load_failed", step) == (reply.status, problem["code"], problem["step"])
+    assert said in problem["reason"]
+    assert "1" == posted(server, "/v1/images").json()["model"]["version"]
+    assert f'"step": "{step}"' in server.log
+
+
+def test_a_version_that_crashes_its_process_costs_that_process(server):
+    """A segmentation fault while it loads is one reason more."""
+
+    async def run():
+        client, beside = await server.connect(), await server.connect()
+        before = {worker.pid for worker in server.workers}
+        loading = asyncio.ensure_future(client.request("POST", "/v1/models/food/versions/2/load"))
+        while not (new := [one for one in server.workers if one.pid not in before]):  # noqa: ASYNC110 - told by nobody
+            await asyncio.sleep(0)
+        new[0].send_signal(signal.SIGSEGV)
+        return await loading, await beside.post(photo(1))
+
+    reply, image = server.run(run())
+    assert (409, "open", 200) == (reply.status, reply.json()["step"], image.status)
+    assert "crashed while it loaded the model (SIGSEGV)" in reply.json()["reason"]
+
+
+def test_a_version_is_promoted_and_rolled_back(server, folder):
+    """The old one stays loaded, so that the way back is immediate; the state lies beside the model."""
+    changed(server, "versions/2/promote")
+    assert ("serving", "standby") == (status_of(server, "2")["status"], status_of(server, "1")["status"])
+    assert "2" == posted(server, "/v1/images", 3).json()["model"]["version"]
+    assert "2" == json.loads((folder / "food" / "state.json").read_text())["default"]
+
+    changed(server, "rollback")
+    assert "1" == posted(server, "/v1/images", 3).json()["model"]["version"]
+
+
+def test_a_version_that_is_let_go_of_is_unknown(server):
+    """Its memory is free, and its name is not served any more; the default cannot be let go of."""
+    changed(server, "versions/2/load")
+    assert 200 == posted(server, "/v1/models/food/versions/2/images").status
+
+    changed(server, "versions/2/unload")
+
+    assert 404 == posted(server, "/v1/models/food/versions/2/images").status
+    assert "available" == status_of(server, "2")["status"]
+    assert 409 == asked(server, "POST", "/v1/models/food/versions/1/unload").status
+
+
+def test_no_change_of_version_fails_a_request(server):
+    """25 changes at random under load: every request is answered, by a version that was ready."""
+    random_ = random.Random(4)
+
+    async def run():
+        done, answered = asyncio.Event(), []
+
+        async def send(number):
+            client = await server.connect()
+            while not done.is_set():
+                reply = await client.post(photo(number))
+                answered.append((reply.status, reply.json().get("model", {}).get("version")))
+
+        senders = [asyncio.ensure_future(send(number)) for number in (5, 6)]
+        client = await server.connect()
+        for _ in range(25):
+            version, action = random_.choice("12"), random_.choice(("promote", "promote", "rollback", "load", "unload"))
+            path = "rollback" if action == "rollback" else f"versions/{version}/{action}"
+            reply = await client.request("POST", f"/v1/models/food/{path}")
+            assert reply.status == 200 or reply.json()["code"] == "state_conflict", reply.body
+        done.set()
+        await asyncio.gather(*senders)
+        return answered
+
+    answered = server.run(run())
+    assert {200} == {status for status, _ in answered}
+    assert {"1", "2"} == {version for _, version in answered}
+
+
+def test_a_new_version_in_a_watched_folder_is_served(server, folder):
+    """If it is the highest, and passes all checks."""
+    coming = folder / "coming"
+    shutil.copytree(folder / "safety" / "1", coming)
+    coming.rename(folder / "safety" / "2")
+
+    async def run():
+        client = await server.connect()
+        version = "1"
+        while version != "2":
+            version = (await client.request("POST", "/v1/images?model=safety", photo(1))).json()["model"]["version"]
+
+    server.run(run())
+
+
+def test_what_is_served_survives_a_restart(server, folder):
+    """The state says it, not the card; and a lane that lost its workers has no other's."""
+    changed(server, "versions/2/promote")
+    _kill_workers(server)
+
+    with serving("--models", str(folder), environ={"TUREEN_WORKERS": "1"}) as again:
+        assert "2" == posted(again, "/v1/images").json()["model"]["version"]
+
+
+def _kill_workers(server: Server) -> None:
+    for worker in server.workers:
+        try:
+            worker.kill()
+        except psutil.NoSuchProcess:
+            pass

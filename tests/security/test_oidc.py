@@ -1,0 +1,101 @@
+"""Tokens of a real OpenID Connect provider: discovery, its keys, their rotation, and its outage."""
+
+import asyncio
+
+import pytest
+
+from tests.end_to_end.harness import serving
+from tests.photos import photo
+from tests.security.keys import add_key, bearer
+from tests.security.oidc import AUDIENCE, KINDS, providing
+
+pytestmark = pytest.mark.timeout(120)
+
+PHOTO = photo(1)
+
+# In this order: an unknown key id that was asked for in vain is not asked for again at once.
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """A server that knows the provider by its URL alone."""
+    path = tmp_path_factory.mktemp("keys") / "keys.json"
+    admin = add_key(path, "admin", "admin")
+    with providing() as provider:
+        provider.tell("rotate")  # two keys are published from now on
+        flags = ["--keys", str(path), "--jwt-issuer", provider.url, "--jwt-audience", AUDIENCE, "--threads", "1"]
+        with serving(*flags, "--workers", "1", admin=admin) as server:
+            yield server, provider
+
+
+async def post(server, token):
+    """Give the status of one image."""
+    client = await server.connect()
+    return (await client.post(PHOTO, **bearer(token))).status
+
+
+def test_a_token_of_the_token_endpoint_is_accepted(world):
+    """Found by discovery, verified by the published key; a scope that it does not carry is refused."""
+    server, provider = world
+    token, without = provider.token(), provider.token(scope="openid metrics")
+
+    async def work():
+        return await post(server, token), await post(server, without)
+
+    assert (200, 403) == server.run(work())
+
+
+def test_keys_rotate_in_the_midst_of_load(world):
+    """Not one request is refused, though the new key signs at once, and the old tokens are still in use."""
+    server, provider = world
+    statuses = []
+
+    async def client(number, rotated):
+        connection = await server.connect()
+        old = await asyncio.to_thread(provider.token)
+        for count in range(20):
+            token = await asyncio.to_thread(provider.token) if count % 2 else old
+            statuses.append((await connection.post(PHOTO, **bearer(token))).status)
+            if count == 5 and number == 0:
+                await asyncio.to_thread(provider.tell, "rotate")
+                rotated.set()
+            elif count == 10:
+                await rotated.wait()
+
+    async def work():
+        rotated = asyncio.Event()
+        await asyncio.gather(*(client(number, rotated) for number in range(4)))
+
+    server.run(work())
+
+    assert [200] * 80 == statuses
+
+
+def test_a_provider_that_hangs_delays_nobody_else(world):
+    """Tokens that its known keys signed pass, new ones included; one that needs it is refused in the end."""
+    server, provider = world
+    before, new = provider.token(), [provider.token() for _ in range(5)]
+    provider.tell("rotate")
+    unknown = provider.token()
+    provider.hang()
+    try:
+
+        async def work():
+            late = asyncio.create_task(post(server, unknown))
+            while not late.done():
+                others = [await post(server, token) for token in (before, *new)]
+                assert [200] * 6 == others
+            return late.result(), await post(server, before)
+
+        assert (401, 200) == server.run(work())
+    finally:
+        provider.go_on()
+    assert "issuer_keys_not_renewed" in server.log
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_token_that_is_signed_in_any_other_way_is_refused(world, kind):
+    """Though the provider itself has signed it, or its JWKS holds the key."""
+    server, provider = world
+
+    assert 401 == server.run(post(server, provider.token(kind)))
