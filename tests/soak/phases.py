@@ -15,6 +15,7 @@ class Phase:
 
 PHASES: Mapping[str, Phase] = {
     "mutants": Phase("mutants", "100,000 damaged files over HTTP", 150),
+    "decoder": Phase("decoder", "100,000 damaged files straight through the decoder", 120),
     "nemesis": Phase("nemesis", "random faults under mixed load", 90),
     "idle": Phase("idle", "10,000 idle connections", 50),
     "expiry": Phase("expiry", "deadlines that pass while every worker is stopped", 20),
