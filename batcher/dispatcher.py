@@ -25,6 +25,8 @@ from batcher.turns import Seat
 T = TypeVar("T")
 R = TypeVar("R")
 
+_RUNNING = Stage.RUNNING  # to look up a member costs a call
+
 
 class Dispatcher(Generic[T, R]):
     """The owner of the queue, the slots and the jobs in flight. A `SlotOwner` and a `JobOwner`.
@@ -230,9 +232,10 @@ class Dispatcher(Generic[T, R]):
         self.predictor.learn(self.now())
         if self._seat:
             self._seat.begin()
-        self._send_retry()
+        if self.isolation.in_use:
+            self._send_retry()
         self._drop_preempted()
-        while True:
+        while self.queue.count:
             now, model = self.now(), self.predictor.model
             slot, offer = self._offer(now, model)
             self._discard_dead(self.queue, now, offer.credits)
@@ -246,6 +249,9 @@ class Dispatcher(Generic[T, R]):
                     if self._seat:
                         self._seat.rest(bool(view.count and not slot and self.predictor.offer(now, model)[0]))
                     return rest
+        if self._seat:
+            self._seat.rest(False)
+        return Idle()
 
     def _offer(self, now: float, model: CostModel) -> tuple[Slot[T, R] | None, Offer]:
         """The slot that takes the first job, if it is this batcher's turn."""
@@ -266,7 +272,7 @@ class Dispatcher(Generic[T, R]):
             self._seat.use(self.predictor.model.work_s(sum([job.prep_s for job in jobs]), len(jobs)))
         slot.assign(jobs, now)
         for job in jobs:
-            job.stage = Stage.RUNNING
+            job.stage = _RUNNING
         slot.executor.send(jobs)
 
     # -- jobs that leave ---------------------------------------------------------------------------

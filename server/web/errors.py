@@ -16,6 +16,7 @@ from server.cleanup.reading import Unavailable
 from server.cleanup.spool import SpoolRefused
 from server.contract.errors import EngineLost, ImageRejected, ModelFailed, Quarantined, TensorRejected, UnknownModel
 from server.drift.reference import BadReference
+from server.engine.cache.shared import StoreFailed as CacheFailed
 from server.engine.loading import LoadFailed
 from server.repository.errors import Conflict, NoSuchModel, RepositoryError, StateError, StoreFailed
 from server.rollout.state import BadPlan, RolloutError
@@ -130,6 +131,7 @@ CODES: dict[type[Exception], str] = {
     StoreFailed: "storage_unavailable",
     SpoolRefused: "storage_unavailable",
     Unavailable: "storage_unavailable",
+    CacheFailed: "storage_unavailable",
 }
 
 _JITTER = 0.5  # up to half as long again, so that those refused together do not come back together
@@ -144,8 +146,8 @@ def code_of(error: Exception) -> str:
     return CODES.get(type(error), "internal_error")
 
 
-def problem_response(error: Exception, request_id: str) -> RawResponse:
-    """The problem document for an error, with `Retry-After` where trying again may help."""
+def problem_response(error: Exception, request_id: str, trace_id: str = "") -> RawResponse:
+    """The problem document for an error, with `Retry-After` where trying again may help. `trace_id`: "" is none."""
     problem = PROBLEMS[code_of(error)]
     document: dict[str, object] = {
         "type": "about:blank",
@@ -154,6 +156,8 @@ def problem_response(error: Exception, request_id: str) -> RawResponse:
         "code": problem.code,
         "request_id": request_id,
     }
+    if trace_id:
+        document["trace_id"] = trace_id
     given: dict[str, str] = getattr(error, "headers", None) or {}
     headers = [(name.lower().encode(), value.encode()) for name, value in given.items()]
     if problem.status in (429, 503):

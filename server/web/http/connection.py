@@ -19,6 +19,7 @@ from server.web.presence import Presence
 _INTERIM = b"HTTP/1.1 1"  # 100 Continue: the client waits for it
 _STREAM = b"\r\ntransfer-encoding: chunked\r\n"  # a response whose first part may be a while
 _BODY, _PACED = Phase.BODY, Phase.PACED
+_HEAD_COMPLETE, _BODY_END = Event.HEAD_COMPLETE, Event.BODY_END
 _SILENT = frozenset({Phase.LINGERING, Phase.CLOSING, Phase.CLOSED})
 
 
@@ -88,11 +89,11 @@ class Connection:
 
     def head_complete(self) -> None:
         """The parser has a request."""
-        self.machine.on(Event.HEAD_COMPLETE)
+        self.machine.on(_HEAD_COMPLETE)
 
     def body_end(self) -> None:
         """The parser has all of it."""
-        self.machine.on(Event.BODY_END)
+        self.machine.on(_BODY_END)
 
     def answered(self, keep_alive: bool) -> None:
         """Its response is complete."""
