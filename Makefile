@@ -75,11 +75,18 @@ mutants: $(VENV)/.dev ## change the code and see whether a test notices: one cha
 locust: $(VENV)/.dev ## Locust's web interface, aimed at HOST; ARGS="--headless -u 8 -t 30s" does without
 	$(BIN)/locust -f benchmarks/locustfile.py --host $(HOST) $(ARGS)
 
-lock: ## renew both lock files (needs uv); no index URL may stand in them
-	$(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
-	  --upgrade --quiet --group build pyproject.toml -o requirements.lock
-	$(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
-	  --upgrade --quiet --group build --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+# What the container images have: the extras of a server, and one of the two ONNX Runtimes.
+IMAGE_EXTRAS := --extra jwt --extra redis --extra s3 --extra uvicorn
+COMPILE := pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	  --no-header --quiet
+
+lock: ## renew all lock files (needs uv); no index URL may stand in them
+	$(UV) $(COMPILE) --upgrade --group build pyproject.toml -o requirements.lock
+	$(UV) $(COMPILE) --upgrade --group build --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	$(UV) $(COMPILE) --group build $(IMAGE_EXTRAS) --override deploy/container/cpu.overrides -c requirements-dev.lock \
+	  pyproject.toml deploy/container/cpu.in -o deploy/container/requirements-cpu.lock
+	$(UV) $(COMPILE) --group build $(IMAGE_EXTRAS) --extra cuda -c requirements-dev.lock \
+	  pyproject.toml -o deploy/container/requirements-cuda.lock
 
 # In an environment of its own: the tool brings twenty packages that nothing else here needs.
 sbom: $(BIN)/python ## list what is shipped, with hashes, as CycloneDX: sbom.json
