@@ -26,6 +26,6 @@ PHASES: Mapping[str, Phase] = {
     "restarts": Phase("restarts", "rolling restarts and kills behind nginx", 150),
     "abuse": Phase("abuse", "hundreds of abusive requests: what they leave behind", 70),
     "flood": Phase("flood", "ResNet-50: one key asks for fifty times its share beside ten that behave", 80),
-    "clients": Phase("clients", "20,000 keys, and as many addresses: what the server keeps of them", 90),
+    "clients": Phase("clients", "30,000 keys, and as many addresses: what the server keeps of them", 150),
     "steady": Phase("steady", "mixed load at half of what it can do", 130),
 }
