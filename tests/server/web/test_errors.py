@@ -11,8 +11,11 @@ from preprocess.errors import ImageError
 from server.cleanup.reading import Unavailable
 from server.cleanup.spool import SpoolRefused
 from server.contract.errors import ImageRejected, TaskError
+from server.drift.reference import BadReference
+from server.engine.cache.shared import StoreFailed as CacheFailed
 from server.engine.loading import LoadFailed
 from server.repository.errors import Conflict, NoSuchModel, StateError, StoreFailed
+from server.rollout.state import BadPlan, RolloutError
 from server.web.errors import CODES, PROBLEMS, RequestError, code_of, problem_response
 
 
@@ -26,8 +29,9 @@ def test_every_public_error_has_a_row():
     public = leaves(batcher.BatcherError) | leaves(ImageError) | leaves(TaskError) - {ImageRejected}
 
     repository = {LoadFailed, NoSuchModel, StateError, Conflict, StoreFailed}
+    rollout = {RolloutError, BadPlan, BadReference}
 
-    assert public | repository | {SpoolRefused, Unavailable} == CODES.keys()
+    assert public | repository | rollout | {SpoolRefused, Unavailable, CacheFailed} == CODES.keys()
 
 
 def test_every_code_has_a_problem_and_every_image_error_keeps_its_code():
