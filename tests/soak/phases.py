@@ -23,5 +23,7 @@ PHASES: Mapping[str, Phase] = {
     "storm": Phase("storm", "clients that retry at once", 180),
     "restarts": Phase("restarts", "rolling restarts and kills behind nginx", 150),
     "abuse": Phase("abuse", "hundreds of abusive requests: what they leave behind", 70),
+    "storage": Phase("storage", "web and clean-up killed 50 times with 10,000 images stored", 120),
+    "queues": Phase("queues", "1,000 messages of SQS and of Kafka through killed and rebalanced consumers", 200),
     "steady": Phase("steady", "mixed load at half of what it can do", 130),
 }
