@@ -24,6 +24,7 @@ BUDGET = {
     "keys, tokens, limits and shares": 1_200,
     "TLS and the admin port": 300,
     "several models, versions and their change": 1_200,
+    "rollouts, experiments, drift": 1_500,
     "uploads as they arrive, paced refusals, trusted proxies": 500,
     "privacy, owners of images, redaction, shared rates": 900,
 }

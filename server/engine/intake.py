@@ -75,6 +75,8 @@ class Status:
     """Whether images are run one at a time for that."""
 
     reuse: ReuseStats = field(default_factory=ReuseStats)
+    beyond_share: Mapping[str, int] = field(default_factory=dict)
+    """Images beyond their owner's share of the workers, by outcome: answered, refused, ended (late, or unwanted)."""
     forwards: bool = False
     """Whether images are not answered here, but passed on."""
     lanes: tuple[LaneStatus, ...] = ()

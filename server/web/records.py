@@ -122,7 +122,7 @@ class Records:
 
 
 def reader_of(principal: Principal, *, others: bool) -> Reader:
-    """Whose images a principal may see. `others`: an admin may see everybody's.
+    """Whose images a principal may see. `others`: an admin may see everybody's, as may all where nobody has a key.
 
     Raises `RequestError` not_found where nobody is known: what has no owner is for admins alone.
     """
@@ -135,6 +135,6 @@ def reader_of(principal: Principal, *, others: bool) -> Reader:
 
 
 def _audit(act: str, reader: Reader, id_: str, owner: str) -> None:
-    """A line for each act of an admin on images of others. Without keys everybody is an admin, and nobody is named."""
+    """A line for each act of an admin on images of others. Without keys nobody has a name."""
     if reader.owner is None and reader.who != owner and not reader.who.startswith(ADDRESS):
         log.info("audit", who=reader.who, act=act, target=id_, owner=owner)
