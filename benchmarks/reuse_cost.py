@@ -8,9 +8,11 @@ import argparse
 import asyncio
 import itertools
 import shutil
+import signal
 import socket
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -45,9 +47,13 @@ class Series:
 
 
 def main() -> None:
+    """Print two tables."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the servers end
     parser = argparse.ArgumentParser(prog="python -m benchmarks.reuse_cost", description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--requests", type=int, default=200, help="per burst")
+    parser.add_argument("--part", choices=("cost", "repeats"), help="only this table")
+    parser.add_argument("--only", nargs="*", default=[], help="of the servers, beside that without a cache")
     given = parser.parse_args()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -61,16 +67,29 @@ def main() -> None:
                 "--spool-dir", str(folder / "spool"),
             ),
         }  # fmt: skip
+        if given.part == "repeats":
+            given.only = ["cache in memory"]
+        flags = {name: words for name, words in flags.items() if not given.only or name in ("no cache", *given.only)}
         servers = {
             name: stack.enter_context(serving(tureen([*_LAYOUT, *words]), environ=_AWS))
             for name, words in flags.items()
         }
-        found = _take_turns(servers, given.rounds, given.requests, lambda: _body(next(_numbers)), pause=1.0)
-        _show("all different, at half of capacity", found)
-        memory = {f"{share:.0%} repeats": servers["cache in memory"] for share in (0.0, 0.5, 1.0)}
-        shares = iter((0.0, 0.5, 1.0) * given.rounds)
-        repeats = _take_turns(memory, given.rounds, given.requests, lambda: b"", pause=0.0, share=shares)
-        _show("cache in memory, at capacity", repeats)
+        if given.part != "repeats":
+            _costs(servers, given)
+        if given.part != "cost" and "cache in memory" in servers:
+            _repeats(servers["cache in memory"], given)
+
+
+def _costs(servers: dict[str, Served], given: argparse.Namespace) -> None:
+    found = _take_turns(servers, given.rounds, given.requests, lambda: _body(next(_numbers)), pause=1.0)
+    _show("all different, at half of capacity", found)
+
+
+def _repeats(server: Served, given: argparse.Namespace) -> None:
+    memory = {f"{share:.0%} repeats": server for share in (0.0, 0.5, 1.0)}
+    shares = iter((0.0, 0.5, 1.0) * given.rounds)
+    repeats = _take_turns(memory, given.rounds, given.requests, lambda: b"", pause=0.0, share=shares)
+    _show("cache in memory, at capacity", repeats)
 
 
 def _take_turns(
@@ -147,7 +166,7 @@ def _body(number: int) -> bytes:
 
 def _show(title: str, found: dict[str, Series]) -> None:
     first = next(iter(found.values()))
-    print(f"{title} ({len(first.cpu_ms)} bursts each)")
+    print(f"{title} ({len(first.cpu_ms)} bursts each)", flush=True)
     for name, series in found.items():
         pairs = [own / other - 1 for own, other in zip(series.cpu_ms, first.cpu_ms, strict=True)]
         print(
