@@ -28,10 +28,10 @@ def test_every_public_error_has_a_row():
     """An error added to batcher, preprocess or the contract without a status fails here, not at 3 a.m."""
     public = leaves(batcher.BatcherError) | leaves(ImageError) | leaves(TaskError) - {ImageRejected}
 
-    repository = {LoadFailed, NoSuchModel, StateError, Conflict, StoreFailed}
-    rollout = {RolloutError, BadPlan, BadReference}
+    models = {LoadFailed, NoSuchModel, StateError, Conflict, StoreFailed, BadPlan, RolloutError, BadReference}
+    storage = {SpoolRefused, Unavailable, CacheFailed}
 
-    assert public | repository | rollout | {SpoolRefused, Unavailable, CacheFailed} == CODES.keys()
+    assert public | models | storage == CODES.keys()
 
 
 def test_every_code_has_a_problem_and_every_image_error_keeps_its_code():
