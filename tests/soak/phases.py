@@ -25,6 +25,8 @@ PHASES: Mapping[str, Phase] = {
     "changes": Phase("changes", "1,000 changes of version under load", 600),
     "restarts": Phase("restarts", "rolling restarts and kills behind nginx", 150),
     "abuse": Phase("abuse", "hundreds of abusive requests: what they leave behind", 70),
+    "storage": Phase("storage", "web and clean-up killed 50 times with 10,000 images stored", 120),
+    "queues": Phase("queues", "1,000 messages of SQS and of Kafka through killed and rebalanced consumers", 200),
     "flood": Phase("flood", "ResNet-50: one key asks for fifty times its share beside ten that behave", 80),
     "clients": Phase("clients", "30,000 keys, and as many addresses: what the server keeps of them", 150),
     "steady": Phase("steady", "mixed load at half of what it can do", 130),
