@@ -93,7 +93,7 @@ Endpoint = Callable[[StarletteRequest], Awaitable[Response]]
 
 
 class Resources:
-    """Finds the handler of a request and gives its response, whole or as a stream."""
+    """Finds the handler of a request and returns its response, whole or streamed."""
 
     def __init__(
         self,
