@@ -23,6 +23,7 @@ PHASES: Mapping[str, Phase] = {
     "refusals": Phase("refusals", "what saying no costs", 30),
     "storm": Phase("storm", "clients that retry at once", 180),
     "changes": Phase("changes", "1,000 changes of version under load", 600),
+    "lanes": Phase("lanes", "two models in bursts on the same cores", 60),
     "restarts": Phase("restarts", "rolling restarts and kills behind nginx", 150),
     "abuse": Phase("abuse", "hundreds of abusive requests: what they leave behind", 70),
     "storage": Phase("storage", "web and clean-up killed 50 times with 10,000 images stored", 120),
