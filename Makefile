@@ -6,7 +6,8 @@ UV ?= uv
 HOST ?= http://127.0.0.1:8080
 
 .DEFAULT_GOAL := help
-.PHONY: help serve servers test check lint fmt type cover lock bench roofs soak mutants simulate sbom audit dist locust clean
+.PHONY: help serve servers test check lint fmt type cover lock bench roofs soak mutants metrics dashboards simulate sbom \
+  audit dist locust clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -62,6 +63,12 @@ bench: $(VENV)/.dev ## compare Tureen with no server and with FastAPI, into docs
 
 roofs: $(VENV)/.dev ## the machine's ceiling without a server, and the share that the server keeps
 	$(BIN)/python -m benchmarks.roofs $(ARGS)
+
+dashboards: $(VENV)/.dev ## renew deploy/grafana/dashboards
+	$(BIN)/python -m tests.dashboards
+
+metrics: $(VENV)/.dev ## renew docs/metrics.md from the code
+	$(BIN)/python -m tests.metrics_page
 
 simulate: $(VENV)/.dev ## the scheduler against an oracle, in virtual time; writes docs/img/simulation.svg
 	$(BIN)/python -m benchmarks.simulation $(ARGS)

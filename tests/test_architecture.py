@@ -20,7 +20,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("server.process", "server.demo", "server.statistics"),
     ("server.settings",),
     ("server.contract",),
-    ("server.models", "server.access", "server.queues"),
+    ("server.models", "server.access", "server.queues", "server.telemetry"),
     ("server.drift",),
     ("server.fleet", "server.inference", "server.cleanup", "server.repository"),
     ("server.engine",),

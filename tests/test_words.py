@@ -23,6 +23,8 @@ BUDGET = {
     "queues, the spool, replay": 1_200,
     "keys, tokens, limits and shares": 1_200,
     "TLS and the admin port": 300,
+    "the page, traces, metrics, the prediction log": 1_200,
+    "alerts and the runbook": 1_200,
     "several models, versions and their change": 1_200,
     "rollouts, experiments, drift": 1_500,
     "uploads as they arrive, paced refusals, trusted proxies": 500,

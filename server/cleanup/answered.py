@@ -21,6 +21,7 @@ def item_of(
     account: str = "",
     duplicate_of: str = "",
     source: str = "",
+    traceparent: str = "",
 ) -> Item:
     """Record and original as they may be kept: what cannot be freed of its metadata is not kept.
 
@@ -41,6 +42,7 @@ def item_of(
         owner=account,
         duplicate_of=duplicate_of,
         source=source,
+        traceparent=traceparent,
         arm=answer.arm if "/" in answer.arm else "",
         unit=answer.unit,
     )

@@ -31,6 +31,7 @@ from server.cleanup.item import (
 )
 from server.cleanup.spool import SUFFIX, items_in
 from server.cleanup.stores import Store, StoreError
+from server.cleanup.tracing import StoreTracing
 from server.queues.notification import Upload
 from server.queues.notification import forward as forward_message
 from server.queues.source import Publisher, QueueFailed
@@ -60,8 +61,16 @@ class Carrier:
     Only this class takes items out of the spool. It runs in one event loop; the store is called in threads.
     """
 
-    def __init__(self, folder: Path, store: Store, index: Index, forward: Publisher | None = None) -> None:
-        """`forward`: the queue of images that are to be answered elsewhere."""
+    def __init__(
+        self,
+        folder: Path,
+        store: Store,
+        index: Index,
+        forward: Publisher | None = None,
+        tracing: StoreTracing | None = None,
+    ) -> None:
+        """`forward`: the queue of images that are to be answered elsewhere. `tracing`: None where nothing is traced."""
+        self._tracing = tracing
         self.state = State()
         self._folder = folder
         self._store = store
@@ -164,12 +173,14 @@ class Carrier:
             return None
         except OSError as error:
             raise StoreError("disk", f"the spool: {error.strerror}") from None
-        record = item.record
+        record, begun = item.record, time.time_ns()
         if record.is_pending and self._is_answered(record.id):
             return item
         if record.redacted != "originals" or record.is_pending:  # a consumer needs the image
             self._store.put(original_name(record), item.original, record.media_type)
         self._store.put(record_name(record.id), encode_record(record), "application/json")
+        if self._tracing and record.traceparent:
+            self._tracing.stored(record, begun)
         return item
 
     def _is_answered(self, id_: str) -> bool:

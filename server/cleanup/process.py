@@ -22,6 +22,7 @@ from server.cleanup.opening import open_store
 from server.cleanup.reading import Librarian
 from server.cleanup.spool import CLEANUP_BELL, WEB_BELL
 from server.cleanup.stores import Store, StoreError
+from server.cleanup.tracing import StoreTracing
 from server.process import console, logs, signals
 from server.process.control import Control, read_first_line
 from server.queues.opening import open_publisher
@@ -59,16 +60,29 @@ async def _run(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         url = settings.queues.forward
         forward = await stack.enter_async_context(open_publisher(url, settings.queues)) if url else None
-        await _carry(settings.storage, forward, control)
+        tracing = _tracing(settings.telemetry.otlp_endpoint)
+        if tracing:
+            stack.callback(tracing.close)
+        await _carry(settings.storage, forward, control, tracing)
 
 
-async def _carry(settings: StorageSettings, forward: Publisher | None, control: Control) -> None:
+def _tracing(endpoint: str | None) -> StoreTracing | None:
+    if not endpoint:
+        return None
+    from server.telemetry.opening import open_span_exporter  # its extra may be missing
+
+    return StoreTracing(open_span_exporter(endpoint, "cleanup"))
+
+
+async def _carry(
+    settings: StorageSettings, forward: Publisher | None, control: Control, tracing: StoreTracing | None
+) -> None:
     folder = settings.spool_folder
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     store = open_store(settings)
     rebuilt = (folder / NAME).exists()
     index = Index(folder)
-    carrier = Carrier(folder, store, index, forward)
+    carrier = Carrier(folder, store, index, forward, tracing)
     bell = Doorbell(folder, CLEANUP_BELL, WEB_BELL)
     loop = asyncio.get_running_loop()
 

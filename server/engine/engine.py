@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -42,7 +43,7 @@ from server.engine.submission import Submission
 from server.engine.table import Entry, Table
 from server.engine.together import Image, Together
 from server.fleet.layout.placement import LayoutChoice, Placement, resolve_device
-from server.fleet.pool import PoolFailed
+from server.fleet.pool import PoolFailed, WorkerActivity
 from server.models.card import find_model
 from server.models.errors import ModelError
 from server.process import logs
@@ -223,6 +224,14 @@ class Engine:
             changes=dict(self._models.changes) if self._models else {}, shared_decodes=self._together.shared,
             started=self._only is not None or self._ready.is_set(), beyond_share=dict(self._beyond),
         )  # fmt: skip
+
+    def workers(self) -> tuple[WorkerActivity, ...]:
+        """What each worker does now."""
+        return tuple(
+            replace(worker, name=f"{lane.spec.name} {lane.spec.version} {worker.name}")
+            for lane in self._table.lanes()
+            for worker in lane.pool.activity()
+        )
 
     async def wait_ready(self) -> ModelMetadata:
         """As `Intake.wait_ready`."""

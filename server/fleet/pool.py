@@ -5,6 +5,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import zip_longest
 from types import TracebackType
@@ -36,6 +37,20 @@ log = structlog.stdlib.get_logger("tureen.pool")
 
 class PoolFailed(Exception):
     """No worker can be brought up; the message says why. Serving makes no sense any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerActivity:
+    """What one worker does now, for people."""
+
+    name: str
+    pid: int
+    state: str
+    """`starting`, `idle`, `working` or `retiring`."""
+    held: int
+    """Images it has."""
+    quiet_s: float
+    """Seconds since it last said anything; meaningless without images."""
 
 
 class Patience(NamedTuple):
@@ -90,6 +105,7 @@ class Pool:
         self._futile: dict[int, int] = {}  # lives in a row that came to nothing, by place
         self._due: dict[int, float] = {}  # when successors should be ready, by place
         self._workers: set[Worker] = set()
+        self._running: dict[int, WorkerProcess] = {}  # by place
         self.differences = 0
         """How often an image was answered otherwise in a batch than alone."""
         self.separated = False
@@ -102,6 +118,17 @@ class Pool:
     def size(self) -> int:
         """How many workers there should be; as long as that is not decided, how many are started."""
         return self._size
+
+    def activity(self) -> tuple[WorkerActivity, ...]:
+        """What each worker does now."""
+        now = time.monotonic()
+        return tuple(
+            WorkerActivity(
+                str(number), one.pid, _state(one.worker, number in self._ready), one.worker.held,
+                round(now - one.worker.heard, 3),
+            )
+            for number, one in sorted(self._running.items())
+        )  # fmt: skip
 
     async def _bring_up(self) -> None:
         """Decide on the layout and keep as many workers: those of the start-up benchmark, if there was one."""
@@ -192,6 +219,7 @@ class Pool:
                 worker, started = running.worker, running.started
                 worker.on_dependent = self._on_dependent
                 self._workers.add(worker)
+                self._running[number] = running
                 ready = await self._until_ready(worker)
             self._welcome(number, ready, time.monotonic() - started)
             notes, seconds = ready.model.notes, round(self._start_s, 3)
@@ -209,6 +237,7 @@ class Pool:
         finally:
             self._ready.discard(number)
             self._due.pop(number, None)
+            self._running.pop(number, None)
             if running:
                 self._workers.discard(running.worker)
                 await running.end()
@@ -291,3 +320,9 @@ async def _ended(running: WorkerProcess | None) -> str:
         return ""
     await running.end()
     return f"({signal.Signals(-running.exit).name})" if running.exit and running.exit < 0 else ""
+
+
+def _state(worker: Worker, ready: bool) -> str:
+    if worker.retiring:
+        return "retiring"
+    return ("working" if worker.held else "idle") if ready else "starting"

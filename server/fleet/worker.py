@@ -106,6 +106,11 @@ class Worker(asyncio.Protocol):
         return len(self._jobs)
 
     @property
+    def retiring(self) -> bool:
+        """Whether it gets nothing more."""
+        return self._retiring
+
+    @property
     def predicted_s(self) -> float:
         """Seconds that the batches of what it has should take."""
         return self._batcher.cost_model.run_s(max(1, self.held))
@@ -213,9 +218,12 @@ class Worker(asyncio.Protocol):
 
     def _receive(self, message: AnyMessage, payload: bytes) -> None:
         match message:
-            case Done(seq, _, _, begun, decode_s, infer_s, batch, specs, features):
+            case Done(seq, _, _, begun, decode_s, infer_s, batch, specs, features, run_begun):
                 members, tensors = (b"", split(specs, payload)) if specs else (payload, ())
-                reply = Reply(self._model, members, begun, decode_s, infer_s, batch, tensors, features=features)
+                reply = Reply(
+                    self._model, members, begun, decode_s, infer_s, batch, tensors, features=features,
+                    run_begun=run_begun,
+                )  # fmt: skip
                 self._finish(seq, Result(reply), decode_s)
             case Shared(seq, dtype, shape):
                 self._tell_prepared(seq, payload, dtype, shape)

@@ -25,6 +25,7 @@ from server.settings.values import (
     HttpServer,
     HttpServerName,
     JwtAlgorithm,
+    LogFile,
     ModelsUrl,
     Networks,
     OnOff,
@@ -33,12 +34,15 @@ from server.settings.values import (
     OptionalNumber,
     OptionalSeconds,
     OptionalText,
+    OtlpUrl,
     Pixels,
     Precision,
     QueueUrl,
     Records,
     Redact,
+    SamplingRule,
     Seconds,
+    Share,
     StorePolicy,
     StoreUrl,
     Text,
@@ -298,6 +302,25 @@ class StorageSettings(Topic):
             return Path(self.store) / ".spool"
         name = re.sub(r"[^A-Za-z0-9._-]+", "-", self.store.removeprefix("s3://"))[:80]
         return Path(os.path.expanduser("~/.cache/tureen")) / f"spool-{name}"
+
+
+class TelemetrySettings(Topic):
+    """What is told to other systems about each request."""
+
+    heading = "telemetry"
+
+    otlp_endpoint: Annotated[OtlpUrl, Shown("nothing is traced")] = Field(
+        default=None, description="OpenTelemetry collector that traces are sent to"
+    )
+    trace_share: Annotated[Share, ADVANCED] = Field(
+        default=0.01, ge=0, le=1, description="share of requests that are traced, beside slow and failed ones"
+    )
+    prediction_log: Annotated[LogFile, Shown("none")] = Field(
+        default=None, description="file of answers as JSON lines, for a search engine"
+    )
+    prediction_sample: Annotated[SamplingRule, ADVANCED] = Field(
+        default="1", description="which answers the prediction log gets"
+    )
 
 
 class QueuesSettings(Topic):

@@ -11,7 +11,6 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Scope
 
 from server.engine.models import Models
-from server.process.access_log import AccessLog
 from server.web.client import TrustedProxies
 from server.web.early_reject import EarlyReject
 from server.web.exchange import Exchange
@@ -21,10 +20,11 @@ from server.web.health import Health
 from server.web.http.pacing import Pacing
 from server.web.images import Images
 from server.web.keeping import Keeping
-from server.web.metrics import Metrics
 from server.web.models import ModelsAdmin
+from server.web.observer import Observer
 from server.web.outcomes import PATH, Outcomes
-from server.web.paths import takes_images
+from server.web.page.resources import Page, as_page, wants_page
+from server.web.paths import FORM, takes_images
 from server.web.records import Records
 from server.web.refusals import Refusals
 from server.web.request import Request
@@ -33,6 +33,7 @@ from server.web.runtime import Runtime
 from server.web.side_share import SideShare
 from server.web.small_body import read_small
 from server.web.uploads import Uploads
+from server.web.watch import Watch
 
 
 class Application(NamedTuple):
@@ -47,15 +48,15 @@ class Application(NamedTuple):
 def build_app(
     runtime: Runtime,
     gate: Gate,
-    metrics: Metrics,
+    observer: Observer,
     uploads: Uploads,
     proxies: TrustedProxies,
-    access_log: AccessLog,
     keeping: Keeping | None = None,
     *,
     models: Models | None = None,
     more: Sequence[Route] = (),
     open_records: bool = False,
+    watch: Watch | None = None,
     forwards: bool = False,
     clients: bool = True,
     admin: bool = True,
@@ -64,20 +65,23 @@ def build_app(
 
     `models`: the repository, if there is one; `more`: further resources for admins. `keeping`: None where nothing is
     kept. `open_records`: they can be read back, others' where there are resources for admins. `forwards`: images are
-    kept to be answered elsewhere.
+    kept to be answered elsewhere. `watch`: for admins.
     """
+    metrics = observer.metrics
     images: Images | Forwarding | None = None
     if clients and forwards and keeping:
         images = Forwarding(runtime, uploads.limits.max_bytes, keeping.spool)
     elif clients:
-        images = Images(runtime, metrics, uploads.limits.max_bytes, keeping)
+        images = Images(runtime, metrics, uploads.limits.max_bytes, keeping, observer.tracer)
     records = Records(runtime, keeping, others=admin) if keeping and open_records else None
     changes = [*more, *(ModelsAdmin(models).routes() if models else ())] if admin else []
     outcomes = Outcomes(keeping) if clients and keeping else None
-    resources = Resources(images, Health(runtime, metrics, admin), records, admin, changes, outcomes)
-    refusals = Refusals(metrics, access_log)
+    watch = watch if admin else None
+    page = Page(clients=clients and not forwards, admin=watch is not None, records=records is not None)
+    resources = Resources(images, Health(runtime, metrics, admin), records, admin, page, watch, changes, outcomes)
+    refusals = Refusals(metrics, observer.access_log)
     early_reject = EarlyReject(runtime, gate, proxies, refusals, uploads.limits.max_bytes)
-    exchange = Exchange(resources, gate, runtime, metrics, uploads, early_reject.arm, proxies, access_log)
+    exchange = Exchange(resources, gate, runtime, observer, uploads, early_reject.arm, proxies)
     pacing = Pacing(proxies, early_reject.room, metrics.refusal_delay.observe, asyncio.get_running_loop())
     return Application(exchange, early_reject, refusals, pacing)
 
@@ -96,11 +100,14 @@ class Resources:
         health: Health,
         records: Records | None,
         admin: bool,
+        page: Page,
+        watch: Watch | None = None,
         changes: Sequence[Route] = (),
         outcomes: Outcomes | None = None,
     ) -> None:
         """`changes`: resources of operators that may take long, and so wait for no share of the loop."""
         self._images = images
+        self._page = page
         self._changes = bool(changes)
         self._outcomes = outcomes
         self._health_share, self._side_share = SideShare(), SideShare()
@@ -115,7 +122,10 @@ class Resources:
             self._routes.append(Route("/v1/images", _by_post_only, methods=["POST"]))
         self._routes += changes
         if images:
-            self._routes.append(Route("/", health.about))
+            self._routes.append(Route(FORM, _by_post_only, methods=["POST"]))
+        self._routes += [Route("/", health.about), Route("/page/{name}", page.asset)]
+        if watch:
+            self._routes += [Route("/watch", watch.snapshot), Route("/watch/events", watch.events)]
         if admin:
             self._routes.append(Route("/metrics", health.metrics))
 
@@ -123,7 +133,10 @@ class Resources:
         scope = request.scope
         # The one whose every microsecond counts:
         if self._images and scope["method"] == "POST" and takes_images(scope["path"]):
-            return await self._images.post(request)
+            response = await self._images.post(request)
+            return as_page(response) if scope["path"] == FORM else response
+        if wants_page(scope):
+            return self._page.index()
         if self._changes and scope["path"].startswith("/v1/models"):  # for admins, and may take long
             scope[BODY] = await read_small(request)
             return await self._endpoint(scope)(StarletteRequest(scope))

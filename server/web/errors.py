@@ -146,8 +146,8 @@ def code_of(error: Exception) -> str:
     return CODES.get(type(error), "internal_error")
 
 
-def problem_response(error: Exception, request_id: str) -> RawResponse:
-    """The problem document for an error, with `Retry-After` where trying again may help."""
+def problem_response(error: Exception, request_id: str, trace_id: str = "") -> RawResponse:
+    """The problem document for an error, with `Retry-After` where trying again may help. `trace_id`: "" is none."""
     problem = PROBLEMS[code_of(error)]
     document: dict[str, object] = {
         "type": "about:blank",
@@ -156,6 +156,8 @@ def problem_response(error: Exception, request_id: str) -> RawResponse:
         "code": problem.code,
         "request_id": request_id,
     }
+    if trace_id:
+        document["trace_id"] = trace_id
     given: dict[str, str] = getattr(error, "headers", None) or {}
     headers = [(name.lower().encode(), value.encode()) for name, value in given.items()]
     if problem.status in (429, 503):

@@ -8,12 +8,13 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from batcher import Refused
-from server.process.access_log import AccessLog
 from server.web.client import Origin, TrustedProxies
 from server.web.errors import ClientGone, RequestError, code_of, problem_response
 from server.web.gate import Gate
 from server.web.http.pacing import PARSED_CPU_S
-from server.web.metrics import Metrics
+from server.web.observer import Observer
+from server.web.page.resources import ASSETS, as_page, wants_page
+from server.web.paths import FORM
 from server.web.presence import STATE, Presence
 from server.web.request import Request, client_host
 from server.web.response import GUARDS, RawHeaders, RawResponse, guards_for
@@ -36,21 +37,19 @@ class Exchange:
         handler: Handler,
         gate: Gate,
         runtime: Runtime,
-        metrics: Metrics,
+        observer: Observer,
         uploads: Uploads,
         on_refusal: Callable[[], None],
         proxies: TrustedProxies,
-        access_log: AccessLog,
     ) -> None:
         """`on_refusal` is called when the gate or the batcher has refused a request."""
         self._handler = handler
         self._gate = gate
         self._runtime = runtime
-        self._metrics = metrics
+        self._observer = observer
         self._uploads = uploads
         self._on_refusal = on_refusal
         self._proxies = proxies
-        self._access_log = access_log
         self._loop = asyncio.get_running_loop()  # asking for it costs more than one thinks
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -58,16 +57,16 @@ class Exchange:
             await _refuse(scope, receive, send)
             return
         request = Request(scope, receive, self._uploads, self._runtime.now(), self._loop)
+        request.trace = self._observer.begin(request.headers)
         outcome, response, delay_s = await self._outcome(request)
         if delay_s and not self._runtime.draining:
             presence: Presence = scope["state"][STATE]
             await presence.wait_to_tell(delay_s)
         if response:
             await self._deliver(request, response, send)
-        resource = self._metrics.count(scope["path"], outcome)
-        if self._access_log.enabled:
-            seconds = self._runtime.now() - request.received
-            self._access_log.request(request.id, resource, outcome, seconds, self._origin(request).address)
+        status = response.status_code if response else 0
+        address = self._origin(request).address if self._observer.access_log.enabled else ""
+        self._observer.ended(request, outcome, status, self._runtime.now(), address)
 
     async def _outcome(self, request: Request) -> tuple[str, Response | None, float]:
         """What a request comes to, its response (none if the client has left), and seconds by which to be late with it.
@@ -89,10 +88,11 @@ class Exchange:
                 presence: Presence = request.scope["state"][STATE]
                 delay_s = presence.refused(getattr(error, "retry_after_s", 0.0), PARSED_CPU_S)
             if code in ("internal_error", "model_error"):
-                log.error("request_failed", request_id=request.id, code=code, exc_info=error)
+                log.error("request_failed", request_id=request.id, code=code, exc_info=error, **request.trace_fields)
             elif code == "deadline_exceeded":
-                log.warning("deadline_exceeded", request_id=request.id)
-            return code, problem_response(error, request.id), delay_s
+                log.warning("deadline_exceeded", request_id=request.id, **request.trace_fields)
+            response = problem_response(error, request.id, request.trace_id)
+            return code, as_page(response) if request.scope["path"] == FORM else response, delay_s
 
     async def _handled(self, request: Request) -> Response:
         """The handler's response. Raises what it raises, or `ClientGone` as soon as the client has left."""
@@ -112,7 +112,8 @@ class Exchange:
         """The handler's response to a request that the gate lets in. Raises what either raises."""
         scope = request.scope
         given = [value for name, value in scope["headers"] if name == b"authorization"]
-        admitted = await self._gate.enter(scope["method"], scope["path"], given, origin, request.received)
+        path = ASSETS if wants_page(scope) else scope["path"]
+        admitted = await self._gate.enter(scope["method"], path, given, origin, request.received)
         request.principal = admitted.principal
         try:
             response = await self._handler(request)
@@ -156,6 +157,8 @@ class Exchange:
         given = response.raw_headers
         guards = GUARDS if type(response) is RawResponse else guards_for(given)
         headers = [*given, *guards, (b"x-request-id", request.id.encode())]
+        if request.trace:
+            headers.append((b"traceresponse", request.trace.header().encode()))
         if self._runtime.draining:
             headers.append((b"connection", b"close"))
         return {"type": "http.response.start", "status": response.status_code, "headers": headers}

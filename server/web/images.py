@@ -7,6 +7,7 @@ from preprocess.header import read_header
 from server.contract.answer import NOT_KEPT, Answer, Kept, Timing, render
 from server.contract.task import ImageTask
 from server.engine.arrivals import Reservation
+from server.telemetry.tracer import Tracer
 from server.web.keeping import Keeping
 from server.web.metrics import Metrics
 from server.web.multipart import image_in
@@ -29,10 +30,16 @@ class Images:
     """The resources to which images are sent."""
 
     def __init__(
-        self, runtime: Runtime, metrics: Metrics, max_image_bytes: int, keeping: Keeping | None = None
+        self,
+        runtime: Runtime,
+        metrics: Metrics,
+        max_image_bytes: int,
+        keeping: Keeping | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
-        """`keeping`: None where nothing is kept."""
+        """`keeping`: None where nothing is kept. `tracer`: None where nothing is traced."""
         self._keeping = keeping
+        self._tracer = tracer
         self._runtime = runtime
         self._metrics = metrics
         self._max_image_bytes = max_image_bytes
@@ -43,17 +50,21 @@ class Images:
         Raises what `server.web.errors` has a row for. Cancellation: takes the image back at whatever stage it is.
         """
         runtime = self._runtime
+        progress = request.progress
         terms = read_terms(request.headers)
+        progress.urgency = terms.urgency
         asked = targets(request.scope["path"], request.scope["query_string"])
         # What is declared past the limit is refused for its size when it is read, not for want of room.
         size = min(request.body.declared_bytes, self._max_image_bytes)
         with runtime.engine.reserve(size, request.interruptible.interrupt) as reservation:
             image = await read_image(request, reservation)
-            uploaded = runtime.now()
+            uploaded = progress.uploaded = runtime.now()
+            progress.size = len(image)
             deadline = self._deadline(asked, terms, request.received, uploaded)
             (model, version), *others = asked
             task = ImageTask(image, read_header(image, runtime.engine.limits), model=model, version=version)
             reservation.release()  # CORRECTNESS: no await before submit has queued the bytes
+            progress.header = task.header
             urgency, owner = terms.urgency_for(request.principal), owner_of(request.principal)
             rest = (deadline, urgency, terms.reuse, owner, terms.sticky)
             if others:
@@ -61,12 +72,24 @@ class Images:
             else:
                 answer = await runtime.engine.submit(task, *rest)
         times = Times(request.received, uploaded, runtime.now())
+        progress.answer, progress.answered = answer, times.answered
+        self._judge(request, times)
         timing = _timing(answer, times)
         kept = NOT_KEPT
         if self._keeping:
             within_s = deadline - times.answered
-            kept = await self._keeping.keep(task, answer, timing, request.id, owner.account, within_s)
-        return self._respond(answer, times, timing, kept)
+            kept = await self._keeping.keep(task, answer, timing, request.id, owner.account, within_s, request.trace)
+            progress.stored = bool(kept.stored)
+        queue_s, total_s = max(0.0, answer.reply.begun - uploaded), times.answered - times.received
+        for one in answer.parts or (answer,):
+            self._metrics.observe(one, queue_s, total_s, progress.urgency, request.trace)
+        return self._respond(answer, timing, kept)
+
+    def _judge(self, request: Request, times: Times) -> None:
+        """Before the image is stored, which is a part of its trace: is this a request to be traced?"""
+        if self._tracer and request.trace:
+            total_s = times.answered - times.received
+            request.trace = self._tracer.judge(request.trace, "ok", 200, total_s, times.answered)
 
     def _deadline(self, asked: Sequence[Target], terms: Terms, received: float, uploaded: float) -> float:
         """One for all models: the client's own, else that of the model whose answer is due first."""
@@ -76,11 +99,7 @@ class Images:
         slo_s = min(engine.slo_of(model) for model, _ in asked)
         return uploaded + slo_s
 
-    def _respond(self, answer: Answer, times: Times, timing: Timing, kept: Kept) -> RawResponse:
-        reply = answer.reply
-        queue_s, total_s = max(0.0, reply.begun - times.uploaded), times.answered - times.received
-        for one in answer.parts or (answer,):
-            self._metrics.observe(one, queue_s, total_s)
+    def _respond(self, answer: Answer, timing: Timing, kept: Kept) -> RawResponse:
         server_timing = (
             f"upload;dur={timing.upload:.3f}, queue;dur={timing.queue:.3f}, decode;dur={timing.decode:.3f}, "
             f"infer;dur={timing.infer:.3f}, total;dur={timing.total:.3f}"

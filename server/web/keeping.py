@@ -17,6 +17,7 @@ from server.cleanup.spool import Spool, SpoolRefused
 from server.contract.answer import Answer, Kept, Timing
 from server.contract.task import ImageTask
 from server.settings.topics import StorageSettings
+from server.telemetry.trace_context import TraceContext
 
 _RECORD_BYTES = 2048  # about what a record takes
 _RECENT = 10_000  # images that the index may not know yet
@@ -43,7 +44,14 @@ class Keeping:
         self._recent: OrderedDict[tuple[str, str], str] = OrderedDict()
 
     async def keep(
-        self, task: ImageTask, answer: Answer, timing: Timing, request_id: str, account: str, within_s: float
+        self,
+        task: ImageTask,
+        answer: Answer,
+        timing: Timing,
+        request_id: str,
+        account: str,
+        within_s: float,
+        trace: TraceContext | None = None,
     ) -> Kept:
         """Put an image into the spool, as this account's (`Owner.account`).
 
@@ -55,8 +63,10 @@ class Keeping:
 
         def make() -> Item:
             return item_of(
-                task, answer, timing, self._redact, request_id=request_id, account=account, duplicate_of=first or ""
-            )
+                task, answer, timing, self._redact,
+                request_id=request_id, account=account, duplicate_of=first or "",
+                traceparent=trace.header() if trace and trace.sampled else "",
+            )  # fmt: skip
 
         try:
             written = self.spool.put(answer.id, len(task.body) + _RECORD_BYTES, make)
@@ -84,6 +94,11 @@ class Keeping:
         """The ids of this account's stored images with this content, the first one first. None: of everybody's."""
         index = self._opened()
         return index.same(hash_, account, most) if index else []
+
+    def search(self, owner: str | None, label: str, since: str, until: str, most: int) -> list[tuple[str, str, str]]:
+        """Id, time and label of an owner's stored images, the newest first. As `Index.search`."""
+        index = self._opened()
+        return index.search(owner, label, since, until, most) if index else []
 
     def forget(self, hash_: str, account: str) -> None:
         """An image of this content was deleted."""

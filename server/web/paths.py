@@ -20,22 +20,27 @@ Target = tuple[str, str]
 DEFAULT: Final[tuple[Target, ...]] = (("", ""),)
 MOST_MODELS: Final = 8
 
+FORM: Final = "/try"
+"""Where the page's form goes without scripts: answered as a page."""
+
 _IMAGES = "/v1/images"
 _OF_MODEL = re.compile(r"/v1/models/([^/]{1,64})(?:/versions/([^/]{1,64}))?/images")
-_SCOPES: Final[Mapping[str, str]] = {"/": "infer", _IMAGES: "infer", "/metrics": "metrics"}
+_SCOPES: Final[Mapping[str, str]] = {
+    "/": "infer", _IMAGES: "infer", "/metrics": "metrics", "/watch": "metrics", "/watch/events": "metrics",
+}  # fmt: skip
 _RESOURCES: Final[Mapping[str, str]] = {
-    _IMAGES: "images", "/healthz": "health", "/readyz": "health", "/metrics": "metrics",
+    _IMAGES: "images", FORM: "images", "/healthz": "health", "/readyz": "health", "/metrics": "metrics",
 }  # fmt: skip
 
 
 def takes_images(path: str) -> bool:
     """Whether images are sent to this path."""
-    return path == _IMAGES or (path.startswith("/v1/models/") and _OF_MODEL.fullmatch(path) is not None)
+    return path in (_IMAGES, FORM) or (path.startswith("/v1/models/") and _OF_MODEL.fullmatch(path) is not None)
 
 
 def targets(path: str, query: bytes) -> tuple[Target, ...]:
     """The models that are to answer an image sent here. Raises `RequestError` bad_model."""
-    if path == _IMAGES:
+    if path in (_IMAGES, FORM):
         return _asked(query) if query else DEFAULT
     found = _OF_MODEL.fullmatch(path)
     if found is None:

@@ -31,7 +31,6 @@ from server.engine.groups import leaves
 from server.models.card import MODEL_FILE, find_model
 from server.models.errors import ModelError
 from server.process import console, logs, signals, systemd
-from server.process.access_log import AccessLog
 from server.process.control import Control, read_first_line
 from server.process.file_watch import watch
 from server.process.memory import usable_memory
@@ -47,12 +46,13 @@ from server.web.gate import Gate
 from server.web.http.connections import Connections
 from server.web.http.versions import WrongVersion
 from server.web.keeping import Keeping
-from server.web.metrics import Metrics
+from server.web.observing import observing
 from server.web.rollout_metrics import RolloutCollector
 from server.web.rollouts import Rollouts
 from server.web.runtime import Runtime
 from server.web.tls import Certificates, TlsFailed
 from server.web.uploads import BodyLimits, Uploads
+from server.web.watch import Watch
 
 _ADMIN_CONNECTIONS = 64
 EXIT_FATAL = 3  # starting again would fail again
@@ -100,22 +100,25 @@ async def _run(settings: Settings, listeners: Sequence[int], offered: Path | Non
         )
         engine: Engine | AbsentEngine = await stack.enter_async_context(made)
         runtime = Runtime(engine, connections)
-        metrics = Metrics(runtime, keeping.figures if keeping else None)
+        observer = await stack.enter_async_context(observing(settings, runtime, keeping, certificates))
+        metrics = observer.metrics
         metrics.registry.register(RolloutCollector(steering))
         if offered:
             await stack.enter_async_context(serve_engine(engine, offered))
             metrics.registry.register(ConsumerCollector(lambda: read_state(offered.with_name(STATE))))
-        engine.delay.tell(metrics.loop_lag.observe)
+        watcher = Watch(runtime, metrics, engine.workers if isinstance(engine, Engine) else tuple)
+        for tell in (metrics.loop_lag.observe, watcher.on_lag):
+            engine.delay.tell(tell)
         upload = settings.upload
         uploads = Uploads(BodyLimits(upload.max_image_bytes, upload.upload_timeout, upload.min_upload_rate))
         open_records = settings.storage.records == "open"
         gate = Gate(access.authenticator, access.limits, metrics.count_auth_refusal, access.rates)
         models = engine.models if settings.repository.models and isinstance(engine, Engine) else None
         more = [*(Rollouts(models, steering).routes() if models else ()), *Drifts(drift).routes()]
+        proxies = TrustedProxies(settings.server.trusted_proxies)
         share = partial(
-            build_app, runtime, gate, metrics, uploads, proxies,
-            AccessLog(settings.server.access_log), keeping,
-            models=models, more=more, open_records=open_records, forwards=forwards,
+            build_app, runtime, gate, observer, uploads, proxies, keeping,
+            models=models, more=more, open_records=open_records, forwards=forwards, watch=watcher,
         )  # fmt: skip
         with_header = proxies if settings.server.proxy_protocol else TrustedProxies("")
         fronts = [Front(share(admin=settings.is_local), listeners[0], connections, with_header.contains)]
@@ -123,9 +126,11 @@ async def _run(settings: Settings, listeners: Sequence[int], offered: Path | Non
             fronts.append(Front(share(admin=True, clients=False), listeners[1], Connections(_ADMIN_CONNECTIONS)))
         stop = partial(_until_stop, control, runtime, uploads, settings.server.shutdown_timeout)
         async with asyncio.TaskGroup() as tasks:
-            beside = [tasks.create_task(_announce(engine, settings, listeners)), tasks.create_task(access.run())]
-            beside.append(tasks.create_task(systemd.signs_of_life()))
-            beside.append(tasks.create_task(drift.run()))
+            announced = _announce(engine, settings, listeners)
+            beside = [
+                tasks.create_task(work)
+                for work in (announced, access.run(), drift.run(), watcher.run(), systemd.signs_of_life())
+            ]
             if models:
                 beside.append(tasks.create_task(steering.run(models)))
             if certificates:

@@ -5,21 +5,24 @@ not there: 404, not 403.
 """
 
 from collections import OrderedDict
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 import msgspec
 import structlog
+from starlette.datastructures import QueryParams
 from starlette.requests import Request as StarletteRequest
 from starlette.responses import JSONResponse, Response
 
 from server.access.principal import ADDRESS, Principal
-from server.cleanup.item import is_id, when
+from server.cleanup.item import first_id, is_id, when
 from server.cleanup.reading import Delete, Found, Get, Missing, Unavailable, ask
 from server.web.errors import RequestError
 from server.web.keeping import Keeping
 from server.web.runtime import Runtime, owner_of
 
 _MOST = 100
+_MOST_SHOWN = 12
 _ON_ITS_WAY_S = 60.0  # an id as young as that may be one whose record is still to come
 _UNFORGOTTEN = 10_000  # images; beyond that a kept answer ends by its own time
 _RETRY_AFTER = {"Retry-After": "1"}
@@ -83,8 +86,10 @@ class Records:
         return Response(status_code=204)
 
     async def same(self, request: StarletteRequest) -> Response:
-        """The stored images of one content, `?hash=`, the first one first."""
+        """The stored images of one content, `?hash=`, the first one first; without it, as `search`."""
         reader = reader_of(request.user, others=self._others)
+        if "hash" not in request.query_params:
+            return self.search(reader, request.query_params)
         hash_ = request.query_params.get("hash", "")
         if len(hash_) != 32 or not set(hash_) <= set("0123456789abcdef"):
             raise RequestError("not_found")
@@ -95,6 +100,15 @@ class Records:
         self._unforgotten[id_] = content
         if len(self._unforgotten) > _UNFORGOTTEN:
             self._unforgotten.popitem(last=False)
+
+    def search(self, reader: Reader, asked: QueryParams) -> Response:
+        """The newest stored images, by `label`, `since` and `until` (ISO 8601); `before` an id is the next page."""
+        since, until = _first_id(asked.get("since")) or "0", _first_id(asked.get("until")) or "g"
+        before = asked.get("before", "")
+        until = min(until, before) if is_id(before) else until
+        found = self._keeping.search(reader.owner, asked.get("label", ""), since, until, _MOST_SHOWN)
+        images = [{"id": id_, "time": time, "label": label} for id_, time, label in found]
+        return JSONResponse({"images": images, "most": _MOST_SHOWN}, headers=_PRIVATE)
 
     async def _get(self, request: StarletteRequest, *, original: bool) -> Response:
         keeping, id_, reader = self._named(request)
@@ -119,6 +133,17 @@ class Records:
         if not is_id(id_):
             raise RequestError("not_found")
         return self._keeping, id_, reader_of(request.user, others=self._others)
+
+
+def _first_id(moment: str | None) -> str | None:
+    """Raises `RequestError` not_found for what is no moment."""
+    if not moment:
+        return None
+    try:
+        found = datetime.fromisoformat(moment)
+    except ValueError:
+        raise RequestError("not_found") from None
+    return first_id(found if found.tzinfo else found.replace(tzinfo=UTC))
 
 
 def reader_of(principal: Principal, *, others: bool) -> Reader:

@@ -65,6 +65,12 @@ def test_nothing_given_gives_the_defaults():
             "s3_endpoint": "",
             "s3_encryption": "",
         },
+        "telemetry": {
+            "otlp_endpoint": None,
+            "trace_share": 0.01,
+            "prediction_log": None,
+            "prediction_sample": "1",
+        },
         "queues": {
             "consume": "",
             "forward": "",
@@ -175,6 +181,10 @@ def test_every_setting_has_its_flag_its_variable_and_its_key(setting, toml, tmp_
         "jwt_key": __file__,
         "require_auth": "on",
         "jwt_algorithm": "ES256",
+        "otlp_endpoint": "grpc://127.0.0.1:4317",
+        "trace_share": "0.5",
+        "prediction_log": str(tmp_path / "predictions"),
+        "prediction_sample": "errors",
     }
     text = texts.get(setting.name, "7")
     ways = [
