@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from server.commands import inspect as inspection
+from server.commands import ready
 from server.commands.ab import options as ab
 from server.commands.bench import options as bench
 from server.commands.consume import options as consume
@@ -172,6 +173,9 @@ COMMANDS: Mapping[str, Command] = {
         "show and change what a running server serves", models.ABOUT, models.EXAMPLES, models.add_arguments, _models
     ),
     "keys": Command("make and revoke API keys", keys.ABOUT, keys.EXAMPLES, keys.add_arguments, _keys),
+    "ready": Command(
+        "is a server ready? (for health checks)", ready.ABOUT, ready.EXAMPLES, ready.add_arguments, ready.run
+    ),
     "ab": Command("report an A/B experiment", ab.ABOUT, ab.EXAMPLES, ab.add_arguments, _ab),
     "drift": Command("compare live images with a reference", drift.ABOUT, drift.EXAMPLES, drift.add_arguments, _drift),
 }

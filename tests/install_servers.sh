@@ -3,7 +3,9 @@
 set -eu
 PATH=$PATH:/usr/sbin:/sbin
 missing=
-for pair in nginx:nginx-light wrk:wrk redis-server:redis-server prometheus:prometheus promtool:prometheus chromium:chromium; do
+for pair in nginx:nginx-light wrk:wrk redis-server:redis-server systemd-analyze:systemd \
+  podman:podman buildah:buildah runc:runc mmdebstrap:mmdebstrap \
+  prometheus:prometheus promtool:prometheus chromium:chromium; do
   command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair#*:}"
 done
 [ -z "$missing" ] && exit 0

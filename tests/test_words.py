@@ -26,6 +26,7 @@ BUDGET = {
     "the page, traces, metrics, the prediction log": 1_200,
     "alerts and the runbook": 1_200,
     "several models, versions and their change": 1_200,
+    "rollouts, experiments, drift": 1_500,
     "uploads as they arrive, paced refusals, trusted proxies": 500,
     "privacy, owners of images, redaction, shared rates": 900,
 }

@@ -128,8 +128,9 @@ class Carrier:
             del self._under_way[id_]
             done.set()
 
-    async def note(self, id_: str, metric: str, value: float) -> bool:
-        """Keep what a client reports of an image; the same metric again replaces it. False if there is no such image.
+    async def note(self, id_: str, owner: str | None, metric: str, value: float) -> bool:
+        """Keep what a client reports of an image; the same metric again replaces it. False if there is no such image
+        of this owner.
 
         Raises `StoreError`.
         """
@@ -137,7 +138,7 @@ class Carrier:
             await under_way.wait()
         done = self._under_way[id_] = anyio.Event()
         try:
-            return await anyio.to_thread.run_sync(self._note, id_, metric, value, limiter=self._limiter)
+            return await anyio.to_thread.run_sync(self._note, id_, owner, metric, value, limiter=self._limiter)
         finally:
             del self._under_way[id_]
             done.set()
@@ -220,10 +221,10 @@ class Carrier:
         self.state.errors = dict(self._errors)
         self.state.trouble = f"{error.reason}: {error}"
 
-    def _note(self, id_: str, metric: str, value: float) -> bool:
+    def _note(self, id_: str, owner: str | None, metric: str, value: float) -> bool:
         """Blocking."""
-        path = self._folder / f"{id_}{SUFFIX}"
-        if not path.exists() and self._store.get(record_name(id_)) is None:
+        record = spooled_record(self._folder, id_) or stored_record(self._store, id_)
+        if record is None or owner not in (None, record.owner):
             return False
         there = self._store.get(outcomes_name(id_))
         try:

@@ -168,7 +168,7 @@ class RemoteEngine:
         """None: only the engine can tell."""
         return None
 
-    def remembers(self, size: int, payload: bytes | None) -> bool:
+    def remembers(self, size: int, payload: bytes | None, owner: Owner = NOBODY) -> bool:
         """False: only the engine can tell."""
         return False
 

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import zip_longest
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -223,7 +224,7 @@ class Pool:
             self._welcome(number, ready, time.monotonic() - started)
             notes, seconds = ready.model.notes, round(self._start_s, 3)
             log.info("worker_ready", worker=number, pid=running.pid, seconds=seconds, grant=ready.grant, notes=notes)
-            reason = await self._watched(running)
+            reason = await self._watched(number, running)
             if not worker.overspent:  # else it is known which image it was
                 self._on_loss(worker.lost_with)
             return Death(True, len(worker.lost_with), time.monotonic() - started, reason)
@@ -269,6 +270,7 @@ class Pool:
             return
         self.separated = True
         self._load = msgspec.structs.replace(self._load, max_batch=1, batch=1)
+        self._batcher.limit_batch(1)
         for worker in self._workers:
             worker.separate()
         log.warning("one_image_at_a_time", reason=reason, workers=len(self._workers))
@@ -280,9 +282,15 @@ class Pool:
             self._load = msgspec.structs.replace(self._load, decoders=decoders(decision.layout.workers))
             self._lay_out(decision)
 
-    async def _watched(self, running: WorkerProcess) -> str:
+    def _on_retired(self, number: int) -> None:
+        """A worker takes nothing more: its successor is started when it has ended."""
+        self._ready.discard(number)
+        self._due[number] = time.monotonic() + self._start_s
+        self._expect()
+
+    async def _watched(self, number: int, running: WorkerProcess) -> str:
         """Wait until the worker is lost; the reason."""
-        watch = Watch(running, self._max_growth)
+        watch = Watch(running, self._max_growth, partial(self._on_retired, number))
         watching = asyncio.ensure_future(watch.run())
         try:
             await running.worker.lost.wait()

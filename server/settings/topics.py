@@ -74,7 +74,9 @@ class UploadSettings(Topic):
 
     heading = "uploads"
 
-    max_image_bytes: Annotated[Bytes, Shown()] = Field(default=20 * MB, ge=1, description="largest image, encoded")
+    max_image_bytes: Annotated[Bytes, Shown()] = Field(
+        default=20 * MB, ge=1, le=1000 * MB, description="largest image, encoded"
+    )
     max_pixels: Annotated[Pixels, Shown()] = Field(
         default=52_000_000, ge=1, description="largest image in pixels, width times height"
     )
@@ -117,6 +119,10 @@ class ServerSettings(Topic):
     trusted_proxies: Annotated[Networks, Shown("none", advanced=True)] = Field(
         default="", description="proxies and load balancers whose headers are believed"
     )
+    proxy_protocol: Annotated[OnOff, ADVANCED] = Field(
+        default=False, description="connections from trusted_proxies begin with a PROXY protocol header"
+    )
+
     http_server: Annotated[HttpServer, Shown("uvicorn if installed, else hypercorn", advanced=True)] = Field(
         default=None, description="HTTP server"
     )

@@ -16,6 +16,7 @@ from server.cleanup.reading import Unavailable
 from server.cleanup.spool import SpoolRefused
 from server.contract.errors import EngineLost, ImageRejected, ModelFailed, Quarantined, TensorRejected, UnknownModel
 from server.drift.reference import BadReference
+from server.engine.cache.shared import StoreFailed as CacheFailed
 from server.engine.loading import LoadFailed
 from server.repository.errors import Conflict, NoSuchModel, RepositoryError, StateError, StoreFailed
 from server.rollout.state import BadPlan, RolloutError
@@ -130,6 +131,7 @@ CODES: dict[type[Exception], str] = {
     StoreFailed: "storage_unavailable",
     SpoolRefused: "storage_unavailable",
     Unavailable: "storage_unavailable",
+    CacheFailed: "storage_unavailable",
 }
 
 _JITTER = 0.5  # up to half as long again, so that those refused together do not come back together

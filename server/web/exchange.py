@@ -99,16 +99,20 @@ class Exchange:
         presence: Presence = request.scope["state"][STATE]
         with request.interruptible:
             presence.watch(lambda: request.interruptible.interrupt(ClientGone()))
+            origin = self._origin(request)
             try:
-                return await self._admitted(request)
+                if principal := self._gate.open_to(origin):
+                    request.principal = principal
+                    return await self._handler(request)
+                return await self._admitted(request, origin)
             finally:
                 presence.unwatch()
 
-    async def _admitted(self, request: Request) -> Response:
+    async def _admitted(self, request: Request, origin: Origin) -> Response:
         """The handler's response to a request that the gate lets in. Raises what either raises."""
         scope = request.scope
         given = [value for name, value in scope["headers"] if name == b"authorization"]
-        origin, path = self._origin(request), ASSETS if wants_page(scope) else scope["path"]
+        path = ASSETS if wants_page(scope) else scope["path"]
         admitted = await self._gate.enter(scope["method"], path, given, origin, request.received)
         request.principal = admitted.principal
         try:
@@ -119,7 +123,9 @@ class Exchange:
         return response
 
     def _origin(self, request: Request) -> Origin:
-        return self._proxies.origin(client_host(request.scope), request.scope["headers"])
+        scope = request.scope
+        presence: Presence = scope["state"][STATE]
+        return self._proxies.origin(presence.peer or client_host(scope), scope["headers"])
 
     async def _deliver(self, request: Request, response: Response, send: Send) -> None:
         await send(self._start(request, response))

@@ -47,6 +47,11 @@ class Gate:
         self._on_refusal = on_refusal
         self._buckets = Buckets() if rates is None else rates
         self._in_flight = InFlight()
+        self._has_checks = authenticator is not None or limits != NO_LIMITS
+
+    def open_to(self, origin: Origin) -> Principal | None:
+        """Who asks, if there are neither keys nor limits, so that nothing has to be checked; else None: see `enter`."""
+        return None if self._has_checks else _anyone(origin)
 
     async def enter(self, method: str, path: str, given: Sequence[bytes], origin: Origin, now: float) -> Admitted:
         """Let a request in. `given`: its Authorization headers; `now`: monotonic seconds.

@@ -111,16 +111,12 @@ class Images:
 def _timing(answer: Answer, times: Times) -> Timing:
     reply = answer.reply
     return Timing(
-        upload=_ms(times.uploaded - times.received),
-        queue=_ms(max(0.0, reply.begun - times.uploaded)),
-        decode=_ms(reply.decode_s),
-        infer=_ms(reply.infer_s),
-        total=_ms(times.answered - times.received),
+        upload=round(1e3 * (times.uploaded - times.received), 3),
+        queue=round(1e3 * max(0.0, reply.begun - times.uploaded), 3),
+        decode=round(1e3 * reply.decode_s, 3),
+        infer=round(1e3 * reply.infer_s, 3),
+        total=round(1e3 * (times.answered - times.received), 3),
     )
-
-
-def _ms(seconds: float) -> float:
-    return round(seconds * 1e3, 3)
 
 
 async def read_image(request: Request, reservation: Reservation) -> bytes:

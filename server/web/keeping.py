@@ -1,21 +1,18 @@
 """Keeping answered images: into the spool, and whose content has been here before."""
 
 import asyncio
-import hashlib
 import sqlite3
 from collections import OrderedDict
 from collections.abc import Mapping
-from datetime import UTC
 from typing import NamedTuple
 
 import anyio
 import msgspec
 
-from preprocess.limits import Limits
-from preprocess.redact import without_metadata
+from server.cleanup.answered import item_of
 from server.cleanup.carrier import read_state
 from server.cleanup.index import Index
-from server.cleanup.item import Item, Record, Redaction, when
+from server.cleanup.item import Item
 from server.cleanup.spool import Spool, SpoolRefused
 from server.contract.answer import Answer, Kept, Timing
 from server.contract.task import ImageTask
@@ -65,9 +62,10 @@ class Keeping:
         duplicate = msgspec.UNSET if first is None else first
 
         def make() -> Item:
-            traceparent = trace.header() if trace and trace.sampled else ""
-            record = _record(task, answer, timing, request_id, account, first or "", traceparent)
-            return _redacted(Item(record, task.body), task, self._redact)
+            return item_of(
+                task, answer, timing, self._redact, request_id=request_id, account=account, duplicate_of=first or "",
+                traceparent=trace.header() if trace and trace.sampled else "",
+            )  # fmt: skip
 
         try:
             written = self.spool.put(answer.id, len(task.body) + _RECORD_BYTES, make)
@@ -127,41 +125,3 @@ class Keeping:
         self._recent[account, answer.hash] = answer.id
         if len(self._recent) > _RECENT:
             self._recent.popitem(last=False)
-
-
-def _redacted(item: Item, task: ImageTask, redact: Redaction) -> Item:
-    """The item as it may be kept. What cannot be freed of its metadata is not kept."""
-    if redact == "off":
-        return item
-    clean = without_metadata(item.original, task.header.format, Limits()) if redact == "metadata" else None
-    redacted: Redaction = "originals" if clean is None else "metadata"
-    return Item(msgspec.structs.replace(item.record, redacted=redacted), clean or b"")
-
-
-def _record(
-    task: ImageTask,
-    answer: Answer,
-    timing: Timing,
-    request_id: str,
-    account: str,
-    duplicate_of: str,
-    traceparent: str,
-) -> Record:
-    return Record(
-        id=answer.id,
-        hash=answer.hash,
-        sha256=hashlib.sha256(task.body).hexdigest(),
-        time=when(answer.id).astimezone(UTC).isoformat(timespec="milliseconds"),
-        model=answer.model.name,
-        version=answer.model.version,
-        media_type=f"image/{task.header.format.lower()}",
-        bytes=len(task.body),
-        answer=msgspec.Raw(b"{%b}" % answer.reply.members),
-        timing=msgspec.to_builtins(timing),
-        request_id=request_id,
-        owner=account,
-        duplicate_of=duplicate_of,
-        traceparent=traceparent,
-        arm=answer.arm if "/" in answer.arm else "",
-        unit=answer.unit,
-    )

@@ -22,6 +22,7 @@ from server.web.paths import resource_of
 _REASONS = ("crash", "hang", "memory", "cpu")
 _STAGES = ("waiting", "running")
 _DROPS = ("preempted", "unmeetable")
+_BEYOND = ("answered", "refused", "ended")
 _LOOKUPS = ("hit", "coalesced", "miss")
 _FAULTS = ("timeout", "unreachable", "open", "mismatch", "garbage", "full")
 _ACTIONS = ("load", "unload", "promote", "rollback")
@@ -154,6 +155,10 @@ class _StateCollector(Collector):
         yield _by(
             "cache_errors", "Failures of the result cache, each a miss", "reason", status.reuse.cache_errors, _FAULTS
         )
+        yield _by(
+            "beyond_share_images", "Images of clients that asked for more than their share, by outcome", "outcome",
+            status.beyond_share, _BEYOND,
+        )  # fmt: skip
         yield _gauge("cache_entries", "Answers kept in memory", status.reuse.cache_entries)
         yield _gauge("cache_bytes", "Memory taken by answers that are kept", status.reuse.cache_bytes)
         yield _counter("shared_decodes", "Images given to a model as another had prepared them", status.shared_decodes)

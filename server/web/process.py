@@ -30,7 +30,7 @@ from server.engine import AbsentEngine, Engine, EngineFailed, serve_engine
 from server.engine.groups import leaves
 from server.models.card import MODEL_FILE, find_model
 from server.models.errors import ModelError
-from server.process import console, logs, signals
+from server.process import console, logs, signals, systemd
 from server.process.control import Control, read_first_line
 from server.process.file_watch import watch
 from server.process.memory import usable_memory
@@ -85,7 +85,8 @@ async def _run(settings: Settings, listeners: Sequence[int], offered: Path | Non
     """`offered`: where the engine is offered to others."""
     control = await Control.on_standard_input()
     access = set_up(settings.auth, settings.cache.redis_url)
-    certificates = Certificates(settings.tls) if settings.tls.tls_cert else None
+    certificates = _certificates(settings)
+    proxies = TrustedProxies(settings.server.trusted_proxies)
     connections = Connections(derived.connections(settings.server, usable_memory()))
     async with AsyncExitStack() as stack:
         forwards = bool(settings.queues.forward)
@@ -119,15 +120,17 @@ async def _run(settings: Settings, listeners: Sequence[int], offered: Path | Non
             build_app, runtime, gate, observer, uploads, proxies, keeping,
             models=models, more=more, open_records=open_records, forwards=forwards, watch=watcher,
         )  # fmt: skip
-        fronts = [Front(share(admin=settings.is_local), listeners[0], connections)]
+        with_header = proxies if settings.server.proxy_protocol else TrustedProxies("")
+        fronts = [Front(share(admin=settings.is_local), listeners[0], connections, with_header.contains)]
         if not settings.is_local:  # with connections of its own: clients cannot take those of the operator
             fronts.append(Front(share(admin=True, clients=False), listeners[1], Connections(_ADMIN_CONNECTIONS)))
         stop = partial(_until_stop, control, runtime, uploads, settings.server.shutdown_timeout)
         async with asyncio.TaskGroup() as tasks:
-            beside = [
-                tasks.create_task(work)
-                for work in (_announce(engine, settings, listeners), access.run(), drift.run(), watcher.run())
-            ]
+            work = (
+                _announce(engine, settings, listeners), access.run(), systemd.signs_of_life(), drift.run(),
+                watcher.run(),
+            )  # fmt: skip
+            beside = [tasks.create_task(one) for one in work]
             if models:
                 beside.append(tasks.create_task(steering.run(models)))
             if certificates:
@@ -148,6 +151,15 @@ def _folder_of(settings: Settings) -> Callable[[str, str], Path | None]:
     return lambda model, version: file.parent if settings.model and file.name == MODEL_FILE else None
 
 
+def _certificates(settings: Settings) -> Certificates | None:
+    """None for plain HTTP. Raises `TlsFailed`."""
+    if not settings.tls.tls_cert:
+        return None
+    if settings.server.proxy_protocol:  # its header comes before the handshake
+        raise TlsFailed("proxy_protocol and tls_cert exclude each other: let the load balancer end TLS")
+    return Certificates(settings.tls)
+
+
 async def _keeping(stack: AsyncExitStack, storage: StorageSettings, forwards: bool) -> Keeping | None:
     """Where answered images are put, if anywhere. Raises `SpoolFailed`."""
     if not storage.store:
@@ -157,19 +169,24 @@ async def _keeping(stack: AsyncExitStack, storage: StorageSettings, forwards: bo
     return Keeping(await stack.enter_async_context(spool.running()), storage)
 
 
-async def _until_stop(control: Control, runtime: Runtime, uploads: Uploads, timeout_s: float) -> None:
-    """Wait until it is time to stop listening. Uploads have half of what is left then, answers the rest."""
+async def _until_stop(control: Control, runtime: Runtime, uploads: Uploads, timeout_s: float) -> float:
+    """Wait until it is time to stop listening. Seconds that are left then: half of them for uploads, the rest for
+    answers."""
     await control.wait_stop(runtime.drain)
-    uploads.end_within(max(0.0, timeout_s - runtime.draining_s) * _FOR_UPLOADS)
+    left_s = max(0.0, timeout_s - runtime.draining_s)
+    uploads.end_within(left_s * _FOR_UPLOADS)
+    return left_s
 
 
 async def _announce(engine: Engine | AbsentEngine, settings: Settings, listeners: Sequence[int]) -> None:
     if isinstance(engine, AbsentEngine):
+        systemd.notify("READY=1")
         console.say(forwarding_banner(settings, listeners))
         return
     model = await engine.wait_ready()
     _spare_the_collector()
     served = [f"{lane.model} {lane.version}" for lane in engine.status().lanes if lane.takes_traffic]
+    systemd.notify("READY=1")
     console.say(banner(model, settings, listeners, engine.placement.why, engine.layout, served))
 
 

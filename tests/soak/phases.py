@@ -21,7 +21,10 @@ PHASES: Mapping[str, Phase] = {
     "overload": Phase("overload", "ResNet-50 offered up to ten times what it can do", 100),
     "refusals": Phase("refusals", "what saying no costs", 30),
     "storm": Phase("storm", "clients that retry at once", 180),
+    "changes": Phase("changes", "1,000 changes of version under load", 600),
     "restarts": Phase("restarts", "rolling restarts and kills behind nginx", 150),
     "abuse": Phase("abuse", "hundreds of abusive requests: what they leave behind", 70),
+    "flood": Phase("flood", "ResNet-50: one key asks for fifty times its share beside ten that behave", 80),
+    "clients": Phase("clients", "20,000 keys, and as many addresses: what the server keeps of them", 90),
     "steady": Phase("steady", "mixed load at half of what it can do", 130),
 }
