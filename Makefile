@@ -6,7 +6,8 @@ UV ?= uv
 HOST ?= http://127.0.0.1:8080
 
 .DEFAULT_GOAL := help
-.PHONY: help serve servers test check lint fmt type cover lock bench roofs soak mutants metrics dashboards simulate sbom audit dist locust clean
+.PHONY: help serve servers test check lint fmt type cover lock bench roofs soak mutants metrics dashboards simulate sbom \
+  audit dist locust clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'

@@ -42,6 +42,7 @@ def item_of(
         owner=account,
         duplicate_of=duplicate_of,
         source=source,
+        traceparent=traceparent,
         arm=answer.arm if "/" in answer.arm else "",
         unit=answer.unit,
         traceparent=traceparent,

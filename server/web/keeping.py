@@ -63,7 +63,8 @@ class Keeping:
 
         def make() -> Item:
             return item_of(
-                task, answer, timing, self._redact, request_id=request_id, account=account, duplicate_of=first or "",
+                task, answer, timing, self._redact,
+                request_id=request_id, account=account, duplicate_of=first or "",
                 traceparent=trace.header() if trace and trace.sampled else "",
             )  # fmt: skip
 

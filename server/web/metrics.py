@@ -131,6 +131,11 @@ class _StateCollector(Collector):
         yield _info(status)
         yield _gauge("workers", "Workers there should be", status.workers)
         yield _gauge("workers_ready", "Workers that are ready", stats.executors)
+        yield _gauge(
+            "capacity_images_per_second",
+            "Images that the ready workers answer per second, as lately measured",
+            stats.executors / stats.seconds_per_job if stats.seconds_per_job else 0.0,
+        )
         yield _by("worker_restarts", "Workers replaced, by reason", "reason", status.restarts, _REASONS)
         yield _counter("accepted_images", "Images that were queued", stats.accepted)
         yield _counter("answered_images", "Images with an answer", stats.answered)

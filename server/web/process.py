@@ -126,11 +126,11 @@ async def _run(settings: Settings, listeners: Sequence[int], offered: Path | Non
             fronts.append(Front(share(admin=True, clients=False), listeners[1], Connections(_ADMIN_CONNECTIONS)))
         stop = partial(_until_stop, control, runtime, uploads, settings.server.shutdown_timeout)
         async with asyncio.TaskGroup() as tasks:
-            work = (
-                _announce(engine, settings, listeners), access.run(), systemd.signs_of_life(), drift.run(),
-                watcher.run(),
-            )  # fmt: skip
-            beside = [tasks.create_task(one) for one in work]
+            announced = _announce(engine, settings, listeners)
+            beside = [
+                tasks.create_task(work)
+                for work in (announced, access.run(), drift.run(), watcher.run(), systemd.signs_of_life())
+            ]
             if models:
                 beside.append(tasks.create_task(steering.run(models)))
             if certificates:

@@ -95,6 +95,12 @@ class Records:
             raise RequestError("not_found")
         return JSONResponse({"hash": hash_, "ids": self._keeping.same(hash_, reader.owner, _MOST)}, headers=_PRIVATE)
 
+    def _note(self, id_: str, content: Content) -> None:
+        """The image has gone, and answers to it may be kept still."""
+        self._unforgotten[id_] = content
+        if len(self._unforgotten) > _UNFORGOTTEN:
+            self._unforgotten.popitem(last=False)
+
     def search(self, reader: Reader, asked: QueryParams) -> Response:
         """The newest stored images, by `label`, `since` and `until` (ISO 8601); `before` an id is the next page."""
         since, until = _first_id(asked.get("since")) or "0", _first_id(asked.get("until")) or "g"
@@ -103,12 +109,6 @@ class Records:
         found = self._keeping.search(reader.owner, asked.get("label", ""), since, until, _MOST_SHOWN)
         images = [{"id": id_, "time": time, "label": label} for id_, time, label in found]
         return JSONResponse({"images": images, "most": _MOST_SHOWN}, headers=_PRIVATE)
-
-    def _note(self, id_: str, content: Content) -> None:
-        """The image has gone, and answers to it may be kept still."""
-        self._unforgotten[id_] = content
-        if len(self._unforgotten) > _UNFORGOTTEN:
-            self._unforgotten.popitem(last=False)
 
     async def _get(self, request: StarletteRequest, *, original: bool) -> Response:
         keeping, id_, reader = self._named(request)
