@@ -45,7 +45,6 @@ def item_of(
         traceparent=traceparent,
         arm=answer.arm if "/" in answer.arm else "",
         unit=answer.unit,
-        traceparent=traceparent,
     )
     if redact == "off":
         return Item(record, task.body)
