@@ -98,7 +98,7 @@ def receiver():
 def test_a_servers_log_is_shipped_once(tmp_path):
     """Each answer and each failure is a document; shipping the same lines again adds none."""
     file, ship = tmp_path / "predictions.json", shipping().ship
-    with serving("--prediction-log", str(file), "--workers", "1") as server:
+    with serving("--prediction-log", str(file), "--workers", "1", "--slo", "60s") as server:
 
         async def run():
             client = await server.connect()

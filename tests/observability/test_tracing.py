@@ -32,10 +32,10 @@ def traced(tmp_path_factory):
     """A server that stores images, traced in full, and its collector, after 200 images were sent with a traceparent."""
     store = tmp_path_factory.mktemp("store")
     with http_collector() as (collector, url):
-        flags = ("--otlp-endpoint", url, "--trace-share", "1", "--store", str(store))
+        flags = ("--otlp-endpoint", url, "--trace-share", "1", "--store", str(store), "--slo", "60s")
         with serving(*flags) as server:
             replies = server.run(post_many(server, 200))
-            collector.wait(lambda traces: sum("store" in names(spans) for spans in traces.values()) >= 200)
+            collector.wait(lambda traces: sum(STAGES | {"store"} == names(spans) for spans in traces.values()) >= 200)
             yield server, collector, replies
 
 
@@ -134,8 +134,10 @@ def test_over_grpc_a_share_of_none_leaves_what_is_slow_and_what_its_caller_trace
 
         async def run():
             client = await server.connect()
-            asked = await client.post(photo(2), traceparent=parent(5))
-            await client.send("POST", "/v1/images", photo(3)[:50], content_length=str(len(photo(3))))
+            asked = await client.post(photo(2), traceparent=parent(5), x_request_timeout_ms="60000")
+            size = str(len(photo(3)))
+            patient = {"x_request_timeout_ms": "60000"}
+            await client.send("POST", "/v1/images", photo(3)[:50], content_length=size, **patient)
             await asyncio.sleep(0.6)  # the time of a slow client
             client.writer.write(photo(3)[50:])
             slow = await client.read()

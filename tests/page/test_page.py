@@ -19,7 +19,8 @@ def file(number):
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    with serving("--store", str(tmp_path_factory.mktemp("store")), "--records", "open") as found:
+    flags = ("--store", str(tmp_path_factory.mktemp("store")), "--records", "open", "--slo", "60s")
+    with serving(*flags) as found:
         yield found
 
 
