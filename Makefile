@@ -7,7 +7,7 @@ HOST ?= http://127.0.0.1:8080
 
 .DEFAULT_GOAL := help
 .PHONY: help serve servers test check lint fmt type cover lock bench roofs soak mutants metrics dashboards simulate sbom \
-  audit dist locust clean
+  audit dist locust model clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -86,6 +86,11 @@ locust: $(VENV)/.dev ## Locust's web interface, aimed at HOST; ARGS="--headless 
 IMAGE_EXTRAS := --extra jwt --extra redis --extra s3 --extra uvicorn
 COMPILE := pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --no-header --quiet
+
+model: ## EfficientNet-Lite0, trained on ImageNet, into build/models/lite0 (an environment of its own, 1.4 GB)
+	test -d build/model-venv || $(PYTHON) -m venv build/model-venv
+	build/model-venv/bin/python -m pip install --quiet -r benchmarks/lite0-requirements.txt
+	build/model-venv/bin/python benchmarks/lite0.py build/models/lite0
 
 lock: ## renew all lock files (needs uv); no index URL may stand in them
 	$(UV) $(COMPILE) --upgrade --group build pyproject.toml -o requirements.lock

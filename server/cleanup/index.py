@@ -76,6 +76,9 @@ class Index:
             row[0] for row in self._base.execute("select id from images where id < ? order by id limit ?", (id_, most))
         ]
 
+    def __contains__(self, id_: str) -> bool:
+        return self._base.execute("select 1 from images where id = ?", (id_,)).fetchone() is not None
+
     def __len__(self) -> int:
         return int(self._base.execute("select count(*) from images").fetchone()[0])
 

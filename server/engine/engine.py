@@ -280,6 +280,8 @@ class Engine:
     @property
     def free_bytes(self) -> int:
         """As `Room.free_bytes`."""
+        if self._only:
+            return self.max_bytes - self._only.batcher.held_bytes
         return self.max_bytes - sum(lane.batcher.held_bytes for lane in self._table.lanes())
 
     def check_room(self, size: int) -> None:

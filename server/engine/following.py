@@ -111,7 +111,7 @@ class Following:
         models = self._models
         await anyio.to_thread.run_sync(models.folder.sync)
         marks = await anyio.to_thread.run_sync(models.folder.marks)
-        for name in marks.keys() - models.known.keys():
+        for name in sorted(marks.keys() - models.known.keys()):
             await self._add(name)
         for name, known in models.known.items():
             there, before = marks.get(name, {}), known.marks

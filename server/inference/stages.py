@@ -66,7 +66,7 @@ class Filler:
         self._watch = watch
 
     def fill(self, job: Job, slot: int) -> Filled | None:
-        """Decode into the slot; what cannot be decoded, or comes too late, is answered at once: None."""
+        """Decode into the slot. An image that cannot be decoded, or is late, is answered at once, and gives None."""
         begun = time.monotonic()
         if begun >= job.deadline:
             self._send(frame(Skipped(job.seq)))

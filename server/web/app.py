@@ -11,6 +11,7 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Scope
 
 from server.engine.models import Models
+from server.web.audit import audit_request
 from server.web.client import TrustedProxies
 from server.web.early_reject import EarlyReject
 from server.web.exchange import Exchange
@@ -92,7 +93,7 @@ Endpoint = Callable[[StarletteRequest], Awaitable[Response]]
 
 
 class Resources:
-    """Finds the handler of a request and gives its response, whole or as a stream."""
+    """Finds the handler of a request and returns its response, whole or streamed."""
 
     def __init__(
         self,
@@ -138,8 +139,7 @@ class Resources:
         if wants_page(scope):
             return self._page.index()
         if self._changes and scope["path"].startswith("/v1/models"):  # for admins, and may take long
-            scope[BODY] = await read_small(request)
-            return await self._endpoint(scope)(StarletteRequest(scope))
+            return await self._change(request)
         if self._outcomes and scope["method"] == "POST" and PATH.fullmatch(scope["path"]):
             async with self._side_share.turn():
                 return await self._outcomes.post(request)
@@ -147,6 +147,17 @@ class Resources:
         async with share.turn():
             scope["user"] = request.principal
             return await self._endpoint(scope)(StarletteRequest(scope))
+
+    async def _change(self, request: Request) -> Response:
+        """The response to an operator, and the line that a change leaves in the audit log."""
+        scope, outcome = request.scope, "failed"
+        try:
+            scope[BODY] = await read_small(request)
+            response = await self._endpoint(scope)(StarletteRequest(scope))
+            outcome = "done" if response.status_code < 400 else "failed"
+            return response
+        finally:
+            audit_request(request.principal, scope["method"], scope["path"], outcome)
 
     def _endpoint(self, scope: Scope) -> Endpoint:
         """The handler of a path and method. Raises `HTTPException` with 404 or 405."""

@@ -38,7 +38,7 @@ class RequestError(Exception):
 
 
 class ClientGone(Exception):
-    """The client closed the connection; there is nobody to answer."""
+    """The client closed the connection; no response can be sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,7 @@ _JITTER = 0.5  # up to half as long again, so that those refused together do not
 
 
 def code_of(error: Exception) -> str:
-    """The code of any exception; `internal_error` for what is nobody's fault but ours."""
+    """The code of any exception; `internal_error` for our own faults."""
     if isinstance(error, RequestError | ImageRejected):
         return error.code
     if isinstance(error, HTTPException):

@@ -69,7 +69,7 @@ class Exchange:
         self._observer.ended(request, outcome, status, self._runtime.now(), address)
 
     async def _outcome(self, request: Request) -> tuple[str, Response | None, float]:
-        """What a request comes to, its response (none if the client has left), and seconds by which to be late with it.
+        """The outcome of a request, its response (None if the client has left), and seconds by which to delay it.
 
         CORRECTNESS: the delay is spent elsewhere: an error that is being handled holds all that its request holds.
         """

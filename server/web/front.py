@@ -63,6 +63,6 @@ async def _listen(
 def _protocol_factory(name: str, service: Service) -> Callable[[], asyncio.Protocol]:
     if name == "hypercorn":
         return hypercorn.protocol_factory(service)
-    from server.web.http import uvicorn  # an extra, and nobody else should pay for loading it
+    from server.web.http import uvicorn  # an extra: loaded only if it is used
 
     return uvicorn.protocol_factory(service)

@@ -17,7 +17,7 @@ from server.web.response import RawHeaders
 OPEN: Final = frozenset({"/healthz", "/readyz"})
 """For load balancers, which have no keys."""
 _PAGE: Final = "/page/"  # files that are in the package: no secret
-_BUSY_WAIT_S = 1.0  # until one of the client's own images is answered; nobody knows when
+_BUSY_WAIT_S = 1.0  # until one of the client's own images is answered; when is unknown
 _CHALLENGE = 'Bearer realm="tureen"'
 
 
@@ -108,7 +108,7 @@ class Gate:
     def _known(self, given: Sequence[bytes]) -> Principal | None:
         assert self._authenticator
         try:
-            if len(given) > 1:  # whoever stands before this server may have checked the other one
+            if len(given) > 1:  # a proxy may have checked the other one
                 raise Unauthenticated("malformed")
             return self._authenticator.known(given[0] if given else b"")
         except Unauthenticated as error:

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 import msgspec
-import structlog
 from starlette.datastructures import QueryParams
 from starlette.requests import Request as StarletteRequest
 from starlette.responses import JSONResponse, Response
@@ -17,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 from server.access.principal import ADDRESS, Principal
 from server.cleanup.item import first_id, is_id, when
 from server.cleanup.reading import Delete, Found, Get, Missing, Unavailable, ask
+from server.web.audit import audit_image
 from server.web.errors import RequestError
 from server.web.keeping import Keeping
 from server.web.runtime import Runtime, owner_of
@@ -27,8 +27,6 @@ _ON_ITS_WAY_S = 60.0  # an id as young as that may be one whose record is still 
 _UNFORGOTTEN = 10_000  # images; beyond that a kept answer ends by its own time
 _RETRY_AFTER = {"Retry-After": "1"}
 _PRIVATE = {"Cache-Control": "private, no-store", "X-Content-Type-Options": "nosniff"}
-
-log = structlog.stdlib.get_logger("tureen.audit")
 
 
 class Reader(NamedTuple):
@@ -162,4 +160,4 @@ def reader_of(principal: Principal, *, others: bool) -> Reader:
 def _audit(act: str, reader: Reader, id_: str, owner: str) -> None:
     """A line for each act of an admin on images of others. Without keys nobody has a name."""
     if reader.owner is None and reader.who != owner and not reader.who.startswith(ADDRESS):
-        log.info("audit", who=reader.who, act=act, target=id_, owner=owner)
+        audit_image(act, reader.who, id_, owner)

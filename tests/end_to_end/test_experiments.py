@@ -11,6 +11,8 @@ from tests import candidates
 from tests.end_to_end.harness import serving
 from tests.photos import photo
 
+pytestmark = pytest.mark.timeout(180)  # a hang guard: each version is a process that loads a model
+
 CARD = """
 default_version = "1"
 slo = "20s"

@@ -176,6 +176,12 @@ def test_a_version_is_promoted_and_rolled_back(server, folder):
 
     changed(server, "rollback")
     assert "1" == posted(server, "/v1/images", 3).json()["model"]["version"]
+    while '/rollback", "outcome"' not in server.log:  # lines are written by a thread
+        pass
+    audited = [json.loads(line) for line in server.log.splitlines() if '"event": "audit"' in line]
+    acts = [(line["who"], line["act"], line["target"].rpartition("/")[2], line["outcome"]) for line in audited]
+    assert ("ip:127.0.0.1", "POST", "promote", "done") in acts
+    assert ("ip:127.0.0.1", "POST", "rollback", "done") in acts
 
 
 def test_a_version_that_is_let_go_of_is_unknown(server):

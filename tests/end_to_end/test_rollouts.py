@@ -8,9 +8,12 @@ from collections import Counter
 import pytest
 from PIL import Image
 
+from server.commands.rollout import command
 from tests import candidates
 from tests.end_to_end.harness import serving
 from tests.photos import photo
+
+pytestmark = pytest.mark.timeout(180)  # a hang guard: each version is a process that loads a model
 
 PLAN = 'steps = ["shadow 100%", "canary 50%", "canary 100%"]\ndwell = "100ms"\nat_least = 20\n'
 LONG = 'steps = ["canary 50%"]\ndwell = "1h"\n'
@@ -244,6 +247,49 @@ def test_a_plan_that_breaks_a_rule_is_refused(servers):
 
     assert (400, "bad_plan") == (reply.status, reply.json()["code"])
     assert "above 0%" in reply.json()["reason"]
+
+
+def test_the_command_begins_shows_and_ends_it(servers, tmp_path, capsys):
+    """By a plan in a file; its exit code tells a rollback that nobody asked for."""
+    first, _ = servers
+    plan = tmp_path / "plan.toml"
+    plan.write_text(LONG)
+    url = ("--url", f"http://127.0.0.1:{first.port}")
+
+    begun = command.run(["food", "other", "--plan", str(plan), "--detach", *url])
+    words = capsys.readouterr().out
+    ended = command.run(["food", "--rollback", *url])
+    shown = command.run(["food", *url])
+    twice = command.run(["food", "--rollback", *url])
+
+    assert [0, 0, 3, 1] == [begun, ended, shown, twice]
+    assert "version other is running at step 1 of 1, canary 50%; awaits 200 more images" in words
+    assert "the operator said so" in capsys.readouterr().out
+
+
+def test_a_reference_for_drift_is_made_of_live_images(servers):
+    """Workers look at some of them."""
+    first, _ = servers
+
+    async def collecting(version):
+        """Looks that are still to come."""
+        shown = (await ask(first, "GET", "/v1/models/food/drift")).json()["versions"]
+        return next(one["collecting"] for one in shown if one["version"] == version)
+
+    async def work(_):
+        version = (await ask(first, "GET", "/v1/models/food")).json()["default"]
+        few = await ask(first, "POST", "/v1/models/food/drift", {"version": version, "looks": 10})
+        await ask(first, "POST", "/v1/models/food/drift", {"version": version, "looks": 500})
+        seed = 0
+        while await collecting(version) > 498:
+            seed += 1
+            await send(first, seed, cache_control="no-store")
+        return few
+
+    few = first.run(work(first))
+
+    assert (400, "bad_plan") == (few.status, few.json()["code"])
+    assert "500 to 10,000" in few.json()["reason"]
 
 
 def test_it_is_seen_in_the_log_and_the_metrics(servers):

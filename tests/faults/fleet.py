@@ -1,6 +1,7 @@
 """Two replicas behind a real nginx with the shipped configuration, its ports changed."""
 
 import asyncio
+import os
 import re
 import shutil
 import signal
@@ -44,7 +45,8 @@ def nginx(folder, front, backs, repeat=True, log=False, change=str):
     text = text.replace("http {", f"http {{\n    {access};\n{temporary}")
     text = change(text)
     file = folder / "nginx.conf"
-    file.write_text(f"daemon off;\npid {folder}/pid;\nerror_log {folder}/error.log;\n{text}")
+    user = "user root;\n" if os.getuid() == 0 else ""  # large bodies are written into the folder, which is private
+    file.write_text(f"{user}daemon off;\npid {folder}/pid;\nerror_log {folder}/error.log;\n{text}")
     process = subprocess.Popen([shutil.which("nginx") or "/usr/sbin/nginx", "-p", str(folder), "-c", str(file)])
     try:
         yield

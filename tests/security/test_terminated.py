@@ -40,7 +40,7 @@ def test_streams_of_one_connection_do_not_disturb_each_other(tmp_path, http):
     key, admin = add_key(path, "alice"), add_key(path, "admin", "admin")
     context = httpx.create_ssl_context()
     authority.configure_trust(context)
-    requests = [(PHOTO, bearer(key), 200), (b"no image", bearer(key), 415), (bytes(10_000), {}, 401)] * 10
+    requests = [(PHOTO, bearer(key), 200), (b"no image", bearer(key), 415), (bytes(2_000_000), {}, 401)] * 10
 
     async def work(url):
         async with httpx.AsyncClient(http2=True, verify=context, timeout=60) as client:

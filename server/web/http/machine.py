@@ -159,7 +159,7 @@ class Machine:
         return self._parse(size)
 
     def _parse(self, start: int) -> Sequence[Action]:
-        """Parse no further than the present message may go. `start`: where its body goes on."""
+        """Parse up to the end of the present message at most. `start`: where its body continues."""
         data = self._pending
         if self._body_left is None:
             stop = self._end_in_chunks(data, start)

@@ -237,7 +237,7 @@ TRIAL = Trial(1, 8, 0.0, 0.1)
 
 
 def test_worker_in_its_audition_is_told_what_to_try_and_gets_no_images():
-    """Each order is answered; it has a seat only when it has been told to begin and is ready."""
+    """Each order is answered; it has a slot only when it has been told to begin and is ready."""
 
     async def test():
         async with connected() as (batcher, worker, far):
