@@ -12,7 +12,6 @@ from tests.end_to_end.harness import serving
 from tests.page.browser import chromium, give_file, open_page
 from tests.photos import photo
 
-
 pytestmark = pytest.mark.timeout(200)
 
 
