@@ -9,6 +9,8 @@ from tests.end_to_end.harness import serving
 from tests.observability.collector import attributes, grpc_collector, http_collector
 from tests.photos import photo
 
+pytestmark = pytest.mark.timeout(200)
+
 STAGES = {"POST /v1/images", "upload", "admit", "queue", "decode", "infer"}
 
 

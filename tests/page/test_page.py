@@ -12,6 +12,8 @@ from tests.end_to_end.harness import serving
 from tests.page.browser import chromium, give_file, open_page
 from tests.photos import photo
 
+pytestmark = pytest.mark.timeout(200)
+
 
 def file(number):
     return {"name": f"plate {number}.jpg", "mimeType": "image/jpeg", "buffer": photo(number)}
