@@ -6,7 +6,8 @@ UV ?= uv
 HOST ?= http://127.0.0.1:8080
 
 .DEFAULT_GOAL := help
-.PHONY: help serve servers test check lint fmt type cover lock bench roofs soak mutants simulate sbom proto locust clean
+.PHONY: help serve servers test check lint fmt type cover lock bench roofs soak mutants metrics dashboards simulate sbom \
+  proto audit dist locust model clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -63,6 +64,12 @@ bench: $(VENV)/.dev ## compare Tureen with no server and with FastAPI, into docs
 roofs: $(VENV)/.dev ## the machine's ceiling without a server, and the share that the server keeps
 	$(BIN)/python -m benchmarks.roofs $(ARGS)
 
+dashboards: $(VENV)/.dev ## renew deploy/grafana/dashboards
+	$(BIN)/python -m tests.dashboards
+
+metrics: $(VENV)/.dev ## renew docs/metrics.md from the code
+	$(BIN)/python -m tests.metrics_page
+
 simulate: $(VENV)/.dev ## the scheduler against an oracle, in virtual time; writes docs/img/simulation.svg
 	$(BIN)/python -m benchmarks.simulation $(ARGS)
 
@@ -81,17 +88,38 @@ proto: $(BIN)/python ## make server/web/rpc/inference_pb2.py of its .proto
 locust: $(VENV)/.dev ## Locust's web interface, aimed at HOST; ARGS="--headless -u 8 -t 30s" does without
 	$(BIN)/locust -f benchmarks/locustfile.py --host $(HOST) $(ARGS)
 
-lock: ## renew both lock files (needs uv); no index URL may stand in them
-	$(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
-	  --upgrade --quiet --group build pyproject.toml -o requirements.lock
-	$(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
-	  --upgrade --quiet --group build --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+# What the container images have: the extras of a server, and one of the two ONNX Runtimes.
+IMAGE_EXTRAS := --extra jwt --extra redis --extra s3 --extra uvicorn
+COMPILE := pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	  --no-header --quiet
+
+model: ## EfficientNet-Lite0, trained on ImageNet, into build/models/lite0 (an environment of its own, 1.4 GB)
+	test -d build/model-venv || $(PYTHON) -m venv build/model-venv
+	build/model-venv/bin/python -m pip install --quiet -r benchmarks/lite0-requirements.txt
+	build/model-venv/bin/python benchmarks/lite0.py build/models/lite0
+
+lock: ## renew all lock files (needs uv); no index URL may stand in them
+	$(UV) $(COMPILE) --upgrade --group build pyproject.toml -o requirements.lock
+	$(UV) $(COMPILE) --upgrade --group build --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	$(UV) $(COMPILE) --group build $(IMAGE_EXTRAS) --override deploy/container/cpu.overrides -c requirements-dev.lock \
+	  pyproject.toml deploy/container/cpu.in -o deploy/container/requirements-cpu.lock
+	$(UV) $(COMPILE) --group build $(IMAGE_EXTRAS) --extra cuda -c requirements-dev.lock \
+	  pyproject.toml -o deploy/container/requirements-cuda.lock
 
 # In an environment of its own: the tool brings twenty packages that nothing else here needs.
 sbom: $(BIN)/python ## list what is shipped, with hashes, as CycloneDX: sbom.json
 	$(PYTHON) -m venv .sbom
 	.sbom/bin/python -m pip install --quiet cyclonedx-bom==7.5.0
 	.sbom/bin/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --of JSON -o sbom.json
+
+audit: $(VENV)/.dev ## known vulnerabilities of what is locked, offline: ARGS=all.zip, an export of OSV for PyPI
+	$(BIN)/python -m tests.audit $(ARGS)
+
+dist: $(VENV)/.dev sbom ## build a release into dist/: wheel, sdist, sbom.json and SHA256SUMS, for a maintainer to sign
+	rm -rf dist
+	$(BIN)/python -m hatchling build -t wheel -t sdist -d dist
+	cp sbom.json requirements.lock dist/
+	cd dist && sha256sum * > SHA256SUMS
 
 clean: ## remove .venv and everything built
 	rm -rf $(VENV) .venvs .sbom sbom.json build dist .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis mutants mutants.log

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import count
 from types import TracebackType
 from typing import Generic, Self, TypedDict, TypeVar, Unpack
@@ -182,6 +183,13 @@ class Batcher(Generic[T, R]):
         """Report a batch that ran outside a slot, as in a warm-up: `size` items took `seconds`, preprocessing aside."""
         self._service_times.observe_batch(size, seconds)
 
+    def limit_batch(self, most: int) -> None:
+        """Executors run at most `most` items at once from now on. Predictions follow, and waiting items that will be
+        late for it are refused at once."""
+        self.policy = replace(self.policy, max_batch=most)
+        self._service_times.limit_batch(most)
+        self._dispatcher.limit_batch(self.policy)
+
     def allow_for_delay(self, delay_s: float) -> None:
         """From now on the event loop may deliver an answer so many seconds late. They come off what a new item may
         take, up to half of that, and executors are sent as much more to do at once."""
@@ -198,6 +206,11 @@ class Batcher(Generic[T, R]):
     def cost_model(self) -> CostModel:
         """What work costs, as learned so far: an immutable snapshot."""
         return self._service_times.model
+
+    @property
+    def executors(self) -> int:
+        """How many executors take jobs."""
+        return len(self._dispatcher.slots)
 
     def stats(self) -> Stats:
         """A snapshot of the state and the counters."""

@@ -25,18 +25,21 @@ from batcher.turns import Seat
 T = TypeVar("T")
 R = TypeVar("R")
 
+_RUNNING = Stage.RUNNING  # to look up a member costs a call
+
 
 class Dispatcher(Generic[T, R]):
     """The owner of the queue, the slots and the jobs in flight. A `SlotOwner` and a `JobOwner`.
 
     What waits: `queue`, and `isolation` for jobs that are retried alone. What is accepted and not yet settled:
-    `in_flight`. Who executes: `slots`, each with what its executor holds. What is predicted: `predictor`, and
-    `admission` for which jobs may come in.
+    `in_flight`. Who executes: `slots`, each with what its executor holds; `suspended` ones finish what they hold.
+    What is predicted: `predictor`, and `admission` for which jobs may come in.
     """
 
     def __init__(self, policy: Policy, clock: Callable[[], float], service_times: ServiceTimes) -> None:
         self.now = clock
         self.slots: list[Slot[T, R]] = []
+        self.suspended: list[Slot[T, R]] = []
         self.queue: WaitingQueue[T, R] = WaitingQueue()
         self.isolation: Isolation[T, R] = Isolation()
         self.in_flight: InFlight[T, R] = InFlight(clock, self._on_leave)
@@ -98,7 +101,29 @@ class Dispatcher(Generic[T, R]):
 
     def detach(self, slot: Slot[T, R]) -> None:
         """An executor is gone."""
+        if slot in self.suspended:
+            self.suspended.remove(slot)
+            return
         self.slots.remove(slot)
+        self._slots_changed(fewer=True)
+        self.wake()
+
+    def suspend(self, slot: Slot[T, R]) -> None:
+        """An executor takes nothing more for now."""
+        if slot in self.slots:
+            self.detach(slot)
+            self.suspended.append(slot)
+
+    def resume(self, slot: Slot[T, R]) -> None:
+        """It does again."""
+        if slot in self.suspended:
+            self.suspended.remove(slot)
+            self.attach(slot)
+            self.wake()
+
+    def limit_batch(self, policy: Policy) -> None:
+        """Batches are smaller from now on."""
+        self._policy = policy
         self._slots_changed(fewer=True)
         self.wake()
 
@@ -179,7 +204,7 @@ class Dispatcher(Generic[T, R]):
             if job.deadline <= (now := self.now()):
                 self.predictor.ended(job, now)  # its answer would have come later still
             self._line(job).remove(job)
-        for slot in self.slots:
+        for slot in (*self.slots, *self.suspended):
             if job in slot.held:
                 slot.executor.drop(job)
 
@@ -207,9 +232,10 @@ class Dispatcher(Generic[T, R]):
         self.predictor.learn(self.now())
         if self._seat:
             self._seat.begin()
-        self._send_retry()
+        if self.isolation.in_use:
+            self._send_retry()
         self._drop_preempted()
-        while True:
+        while self.queue.count:
             now, model = self.now(), self.predictor.model
             slot, offer = self._offer(now, model)
             self._discard_dead(self.queue, now, offer.credits)
@@ -223,6 +249,9 @@ class Dispatcher(Generic[T, R]):
                     if self._seat:
                         self._seat.rest(bool(view.count and not slot and self.predictor.offer(now, model)[0]))
                     return rest
+        if self._seat:
+            self._seat.rest(False)
+        return Idle()
 
     def _offer(self, now: float, model: CostModel) -> tuple[Slot[T, R] | None, Offer]:
         """The slot that takes the first job, if it is this batcher's turn."""
@@ -243,7 +272,7 @@ class Dispatcher(Generic[T, R]):
             self._seat.use(self.predictor.model.work_s(sum([job.prep_s for job in jobs]), len(jobs)))
         slot.assign(jobs, now)
         for job in jobs:
-            job.stage = Stage.RUNNING
+            job.stage = _RUNNING
         slot.executor.send(jobs)
 
     # -- jobs that leave ---------------------------------------------------------------------------

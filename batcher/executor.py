@@ -47,6 +47,12 @@ class SlotOwner(Protocol[T, R]):
     def detach(self, slot: "Slot[T, R]") -> None:
         """The executor is gone."""
 
+    def suspend(self, slot: "Slot[T, R]") -> None:
+        """The executor is sent nothing more, and no prediction counts on it."""
+
+    def resume(self, slot: "Slot[T, R]") -> None:
+        """It counts again."""
+
 
 class Slot(Generic[T, R]):
     """One executor's place at a batcher: what it holds, and its credits for more. Made by `Batcher.attach`."""
@@ -77,14 +83,31 @@ class Slot(Generic[T, R]):
         self.credits = credits
         self._owner.wake()
 
+    def suspend(self) -> None:
+        """Send the executor nothing more, and count on it for nothing. It still owes the outcomes of what it holds."""
+        self._owner.suspend(self)
+
+    def resume(self) -> None:
+        """Count on it again. How long it took meanwhile teaches nothing."""
+        self._answered.clear()
+        self._since, self._begun = self._owner.now(), len(self.held)
+        self._owner.resume(self)
+
+    def take_back(self, job: Job[T, R], reason: str) -> None:
+        """Give one job it holds to another executor. Its outcome is not owed any more, and must not be reported.
+
+        Raises `KeyError` if the slot does not hold the job.
+        """
+        self._let_go(job)
+        self._owner.conclude(job, Again(reason))
+
     def finish(self, job: Job[T, R], outcome: Result[R] | Failed | Again, prep_s: float | None = None) -> None:
         """Report the outcome of one job this slot holds, and its preprocessing time in seconds if it was measured. The
         outcome of a job whose waiter has left is dropped, but teaches as much as any other.
 
         Raises `KeyError` if the slot does not hold the job.
         """
-        self.held.remove(job)
-        self._prep_s = self._prep_s - job.prep_s if self.held else 0.0
+        self._let_go(job)
         if isinstance(outcome, Result):  # a job that failed fast says nothing of how fast others are
             self._answered.append((self._owner.now(), job.prep_s))
         if prep_s is not None:
@@ -101,6 +124,10 @@ class Slot(Generic[T, R]):
         held, self.held = self.held, set()
         for job in sorted(held, key=lambda job: job.order):
             self._owner.conclude(job, Again(reason, lost=True))
+
+    def _let_go(self, job: Job[T, R]) -> None:
+        self.held.remove(job)
+        self._prep_s = self._prep_s - job.prep_s if self.held else 0.0
 
     # -- for the batcher ---------------------------------------------------------------------------
 

@@ -11,6 +11,8 @@ from batcher.job import Failed, Job, Result, Stage
 T = TypeVar("T")
 R = TypeVar("R")
 
+_SETTLED = Stage.SETTLED  # to look up a member costs a call
+
 
 class InFlight(Generic[T, R]):
     """Opens, counts and settles jobs, and expires them by timers of their own.
@@ -104,7 +106,7 @@ class InFlight(Generic[T, R]):
         self._close(job)
 
     def _close(self, job: Job[T, R]) -> None:
-        job.stage = Stage.SETTLED
+        job.stage = _SETTLED
         self.held_bytes -= job.size
         self._open.pop(job).cancel()
         if not self._open:

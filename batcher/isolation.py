@@ -22,6 +22,11 @@ class Isolation(Generic[T, R]):
         self.retries: WaitingQueue[T, R] = WaitingQueue()
         self.slot: Slot[T, R] | None = None
 
+    @property
+    def in_use(self) -> bool:
+        """Whether retries wait, or a slot is reserved for them."""
+        return self.retries.count > 0 or self.slot is not None
+
     def reserve(self, slots: Sequence[Slot[T, R]]) -> None:
         """Reserve a slot, the emptiest one, while retries wait; release it when none is left."""
         if self.slot and (self.slot not in slots or not (self.slot.credits or self.slot.held)):

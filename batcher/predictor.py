@@ -166,17 +166,21 @@ class Predictor(Generic[T, R]):
 
         `idle`: how many slots that hold nothing may take jobs; `extend`: whether those that hold some may.
         """
-        free = [
-            (self._isolation.free_credits(slot), slot) for slot in self._slots if (extend if slot.held else idle > 0)
-        ]
-        most = max([credits for credits, _ in free], default=0)
+        most, slots = 0, []
+        for slot in self._slots:
+            credits = self._isolation.free_credits(slot) if (extend if slot.held else idle > 0) else 0
+            if credits > most:
+                most, slots = credits, [slot]
+            elif credits and credits == most:
+                slots.append(slot)
         if not most:
             return None, Offer(0, 0)
-        slots = [slot for credits, slot in free if credits == most]
-        done_s, number = min([(slot.backlog(now, model).all_s(model), number) for number, slot in enumerate(slots)])
-        slot = slots[number]
-        ready_s = done_s * model.best_slowdown / model.slowdown
-        return slot, Offer(most, min(len(slots), max(1, idle)), ready_s, not slot.held)
+        best, best_s = slots[0], slots[0].backlog(now, model).all_s(model)
+        for slot in slots[1:]:
+            if (done_s := slot.backlog(now, model).all_s(model)) < best_s:
+                best, best_s = slot, done_s
+        ready_s = best_s * model.best_slowdown / model.slowdown
+        return best, Offer(most, min(len(slots), max(1, idle)), ready_s, not best.held)
 
     def all_done(self, now: float, retries: int) -> list[float]:
         """When each slot has done everything it holds, and one of them so many isolated retries."""

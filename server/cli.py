@@ -9,15 +9,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from server.commands import inspect as inspection
+from server.commands import ready
 from server.commands.ab import options as ab
 from server.commands.bench import options as bench
 from server.commands.consume import options as consume
+from server.commands.doctor import options as doctor
 from server.commands.drift import options as drift
 from server.commands.keys import options as keys
 from server.commands.models import options as models
 from server.commands.replay import options as replay
 from server.commands.send import options as send
 from server.commands.spool import options as spool
+from server.commands.top import options as top
 from server.commands.tune import options as tune
 from server.process import console
 from server.settings import SettingsError, add_arguments, load_settings
@@ -143,6 +146,18 @@ def _drift(argv: Sequence[str]) -> int:
     return command.run(argv)
 
 
+def _top(argv: Sequence[str]) -> int:
+    from server.commands.top import command
+
+    return command.run(argv)
+
+
+def _doctor(argv: Sequence[str]) -> int:
+    from server.commands.doctor import command
+
+    return command.run(argv)
+
+
 def _replay(argv: Sequence[str]) -> int:
     from server.commands.replay import command
 
@@ -180,6 +195,11 @@ COMMANDS: Mapping[str, Command] = {
         "show and change what a running server serves", models.ABOUT, models.EXAMPLES, models.add_arguments, _models
     ),
     "keys": Command("make and revoke API keys", keys.ABOUT, keys.EXAMPLES, keys.add_arguments, _keys),
+    "ready": Command(
+        "is a server ready? (for health checks)", ready.ABOUT, ready.EXAMPLES, ready.add_arguments, ready.run
+    ),
+    "top": Command("watch a server in a terminal", top.ABOUT, top.EXAMPLES, top.add_arguments, _top),
+    "doctor": Command("check a machine and settings", doctor.ABOUT, doctor.EXAMPLES, add_arguments, _doctor),
     "ab": Command("report an A/B experiment", ab.ABOUT, ab.EXAMPLES, ab.add_arguments, _ab),
     "drift": Command("compare live images with a reference", drift.ABOUT, drift.EXAMPLES, drift.add_arguments, _drift),
 }

@@ -15,14 +15,9 @@ from server.commands import inspect
 from server.commands.bench import options as bench
 from server.commands.models import options as models
 from server.commands.tune import options as tune
-from server.consume.ledger import State
-from server.consume.metrics import ConsumerCollector
 from server.settings import load_settings
 from server.web.errors import PROBLEMS
-from server.web.keeping import Figures
-from server.web.metrics import Metrics
 from tests.end_to_end.harness import serving
-from tests.fakes_source import EmptySource
 from tests.photos import photo
 
 ROOT = Path(__file__).parent.parent
@@ -133,16 +128,3 @@ def test_every_code_is_in_the_table_with_its_status():
     for problem in PROBLEMS.values():
         assert (problem.code, str(problem.status)) in listed
     assert {code for code, _ in listed} == PROBLEMS.keys()
-
-
-def test_every_metric_is_in_the_docs_and_no_other():
-    """docs/metrics.md is the list operators build dashboards from."""
-    text = (ROOT / "docs/metrics.md").read_text()
-    rows = re.findall(r"^\| ((?:`tureen_[^`]+`,? ?)+)\|", text, re.MULTILINE)
-    documented = {name for row in rows for name in re.findall(r"tureen_\w+", row)}
-
-    registry = Metrics(EmptySource(), lambda: Figures(0, 0, {}, 0, {})).registry
-    registry.register(ConsumerCollector(State))
-    exposed = {f"{family.name}_total" if family.type == "counter" else family.name for family in registry.collect()}
-
-    assert exposed == documented

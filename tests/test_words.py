@@ -24,7 +24,10 @@ BUDGET = {
     "keys, tokens, limits and shares": 1_200,
     "TLS and the admin port": 300,
     "protocols and clients": 1_200,
+    "the page, traces, metrics, the prediction log": 1_200,
+    "alerts and the runbook": 1_200,
     "several models, versions and their change": 1_200,
+    "rollouts, experiments, drift": 1_500,
     "uploads as they arrive, paced refusals, trusted proxies": 500,
     "privacy, owners of images, redaction, shared rates": 900,
 }

@@ -47,6 +47,12 @@ class BatchProfile:
         self.fastest_s = min(self.fastest_s or seconds, seconds)
         self._best.clear()
 
+    def forget_above(self, size: int) -> None:
+        """Larger batches than `size` are not run any more. Nothing may be concluded from them about smaller ones, which
+        were perhaps never measured."""
+        self.shape = {each: shape_s for each, shape_s in self.shape.items() if each <= size}
+        self._best.clear()
+
     def seconds(self, size: int) -> float | None:
         """The predicted seconds of a batch; None before the first sample."""
         return self.drift * shape_at(tuple(self.shape), tuple(self.shape.values()), size) if self.shape else None

@@ -50,8 +50,11 @@ class CostModel(NamedTuple):
         10 jobs, batches of 4 at 8 ms, a pair at 5 ms, 2 ms of decoding each: inline 20 + 2 x 8 + 5 = 41 ms; beside
         the batches on 4 threads max(20 / 4, 21) = 21 ms.
         """
-        full, rest = divmod(count, self.batch)
-        runs_s = full * self.batch_run_s + (self.run_s(rest) if rest else 0.0)
+        if count == self.batch:
+            runs_s = self.batch_run_s
+        else:
+            full, rest = divmod(count, self.batch)
+            runs_s = full * self.batch_run_s + (self.run_s(rest) if rest else 0.0)
         prep_s *= self.prep_factor
         return max(prep_s / self.overlap, runs_s) if self.overlap else prep_s + runs_s
 

@@ -91,6 +91,15 @@ class ServiceTimes:
             return None
         return sum(one.wall_s for one in self._samples) / sum(one.items for one in self._samples)
 
+    def limit_batch(self, most: int) -> None:
+        """Executors run batches of at most `most` jobs from now on: what was learned of larger ones is forgotten."""
+        self._max_batch = most
+        self.profile.forget_above(most)
+        self._samples.clear()
+        self._sum = _DecayingSum()
+        self._slowdown, self._best_slowdown, self._trusted = 1.0, 0.0, False
+        self._profiled = self._model = None
+
     def set_overlap(self, jobs: int) -> None:
         """Executors preprocess so many jobs at a time beside their batches; 0: inline."""
         self._overlap = jobs

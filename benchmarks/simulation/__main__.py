@@ -30,7 +30,7 @@ def cases(count: int, seed: int) -> Iterator[Case]:
             for mix in MIXES[1:]:
                 yield Case(machine, 2.0, pattern, mix, count=count, seed=seed)
         for trouble in TROUBLES:
-            if trouble != "none" and (trouble != "uneven" or MACHINES[machine].seats > 1):
+            if trouble != "none" and (trouble != "uneven" or MACHINES[machine].executors > 1):
                 yield Case(machine, 2.0, trouble=trouble, count=count, seed=seed)
 
 

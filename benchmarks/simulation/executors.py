@@ -15,7 +15,7 @@ STALL_OF_SLO = 0.2
 
 
 class World:
-    """What is true whatever the batcher believes: how fast the machine is now, and when its seats were busy."""
+    """What is true whatever the batcher believes: how fast the machine is now, and when its executors were busy."""
 
     def __init__(self, machine: Machine, trouble: Trouble, length_s: float, random: Random) -> None:
         self.machine = machine
@@ -23,19 +23,21 @@ class World:
         self.random = random
         self.slow = tuple(share * length_s for share in trouble.half_speed)
         self.busy: list[list[tuple[float, float]]] = []
-        """For each seat its stretches of work, in order; of a device, what it ran."""
+        """For each executor its stretches of work, in order; of a device, what it ran."""
         self.decoding: list[list[list[tuple[float, float]]]] = [
-            [[] for _ in range(machine.threads)] for _ in range(machine.seats)
+            [[] for _ in range(machine.threads)] for _ in range(machine.executors)
         ]
-        """For each seat the same of each thread that decodes beside its device."""
+        """For each executor the same of each thread that decodes beside its device."""
 
     def speed(self, when: float) -> float:
         """Seconds that take a second of work."""
         return 2.0 if self.slow[0] <= when < self.slow[1] else 1.0
 
-    def run_s(self, count: int, when: float, seat: int) -> float:
-        """What a batch takes at this seat."""
-        seconds = noisy(self.random, self.machine.run_s(count), RUN_NOISE) * self.speed(when) * self.trouble.pace(seat)
+    def run_s(self, count: int, when: float, executor: int) -> float:
+        """What a batch takes at this executor."""
+        seconds = (
+            noisy(self.random, self.machine.run_s(count), RUN_NOISE) * self.speed(when) * self.trouble.pace(executor)
+        )
         if self.random.random() < self.trouble.stalls:
             seconds += STALL_OF_SLO * self.machine.slo_s
         return seconds

@@ -11,8 +11,8 @@ from batcher.scheduling.batch_profile import BatchProfile
 
 @dataclass(frozen=True)
 class Machine:
-    """Seats that decode images and run them in batches of `alpha_s + beta_s * n`. `threads`: images each decodes at a
-    time beside its batches, as with a GPU; 0: one after the other, then the batch, as on a CPU."""
+    """Executors that decode images and run them in batches of `alpha_s + beta_s * n`. `threads`: images that each
+    decodes at a time beside its batches, as with a GPU; 0: one after the other, then the batch, as on a CPU."""
 
     name: str
     alpha_s: float
@@ -20,7 +20,7 @@ class Machine:
     decode_s: float
     slo_s: float
     max_batch: int = 32
-    seats: int = 2
+    executors: int = 2
     threads: int = 0
 
     def run_s(self, count: int) -> float:
@@ -37,7 +37,7 @@ class Machine:
         return self.batch + max(self.batch, self.threads) if self.threads else 2 * self.batch
 
     def work_s(self, decode_s: float) -> float:
-        """The least seconds of a seat for one image."""
+        """The least seconds of a executor for one image."""
         each = self.run_s(self.batch) / self.batch
         return max(decode_s / self.threads, each) if self.threads else decode_s + each
 
@@ -64,7 +64,7 @@ MACHINES = {
         Machine("heavy", 0.0, 0.075, 0.003, 0.5),
         Machine("mobilenet", 0.0, 0.008, 0.003, 0.25),
         Machine("tiny", 0.0, 0.0003, 0.0007, 0.1),
-        Machine("gpu", 0.001, 0.00004, 0.0007, 0.1, max_batch=64, seats=1, threads=4),
+        Machine("gpu", 0.001, 0.00004, 0.0007, 0.1, max_batch=64, executors=1, threads=4),
         Machine("big-alpha", 0.020, 0.002, 0.0007, 0.5),
     )
 }
@@ -79,13 +79,13 @@ class Trouble:
     stalls: float = 0.0
     """The share of runs that take a fifth of the SLO longer."""
     deaths: tuple[float, ...] = ()
-    """When the first seat's runner dies; it is replaced after a twentieth of the run, a second at most."""
-    first_seat: float = 1.0
-    """By what factor the first seat is slower than the others, all the time."""
+    """When the first executor's runner dies; it is replaced after a twentieth of the run, a second at most."""
+    first_executor: float = 1.0
+    """By what factor the first executor is slower than the others, all the time."""
 
-    def pace(self, seat: int) -> float:
-        """By what factor this seat is slower than the machine's usual one."""
-        return 1.0 if seat else self.first_seat
+    def pace(self, executor: int) -> float:
+        """By what factor this executor is slower than the machine's usual one."""
+        return 1.0 if executor else self.first_executor
 
 
 TROUBLES = {
@@ -95,7 +95,7 @@ TROUBLES = {
         Trouble("half-speed", half_speed=(0.4, 0.7)),
         Trouble("stalls", stalls=0.003),
         Trouble("death", deaths=(0.5,)),
-        Trouble("uneven", first_seat=2.0),
+        Trouble("uneven", first_executor=2.0),
     )
 }
 

@@ -2,15 +2,14 @@
 
 Two measures, both on the side of the accused:
 
-* `most_in_time`, an upper bound for any scheduler. The seats are taken for one machine as fast as all of them together
-  that may interrupt and resume at no cost, whose batches are all as large as pays, and that never stalls. It runs the
-  earliest deadline first and knows what each image will cost; where not all can be in time it gives up the one with
-  most work left (Moore and Hodgson). Where deadlines come in the order of arrival, that is the largest number possible.
-  With mixed deadlines it is a strong scheduler that knows all costs, and no proof; urgency means nothing to it.
-* `would_have_fitted`, refusals that were wrong. An image was refused, or dropped, although a seat of the schedule that
-  really ran stood idle between its arrival and its deadline for as long as it needs. Each idle second is given once.
-  Where decoding runs beside a device and bounds it, the seats are the threads that decode: a device that waits for
-  them runs whatever is there, and is idle or half empty as chance has it.
+* `most_in_time`, an upper bound for any scheduler. One machine, as fast as all executors together, interrupts and
+  resumes at no cost, runs batches of the best size only, and never stalls. It runs the earliest deadline first and
+  knows the cost of each image. If not all can be in time, it gives up the one with most work left (Moore and Hodgson).
+  If deadlines come in the order of arrival, no scheduler answers more. With mixed deadlines it is a strong scheduler
+  that knows all costs, but no proof; it ignores urgency.
+* `would_have_fitted`, wrong refusals. An image was refused or dropped although an executor of the actual schedule was
+  idle for long enough between its arrival and its deadline. Each idle second counts once. Where decoding runs beside a
+  device and bounds it, the executors are the decoding threads: a device that waits for them runs what is there.
 """
 
 from __future__ import annotations
@@ -60,11 +59,11 @@ def _give_up(waiting: list[list[float]], now: float) -> int:
 
 
 class _Capacity:
-    """Seconds of work the seats could do until a moment: a line whose slope falls with speed and with seats lost."""
+    """Seconds of work that the executors could do until a moment; the slope falls with speed and lost executors."""
 
     def __init__(self, run: Run) -> None:
-        world, seats = run.world, run.machine.seats
-        whole = sum(1.0 / world.trouble.pace(seat) for seat in range(seats))
+        world, executors = run.world, run.machine.executors
+        whole = sum(1.0 / world.trouble.pace(executor) for executor in range(executors))
         turns = {0.0, *world.slow, *(when for pair in run.down for when in pair)}
         self._starts = sorted(turns)
         self._slopes = [
@@ -85,8 +84,8 @@ def would_have_fitted(run: Run) -> int:
     lanes = run.world.decoding if run.machine.decoding_bounds else [[busy] for busy in run.world.busy]
     end = run.length_s + 2 * run.machine.slo_s
     idle = [
-        (_idle([*busy, *_down(run, seat)], end), run.world.trouble.pace(seat))
-        for seat, busies in enumerate(lanes)
+        (_idle([*busy, *_down(run, executor)], end), run.world.trouble.pace(executor))
+        for executor, busies in enumerate(lanes)
         for busy in busies
     ]
     turned_away = [job for job in run.jobs if job.outcome in ("refused", "dropped")]
@@ -101,9 +100,9 @@ def _alone_s(run: Run, job: Arrival) -> float:
     )
 
 
-def _down(run: Run, seat: int) -> Sequence[tuple[float, float]]:
-    """When a seat's runner was gone."""
-    return () if seat else run.down
+def _down(run: Run, executor: int) -> Sequence[tuple[float, float]]:
+    """When a executor's runner was gone."""
+    return () if executor else run.down
 
 
 def _idle(taken: Sequence[tuple[float, float]], end: float) -> list[list[float]]:

@@ -39,7 +39,7 @@ class Run:
     stats: Stats
     length_s: float
     down: tuple[tuple[float, float], ...]
-    """When one seat was missing."""
+    """When one executor was missing."""
 
 
 def play(case: Case) -> Run:
@@ -58,8 +58,8 @@ async def _play(case: Case) -> Run:
     batcher: Batcher[Arrival, None] = Batcher(policy=policy, clock=loop.time)
     async with batcher, asyncio.TaskGroup() as tasks:
         warm_up(batcher, machine)
-        world.busy += [[] for _ in range(machine.seats)]
-        executors = [SimulatedExecutor(batcher, world, tasks, number) for number in range(machine.seats)]
+        world.busy += [[] for _ in range(machine.executors)]
+        executors = [SimulatedExecutor(batcher, world, tasks, number) for number in range(machine.executors)]
         killer = tasks.create_task(_kill(executors, batcher, world, tasks, length_s))
         async with asyncio.TaskGroup() as clients:
             for job in arriving:
@@ -96,8 +96,8 @@ async def _client(batcher: Batcher[Arrival, None], job: Arrival) -> None:
 
 
 def _seats(machine: Machine, trouble: Trouble) -> float:
-    """How many usual ones the seats are together."""
-    return sum(1.0 / trouble.pace(seat) for seat in range(machine.seats))
+    """How many usual ones the executors are together."""
+    return sum(1.0 / trouble.pace(executor) for executor in range(machine.executors))
 
 
 def _down(trouble: Trouble, length_s: float) -> tuple[tuple[float, float], ...]:

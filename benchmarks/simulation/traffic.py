@@ -29,14 +29,14 @@ class Arrival:
 
 
 def arrivals(
-    machine: Machine, seats: float, factor: float, pattern: str, mix: str, count: int, seed: int
+    machine: Machine, executors: float, factor: float, pattern: str, mix: str, count: int, seed: int
 ) -> list[Arrival]:
-    """`count` images at `factor` times what so many seats of the machine can do."""
+    """`count` images at `factor` times what so many executors of the machine can do."""
     random = Random(seed)
     drawn = [_draw(machine, mix, random) for _ in range(count)]
     each_s = sum(machine.work_s(job.decode_s) for job in drawn) / count
-    rate = factor * seats / each_s
-    group = 1 if pattern == "poisson" else max(2, round(_BURST_OF_SLO * machine.slo_s * seats / each_s))
+    rate = factor * executors / each_s
+    group = 1 if pattern == "poisson" else max(2, round(_BURST_OF_SLO * machine.slo_s * executors / each_s))
     for job, arrival in zip(drawn, _arrivals(rate, group, random), strict=False):
         job.arrival = arrival
         job.deadline += arrival

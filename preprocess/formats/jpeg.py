@@ -165,7 +165,12 @@ def _segments(data: bytes | memoryview, max_parts: int) -> Iterator[tuple[int, i
         yield marker, at + 2
         if marker in (_SCAN, _END):
             return
-        at = _after(data, at + 2)
+        length = data[at + 2] << 8 | data[at + 3]
+        if length < 2:
+            raise CorruptImage
+        at += 2 + length
+        if at > len(data):
+            raise TruncatedImage
     raise CorruptImage
 
 

@@ -31,6 +31,7 @@ from server.cleanup.item import (
 )
 from server.cleanup.spool import SUFFIX, items_in
 from server.cleanup.stores import Store, StoreError
+from server.cleanup.tracing import StoreTracing
 from server.queues.notification import Upload
 from server.queues.notification import forward as forward_message
 from server.queues.source import Publisher, QueueFailed
@@ -60,8 +61,16 @@ class Carrier:
     Only this class takes items out of the spool. It runs in one event loop; the store is called in threads.
     """
 
-    def __init__(self, folder: Path, store: Store, index: Index, forward: Publisher | None = None) -> None:
-        """`forward`: the queue of images that are to be answered elsewhere."""
+    def __init__(
+        self,
+        folder: Path,
+        store: Store,
+        index: Index,
+        forward: Publisher | None = None,
+        tracing: StoreTracing | None = None,
+    ) -> None:
+        """`forward`: the queue of images that are to be answered elsewhere. `tracing`: None where nothing is traced."""
+        self._tracing = tracing
         self.state = State()
         self._folder = folder
         self._store = store
@@ -119,8 +128,9 @@ class Carrier:
             del self._under_way[id_]
             done.set()
 
-    async def note(self, id_: str, metric: str, value: float) -> bool:
-        """Keep what a client reports of an image; the same metric again replaces it. False if there is no such image.
+    async def note(self, id_: str, owner: str | None, metric: str, value: float) -> bool:
+        """Keep what a client reports of an image; the same metric again replaces it. False if there is no such image
+        of this owner.
 
         Raises `StoreError`.
         """
@@ -128,7 +138,7 @@ class Carrier:
             await under_way.wait()
         done = self._under_way[id_] = anyio.Event()
         try:
-            return await anyio.to_thread.run_sync(self._note, id_, metric, value, limiter=self._limiter)
+            return await anyio.to_thread.run_sync(self._note, id_, owner, metric, value, limiter=self._limiter)
         finally:
             del self._under_way[id_]
             done.set()
@@ -163,12 +173,14 @@ class Carrier:
             return None
         except OSError as error:
             raise StoreError("disk", f"the spool: {error.strerror}") from None
-        record = item.record
+        record, begun = item.record, time.time_ns()
         if record.is_pending and self._is_answered(record.id):
             return item
         if record.redacted != "originals" or record.is_pending:  # a consumer needs the image
             self._store.put(original_name(record), item.original, record.media_type)
         self._store.put(record_name(record.id), encode_record(record), "application/json")
+        if self._tracing and record.traceparent:
+            self._tracing.stored(record, begun)
         return item
 
     def _is_answered(self, id_: str) -> bool:
@@ -209,10 +221,10 @@ class Carrier:
         self.state.errors = dict(self._errors)
         self.state.trouble = f"{error.reason}: {error}"
 
-    def _note(self, id_: str, metric: str, value: float) -> bool:
+    def _note(self, id_: str, owner: str | None, metric: str, value: float) -> bool:
         """Blocking."""
-        path = self._folder / f"{id_}{SUFFIX}"
-        if not path.exists() and self._store.get(record_name(id_)) is None:
+        record = spooled_record(self._folder, id_) or stored_record(self._store, id_)
+        if record is None or owner not in (None, record.owner):
             return False
         there = self._store.get(outcomes_name(id_))
         try:

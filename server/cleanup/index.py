@@ -7,7 +7,10 @@ import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
 
+import msgspec
+
 from server.cleanup.item import Record
+from server.contract.answer import ModelAnswer
 
 NAME = "index.sqlite"
 _SCHEMA = """
@@ -34,7 +37,7 @@ class Index:
 
     def add(self, records: Iterable[Record]) -> None:
         """These are in the store."""
-        rows = [(one.id, one.hash, one.owner, one.time, None, one.media_type) for one in records]
+        rows = [(one.id, one.hash, one.owner, one.time, label_of(one), one.media_type) for one in records]
         self._base.executemany("insert or replace into images values(?, ?, ?, ?, ?, ?)", rows)
 
     def remove(self, id_: str) -> None:
@@ -56,11 +59,25 @@ class Index:
         )
         return [row[0] for row in rows]
 
+    def search(self, owner: str | None, label: str, since: str, until: str, most: int) -> list[tuple[str, str, str]]:
+        """Id, time and label of images with this label ("" is any), ids from `since` to below `until`, newest first.
+
+        `owner`: None is everybody."""
+        rows = self._base.execute(
+            "select id, time, coalesce(label, '') from images where owner = coalesce(?, owner) and id >= ? and id < ?"
+            " and (? = '' or label = ?) order by id desc limit ?",
+            (owner, since, until, label, label, most),
+        )
+        return [(row[0], row[1], row[2]) for row in rows]
+
     def before(self, id_: str, most: int) -> list[str]:
         """The oldest ids below this one: ids are ordered by time."""
         return [
             row[0] for row in self._base.execute("select id from images where id < ? order by id limit ?", (id_, most))
         ]
+
+    def __contains__(self, id_: str) -> bool:
+        return self._base.execute("select 1 from images where id = ?", (id_,)).fetchone() is not None
 
     def __len__(self) -> int:
         return int(self._base.execute("select count(*) from images").fetchone()[0])
@@ -68,3 +85,17 @@ class Index:
     def close(self) -> None:
         """Let go of the file."""
         self._base.close()
+
+
+_said = msgspec.json.Decoder(ModelAnswer)
+
+
+def label_of(record: Record) -> str | None:
+    """The best class that the model gave, or its own label; None for raw outputs."""
+    try:
+        said = _said.decode(record.answer)
+    except msgspec.MsgspecError:
+        return None
+    if said.label:
+        return said.label
+    return said.predictions[0].label if said.predictions else None

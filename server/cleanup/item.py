@@ -48,6 +48,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is not kept of the original: its metadata, or all of it. `hash`, `sha256` and `bytes` are of the upload."""
     duplicate_of: str = ""
     """The id of the first image with the same content, of the same owner."""
+    traceparent: str = ""
+    """The span that answered it, of a request that is traced."""
     source: str = ""
     """Where the image came from, if not from a client: s3://BUCKET/KEY."""
     arm: str = ""
@@ -131,6 +133,12 @@ def is_id(text: str) -> bool:
 def when(id_: str) -> datetime:
     """When the image of this id was answered."""
     return datetime.fromtimestamp(int(id_[:8] + id_[9:13], 16) / 1000, UTC)
+
+
+def first_id(moment: datetime) -> str:
+    """What no id of an image answered at that moment or later is below."""
+    digits = f"{max(0, int(moment.timestamp() * 1000)):012x}"
+    return f"{digits[:8]}-{digits[8:]}"
 
 
 def record_name(id_: str) -> str:

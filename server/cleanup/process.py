@@ -15,13 +15,14 @@ import anyio
 import structlog
 
 from server.cleanup.carrier import Carrier, cutoff_id, write_state
+from server.cleanup.catching_up import catch_up
 from server.cleanup.doorbell import Doorbell
-from server.cleanup.index import NAME, Index
-from server.cleanup.item import Damaged, decode_record
+from server.cleanup.index import Index
 from server.cleanup.opening import open_store
 from server.cleanup.reading import Librarian
 from server.cleanup.spool import CLEANUP_BELL, WEB_BELL
-from server.cleanup.stores import Store, StoreError
+from server.cleanup.stores import StoreError
+from server.cleanup.tracing import StoreTracing
 from server.process import console, logs, signals
 from server.process.control import Control, read_first_line
 from server.queues.opening import open_publisher
@@ -59,16 +60,28 @@ async def _run(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         url = settings.queues.forward
         forward = await stack.enter_async_context(open_publisher(url, settings.queues)) if url else None
-        await _carry(settings.storage, forward, control)
+        tracing = _tracing(settings.telemetry.otlp_endpoint)
+        if tracing:
+            stack.callback(tracing.close)
+        await _carry(settings.storage, forward, control, tracing)
 
 
-async def _carry(settings: StorageSettings, forward: Publisher | None, control: Control) -> None:
+def _tracing(endpoint: str | None) -> StoreTracing | None:
+    if not endpoint:
+        return None
+    from server.telemetry.opening import open_span_exporter  # its extra may be missing
+
+    return StoreTracing(open_span_exporter(endpoint, "cleanup"))
+
+
+async def _carry(
+    settings: StorageSettings, forward: Publisher | None, control: Control, tracing: StoreTracing | None
+) -> None:
     folder = settings.spool_folder
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     store = open_store(settings)
-    rebuilt = (folder / NAME).exists()
     index = Index(folder)
-    carrier = Carrier(folder, store, index, forward)
+    carrier = Carrier(folder, store, index, forward, tracing)
     bell = Doorbell(folder, CLEANUP_BELL, WEB_BELL)
     loop = asyncio.get_running_loop()
 
@@ -81,8 +94,7 @@ async def _carry(settings: StorageSettings, forward: Publisher | None, control: 
         tasks.start_soon(carrier.run, bell)
         tasks.start_soon(Librarian(folder, store, carrier).serve)
         tasks.start_soon(_tell_state, folder, carrier)
-        if not rebuilt:
-            tasks.start_soon(_rebuild, store, index)
+        tasks.start_soon(catch_up, store, index)
         if settings.retention:
             tasks.start_soon(_retain, settings.retention, index, carrier)
         await control.wait_stop(lambda: None)
@@ -97,23 +109,6 @@ async def _tell_state(folder: Path, carrier: Carrier) -> None:
     while True:
         write_state(folder, carrier.state)
         await anyio.sleep(_STATE_S)
-
-
-async def _rebuild(store: Store, index: Index) -> None:
-    """Fill an index that is new from the store, a few at a time."""
-    try:
-        names = await anyio.to_thread.run_sync(lambda: [name for name in store.names() if name.endswith(".json")])
-        for at in range(0, len(names), _AT_A_TIME):
-            some = names[at : at + _AT_A_TIME]
-            found = await anyio.to_thread.run_sync(_get_all, store, some)
-            index.add(decode_record(data) for data in found if data)
-        log.info("index_rebuilt", images=len(index))
-    except (StoreError, Damaged) as error:
-        log.error("index_not_rebuilt", reason=str(error))
-
-
-def _get_all(store: Store, names: list[str]) -> list[bytes | None]:
-    return [store.get(name) for name in names]
 
 
 async def _retain(retention_s: float, index: Index, carrier: Carrier) -> None:

@@ -39,9 +39,10 @@ class Retry(Message, frozen=True):
 
 
 class Note(Message, frozen=True):
-    """Keep what a client reports of this id; answered `Noted` or `Missing`."""
+    """Keep what a client reports of this id; answered `Noted` or `Missing`. `owner`: as in `Get`."""
 
     id: str
+    owner: str | None
     metric: str
     value: float
 
@@ -133,7 +134,7 @@ class Librarian:
             return Missing(), b""
         try:
             if isinstance(question, Note):
-                kept = await self._carrier.note(question.id, question.metric, question.value)
+                kept = await self._carrier.note(question.id, question.owner, question.metric, question.value)
                 return (Noted() if kept else Missing()), b""
             if isinstance(question, Get):
                 return await anyio.to_thread.run_sync(self._look_up, question)

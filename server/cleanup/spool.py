@@ -6,8 +6,9 @@ slow never stands in the way of an answer, and one fsync of the folder serves ma
 
 import asyncio
 import os
+import time
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -23,6 +24,7 @@ SUFFIX = ".item"
 WEB_BELL, CLEANUP_BELL = "web.bell", "cleanup.bell"
 _MEMORY_BYTES = 64_000_000  # of items that wait for the disk: more is as if the spool were full
 _LOOK_S = 1.0  # between looks into the folder, for rings that were lost
+_SPARE = 10  # times as long as a look takes: between two of them
 
 log = structlog.stdlib.get_logger("tureen.spool")
 
@@ -49,8 +51,8 @@ class _Waiting(NamedTuple):
 class Spool:
     """The web process's end. Enter `running` to use it.
 
-    The whole state: what is in the folder as of the last look plus what was added since (`count`, `bytes`), what waits
-    for the disk, and the refusals by reason.
+    The whole state: what is in the folder as of the last look plus what was added since (`count`, `bytes`), what was
+    added since the present count began, what waits for the disk, and the refusals by reason.
     """
 
     def __init__(self, folder: Path, max_bytes: int, max_count: int, *, durable: bool) -> None:
@@ -64,6 +66,8 @@ class Spool:
         self._durable = durable
         self._waiting: deque[_Waiting] = deque()
         self._waiting_bytes = 0
+        self._added = self._added_bytes = 0
+        self._rung = asyncio.Event()
         self._work = asyncio.Event()
         self._written = asyncio.Event()
         self._failing = False
@@ -73,7 +77,7 @@ class Spool:
         """Write what is put in while entered; leaving writes what still waits. Raises `SpoolFailed` at the start."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._recount()
+            self._count(items_in(self.folder))
             bell = Doorbell(self.folder, WEB_BELL, CLEANUP_BELL)
         except OSError as error:
             raise SpoolFailed(f"no spool at {self.folder}: {error.strerror or error}") from None
@@ -102,6 +106,8 @@ class Spool:
             raise self._refusal("full")
         self.count += 1
         self.bytes += size
+        self._added += 1
+        self._added_bytes += size
         written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(id_, size, make, written))
         self._waiting_bytes += size
@@ -172,19 +178,25 @@ class Spool:
 
     def _on_ring(self, bell: Doorbell) -> None:
         bell.hear()
-        self._recount()
+        self._rung.set()
 
     async def _look(self) -> None:
+        """Count when the bell rings, and now and then. In a thread: with 100,000 items it takes half a second."""
         while True:
-            await anyio.sleep(_LOOK_S)
-            self._recount()
+            with anyio.move_on_after(_LOOK_S):
+                await self._rung.wait()
+            self._rung.clear()
+            self._added, self._added_bytes = 0, 0
+            begun = time.monotonic()
+            self._count(await anyio.to_thread.run_sync(list, items_in(self.folder)))
+            await anyio.sleep(_SPARE * (time.monotonic() - begun))
 
-    def _recount(self) -> None:
-        """CORRECTNESS: the folder is the truth; what waits for the disk is not there yet, or is counted twice for a
-        moment, which only refuses sooner."""
-        sizes = [size for _, size in items_in(self.folder)]
-        self.count = len(sizes) + len(self._waiting)
-        self.bytes = sum(sizes) + self._waiting_bytes
+    def _count(self, items: Iterable[tuple[str, int]]) -> None:
+        """CORRECTNESS: the folder is the truth. What waits for the disk is not there yet, and what was put in since the
+        count began may not be; either may be counted twice for a moment, which only refuses sooner."""
+        sizes = [size for _, size in items]
+        self.count = len(sizes) + len(self._waiting) + self._added
+        self.bytes = sum(sizes) + self._waiting_bytes + self._added_bytes
 
 
 def items_in(folder: Path) -> Iterator[tuple[str, int]]:

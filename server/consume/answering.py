@@ -1,8 +1,8 @@
 """One image of a message: fetched, answered by the engine, and made durable."""
 
-import hashlib
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 import anyio
@@ -13,16 +13,19 @@ import batcher
 from batcher.policy import LEAST_URGENT
 from preprocess.errors import ImageError
 from preprocess.header import read_header
-from server.cleanup.item import Record, decode_record, encode_record, iso_time, original_name, record_name
-from server.cleanup.stores import Store, StoreError
+from server.cleanup.answered import item_of
+from server.cleanup.item import Redaction, decode_record, encode_record, original_name, record_name
+from server.cleanup.stores import Store
+from server.consume.errors import Later, Spoiled
 from server.consume.objects import Fetched, Missing, Objects, TooLarge
+from server.consume.patience import Patience
 from server.contract.answer import Answer, Kept, Timing, render
 from server.contract.errors import EngineLost, ImageRejected, ModelFailed, Quarantined, TaskError
 from server.contract.owner import Owner
 from server.contract.task import ImageTask
 from server.engine import Intake
 from server.queues.notification import Asked, S3Object
-from server.queues.source import Publisher, QueueFailed
+from server.queues.source import Publisher
 
 _DEADLINE_S = 60.0  # nobody waits for these answers: long enough to queue behind all that somebody waits for
 _LEAST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 30.0
@@ -35,23 +38,6 @@ T = TypeVar("T")
 log = structlog.stdlib.get_logger("tureen.consumer")
 
 
-class Spoiled(Exception):
-    """It can never be answered. `reason`: a code."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
-class Later(Exception):
-    """It was not answered now. `reason`: a code. `at_fault`: whether the image may be the cause."""
-
-    def __init__(self, reason: str, *, at_fault: bool) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.at_fault = at_fault
-
-
 class Places(NamedTuple):
     """Where answers go."""
 
@@ -60,24 +46,16 @@ class Places(NamedTuple):
 
 
 class Answering:
-    """The whole state: `stopping`, `lost`, and whether the store or the results queue failed at the last try."""
+    """Has no state of its own."""
 
-    def __init__(self, engine: Intake, objects: Objects, places: Places, threads: int) -> None:
-        """`threads`: calls of the stores at a time."""
-        self.stopping = anyio.Event()
-        """When set, what fails is not tried again here."""
-        self.lost = False
-        """Whether the engine has gone; then this is stopping, too."""
+    def __init__(
+        self, engine: Intake, objects: Objects, places: Places, patience: Patience, redact: Redaction = "off"
+    ) -> None:
         self._engine = engine
         self._objects = objects
         self._places = places
-        self._limiter = anyio.CapacityLimiter(threads)
-        self._failing = False
-
-    def lose_engine(self) -> None:
-        """The engine has gone, or takes nothing any more: stop."""
-        self.lost = True
-        self.stopping.set()
+        self._patience = patience
+        self._redact: Redaction = redact
 
     async def answer(self, asked: Asked, delivered_before: bool) -> None:
         """Answer an image; its answer is durable when this returns. Raises `Spoiled`, `Later`.
@@ -103,7 +81,7 @@ class Answering:
 
     async def _fetch(self, asked: Asked) -> Fetched:
         try:
-            return await self._durably(lambda: self._objects.fetch(asked))
+            return await self._patience.stored(lambda: self._objects.fetch(asked))
         except Missing:
             raise Spoiled("missing") from None
         except TooLarge:
@@ -113,7 +91,7 @@ class Answering:
         """Whether an earlier delivery was answered, and only not deleted."""
         if not (store := self._places.store):
             return False
-        data = await self._durably(lambda: store.get(record_name(fetched.id)))
+        data = await self._patience.stored(lambda: store.get(record_name(fetched.id)))
         return data is not None and not decode_record(data).is_pending
 
     async def _submit(self, task: ImageTask) -> Answer:
@@ -131,7 +109,7 @@ class Answering:
             except batcher.DeadlineExceeded:
                 pause_s = _LEAST_PAUSE_S
             except (batcher.BatcherClosed, EngineLost):
-                self.lose_engine()
+                self._patience.lose_engine()
                 raise Later("engine_gone", at_fault=False) from None
             except (batcher.BatchFailed, ModelFailed):
                 raise Later("model_error", at_fault=True) from None
@@ -143,65 +121,30 @@ class Answering:
                 raise Spoiled("quarantined") from None
             except TaskError as error:
                 raise Later(type(error).__name__, at_fault=True) from None
-            await self._pause(pause_s, "engine_full")
+            await self._patience.pause(pause_s, "engine_full")
 
     async def _keep(self, task: ImageTask, fetched: Fetched, answer: Answer, timing: Timing) -> None:
         store, results = self._places
         if store:
-            record = await anyio.to_thread.run_sync(_record, task, fetched, answer, timing, limiter=self._limiter)
-            if not fetched.stored_as:
-                name = original_name(record)
-                await self._durably(lambda: store.put(name, task.body, record.media_type))
-            name = record_name(record.id)
-            await self._durably(lambda: store.put(name, encode_record(record), "application/json"))
+            await self._store(store, task, fetched, answer, timing)
         if results:
-            await self._publish(results, _result(fetched, answer, timing, stored=store is not None))
+            await self._patience.published(results, _result(fetched, answer, timing, stored=store is not None))
 
-    async def _durably(self, call: Callable[[], T]) -> T:
-        """What a call of a store gives, in a thread; again and again while it fails for reasons of its own."""
-        pause_s = _LEAST_PAUSE_S
-        while True:
-            try:
-                done = await anyio.to_thread.run_sync(call, limiter=self._limiter)
-            except StoreError as error:
-                self._say_failing("store", error.reason, error)
-                if error.reason == "refused":  # it may be this object alone
-                    raise Later("refused", at_fault=True) from None
-                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
-                await self._pause(pause_s, "store_failing")
-            else:
-                self._say_well()
-                return done
-
-    async def _publish(self, results: Publisher, body: str) -> None:
-        pause_s = _LEAST_PAUSE_S
-        while True:
-            try:
-                await results.publish(body)
-            except QueueFailed as error:
-                self._say_failing("results", error.reason, error)
-                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
-                await self._pause(pause_s, "results_failing")
-            else:
-                self._say_well()
-                return
-
-    async def _pause(self, seconds: float, reason: str) -> None:
-        """Raises `Later` once this is to stop."""
-        with anyio.move_on_after(seconds):
-            await self.stopping.wait()
-        if self.stopping.is_set():
-            raise Later(reason, at_fault=False)
-
-    def _say_failing(self, what: str, reason: str, error: Exception) -> None:
-        if not self._failing:
-            self._failing = True
-            log.error(f"{what}_failing", reason=reason, error=str(error))
-
-    def _say_well(self) -> None:
-        if self._failing:
-            self._failing = False
-            log.info("storing_again")
+    async def _store(self, store: Store, task: ImageTask, fetched: Fetched, answer: Answer, timing: Timing) -> None:
+        """Original and then record; of a forwarded upload the original is there, and goes if it may not be kept."""
+        make = partial(
+            item_of, task, answer, timing, self._redact, request_id=fetched.request_id, account=fetched.owner,
+            source=fetched.source,
+        )  # fmt: skip
+        record, original = await anyio.to_thread.run_sync(make, limiter=self._patience.limiter)
+        place, kept = original_name(record), record.redacted != "originals"
+        if kept and (not fetched.stored_as or record.redacted == "metadata"):
+            await self._patience.stored(lambda: store.put(place, original, record.media_type))
+        await self._patience.stored(
+            lambda: store.put(record_name(record.id), encode_record(record), "application/json")
+        )
+        if fetched.stored_as and not kept:
+            await self._patience.stored(lambda: store.delete(fetched.stored_as))
 
 
 async def _now(call: Callable[[], T]) -> T:
@@ -222,24 +165,6 @@ def _timing(answer: Answer, begun: float, uploaded: float) -> Timing:
         uploaded - begun, max(0.0, reply.begun - uploaded), reply.decode_s, reply.infer_s, time.monotonic() - begun,
     )  # fmt: skip
     return Timing(*(round(one * 1e3, 3) for one in seconds))
-
-
-def _record(task: ImageTask, fetched: Fetched, answer: Answer, timing: Timing) -> Record:
-    return Record(
-        id=answer.id,
-        hash=answer.hash,
-        sha256=hashlib.sha256(task.body).hexdigest(),
-        time=iso_time(answer.id),
-        model=answer.model.name,
-        version=answer.model.version,
-        media_type=f"image/{task.header.format.lower()}",
-        bytes=len(task.body),
-        answer=msgspec.Raw(b"{%b}" % answer.reply.members),
-        timing=msgspec.to_builtins(timing),
-        request_id=fetched.request_id,
-        owner=fetched.owner,
-        source=fetched.source,
-    )
 
 
 def _result(fetched: Fetched, answer: Answer, timing: Timing, *, stored: bool) -> str:

@@ -12,8 +12,10 @@ import anyio
 import structlog
 from anyio.abc import TaskGroup
 
-from server.consume.answering import Answering, Later, Spoiled
+from server.consume.answering import Answering
+from server.consume.errors import Later, Spoiled
 from server.consume.ledger import Progress, State
+from server.consume.patience import Patience
 from server.queues.notification import Asked, Unreadable, read
 from server.queues.source import Delivery, QueueFailed, Source
 from server.settings.topics import QueuesSettings
@@ -31,12 +33,13 @@ log = structlog.stdlib.get_logger("tureen.consumer")
 class Consumer:
     """The whole state: what is in hand by its handle, `state`, `told`, and whether the queue failed at the last try."""
 
-    def __init__(self, source: Source, answering: Answering, settings: QueuesSettings) -> None:
+    def __init__(self, source: Source, answering: Answering, patience: Patience, settings: QueuesSettings) -> None:
         self.state = State()
         self.told = False
         """Whether it was told to stop; an engine that has gone stops it, too."""
         self._source = source
         self._answering = answering
+        self._stopping = patience.stopping
         self._settings = settings
         self._in_hand: dict[str, Delivery] = {}
         self._changed = anyio.Event()
@@ -45,7 +48,7 @@ class Consumer:
     def stop(self) -> None:
         """Take no more messages, and end when those in hand have ended."""
         self.told = True
-        self._answering.stopping.set()
+        self._stopping.set()
 
     async def run(self) -> None:
         """Consume until `stop`. Cancellation: what is in hand is delivered again when its visibility ends."""
@@ -59,8 +62,7 @@ class Consumer:
     # -- inside ------------------------------------------------------------------------------------
 
     async def _receive(self, tasks: TaskGroup) -> None:
-        stopping = self._answering.stopping
-        while not stopping.is_set():
+        while not self._stopping.is_set():
             room = self._settings.consume_in_flight - len(self._in_hand)
             if room <= 0:
                 await self._changed.wait()
@@ -75,7 +77,7 @@ class Consumer:
         except QueueFailed as error:
             self._on_failure(error)
             with anyio.move_on_after(_QUEUE_PAUSE_S):
-                await self._answering.stopping.wait()
+                await self._stopping.wait()
             return ()
         if deliveries:
             self._on_well()
@@ -93,7 +95,7 @@ class Consumer:
 
     async def _end(self, delivery: Delivery) -> None:
         """Answer what a message asks for, and finish it, bury it or put it back. Raises `QueueFailed`."""
-        if self._answering.stopping.is_set():  # it came with the last poll
+        if self._stopping.is_set():  # it came with the last poll
             await self._put_back(delivery, Later("stopping", at_fault=False))
             return
         spoiled: list[tuple[str, str]] = []  # reason, body

@@ -22,6 +22,7 @@ from server.consume.consumer import Consumer
 from server.consume.ledger import STATE, write_state
 from server.consume.metrics import serve_metrics
 from server.consume.objects import Objects
+from server.consume.patience import Patience
 from server.engine import Engine, EngineFailed, Intake, RemoteEngine
 from server.engine.groups import leaves
 from server.process import console, logs, signals
@@ -71,17 +72,18 @@ async def _run(settings: Settings, socket: Path | None) -> int:
         source = await stack.enter_async_context(open_source(queues))
         results = await stack.enter_async_context(open_publisher(queues.results, queues)) if queues.results else None
         engine = await stack.enter_async_context(_engine(settings, socket))
-        answering = Answering(engine, objects, Places(store, results), _THREADS)
-        consumer = Consumer(source, answering, queues)
+        patience = Patience(_THREADS)
+        answering = Answering(engine, objects, Places(store, results), patience, storage.redact)
+        consumer = Consumer(source, answering, patience, queues)
         log.info("consuming_from", queue=queues.consume)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(control.wait_stop, consumer.stop)
             tasks.start_soon(_publish_state, socket, settings, consumer)
             if isinstance(engine, RemoteEngine):
-                tasks.start_soon(_end_with, engine, answering)
+                tasks.start_soon(_end_with, engine, patience)
             await consumer.run()
             tasks.cancel_scope.cancel()
-    return EXIT_LOST if answering.lost and not consumer.told else 0
+    return EXIT_LOST if patience.lost and not consumer.told else 0
 
 
 @asynccontextmanager
@@ -103,9 +105,9 @@ async def _connected(stack: AsyncExitStack, socket: Path) -> Intake:
             await anyio.sleep(_CONNECT_S)
 
 
-async def _end_with(engine: RemoteEngine, answering: Answering) -> None:
+async def _end_with(engine: RemoteEngine, patience: Patience) -> None:
     await engine.wait_lost()
-    answering.lose_engine()
+    patience.lose_engine()
 
 
 async def _publish_state(socket: Path | None, settings: Settings, consumer: Consumer) -> None:

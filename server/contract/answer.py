@@ -24,7 +24,7 @@ class Tensor(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """What a worker answered for one task. Times in seconds; `begun` on CLOCK_MONOTONIC."""
+    """What a worker answered for one task. Times in seconds; `begun` and `run_begun` on CLOCK_MONOTONIC."""
 
     model: ModelMetadata
     members: bytes
@@ -37,6 +37,8 @@ class Reply(NamedTuple):
     source: Source = "inference"
     features: tuple[float, ...] = ()
     """Of a sample of the images, what is watched for drift (`server.drift.features`); else empty."""
+    run_begun: float = 0.0
+    """When the model's run of its batch began; 0 where that is not known."""
 
 
 class Answer(NamedTuple):
@@ -50,6 +52,8 @@ class Answer(NamedTuple):
     """What its client was assigned to: `canary`, or EXPERIMENT/ARM; empty for the version that serves."""
     unit: str = ""
     """A pseudonym of the client, in an experiment."""
+    queued: float = 0.0
+    """When the task was admitted to the queue, on CLOCK_MONOTONIC; 0 where it did not wait or that is not known."""
 
     @property
     def model(self) -> ModelMetadata:

@@ -92,6 +92,8 @@ class Answered(Message, frozen=True):
     version: str
     tensors: tuple[TensorSpec, ...] = ()
     source: Source = "inference"
+    queued: float = 0.0
+    run_begun: float = 0.0
 
 
 class Raised(Message, frozen=True):

@@ -6,6 +6,8 @@ import time
 
 import xxhash
 
+_LOWER = (1 << 62) - 1
+
 
 def uuid7() -> str:
     """A UUID version 7 (RFC 9562, section 5.7): 48 bits of Unix milliseconds, then 74 random bits.
@@ -23,9 +25,8 @@ def derived_uuid7(milliseconds: int, *parts: str) -> str:
 
 def _uuid7(milliseconds: int, chance: int) -> str:
     """`chance`: 74 bits."""
-    value = milliseconds << 80 | 0x7 << 76 | (chance >> 62) << 64 | 0x2 << 62 | (chance & (1 << 62) - 1)
-    digits = f"{value:032x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    first, last = f"{milliseconds:012x}", f"{0x2 << 62 | chance & _LOWER:016x}"
+    return f"{first[:8]}-{first[8:]}-7{chance >> 62:03x}-{last[:4]}-{last[4:]}"
 
 
 def content_hash(body: bytes) -> str:

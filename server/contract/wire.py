@@ -158,6 +158,8 @@ class Done(Message, frozen=True):
     tensors: tuple[TensorSpec, ...] = ()
     features: tuple[float, ...] = ()
     """Of a sample of the images, what is watched for drift (`server.drift.features`); else empty."""
+    run_begun: float = 0.0
+    """When the model's run of its batch began."""
 
 
 class Shared(Message, frozen=True):

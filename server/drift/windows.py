@@ -15,7 +15,7 @@ from server.drift.reference import Look, Reference, in_classes_of, sample
 from server.statistics.shift import Values, category_index, category_p, kolmogorov_smirnov, stability_index
 
 WINDOW = 500
-ALPHA = 0.001
+ALPHA = 0.002
 _TESTS = 2
 _LEAST = 50  # values of a feature in a window, below which nothing is said of it
 CLASS = "class"

@@ -84,7 +84,7 @@ class AbsentEngine:
         """None: whoever answers decides."""
         return None
 
-    def remembers(self, size: int, payload: bytes | None) -> bool:
+    def remembers(self, size: int, payload: bytes | None, owner: Owner = NOBODY) -> bool:
         """False."""
         return False
 

@@ -128,7 +128,7 @@ class Reservation:
         self.started = started
         self.is_given_up = False
         self._arrivals = arrivals
-        self._announced = False
+        self._announced = self._released = False
         self._arrived = 0
         self._window = started
         self._in_window = self._in_last_window = 0
@@ -156,6 +156,9 @@ class Reservation:
 
     def release(self) -> None:
         """Give the room back; once is enough. Raises nothing: an answer may be on its way out."""
+        if self._released:
+            return
+        self._released = True
         self._arrivals.let_go(self)
         if self._announced:
             self._announced = False

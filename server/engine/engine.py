@@ -2,8 +2,10 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -41,16 +43,17 @@ from server.engine.submission import Submission
 from server.engine.table import Entry, Table
 from server.engine.together import Image, Together
 from server.fleet.layout.placement import LayoutChoice, Placement, resolve_device
-from server.fleet.pool import PoolFailed
+from server.fleet.pool import PoolFailed, WorkerActivity
 from server.models.card import find_model
 from server.models.errors import ModelError
 from server.process import logs
+from server.process.background import background
 from server.process.cpus import usable_cpus
 from server.process.memory import usable_memory
 from server.repository.errors import RepositoryError
 from server.repository.folder import Folder
 from server.repository.state import ModelState
-from server.repository.store import FileStates
+from server.repository.store import FileStates, StateStore
 from server.settings import Settings, derived
 
 _SAVED = 0.5  # of the SLO: what an owner may save up, in seconds of a worker
@@ -101,6 +104,7 @@ class Engine:
         self._stack = AsyncExitStack()
         self._placement = Placement("cpu", 0, "")
         self._table = Table(router)
+        self._beyond: Counter[str] = Counter()
         self._observing = Observing(observer or Unobserved(), clock)
         self._shadows: TaskGroup | None = None
         self._only: Lane | None = None  # where one model is served for good
@@ -190,14 +194,17 @@ class Engine:
             return None
         cost = decode_seconds(header, size)
         urgency = lane.sharing.urgency(owner, cost, urgency)
-        if urgency == BEYOND_SHARE and (full := lane.sharing.full(size)):
-            return full
-        return lane.batcher.refusal(prep_s=cost, deadline=deadline, urgency=urgency, coming=coming)
+        beyond = urgency == BEYOND_SHARE
+        refused: Refused | None = lane.sharing.full(size) if beyond else None
+        refused = refused or lane.batcher.refusal(prep_s=cost, deadline=deadline, urgency=urgency, coming=coming)
+        if beyond and refused:
+            self._beyond["refused"] += 1
+        return refused
 
-    def remembers(self, size: int, payload: bytes | None) -> bool:
+    def remembers(self, size: int, payload: bytes | None, owner: Owner = NOBODY) -> bool:
         """As `Intake.remembers`."""
         lane = self._table.default_lane
-        return lane is not None and lane.remembering.remembers(size, payload)
+        return lane is not None and lane.remembering.remembers(size, payload, owner.account)
 
     async def forget(self, content: str, account: str = "") -> None:
         """As `Intake.forget`. Raises `StoreFailed` if a shared cache does not answer."""
@@ -215,8 +222,16 @@ class Engine:
             default.metadata if default else None, sum(lane.differences for lane in lanes),
             any(lane.separated for lane in lanes), self._reuse(), lanes=lanes,
             changes=dict(self._models.changes) if self._models else {}, shared_decodes=self._together.shared,
-            started=self._only is not None or self._ready.is_set(),
+            started=self._only is not None or self._ready.is_set(), beyond_share=dict(self._beyond),
         )  # fmt: skip
+
+    def workers(self) -> tuple[WorkerActivity, ...]:
+        """What each worker does now."""
+        return tuple(
+            replace(worker, name=f"{lane.spec.name} {lane.spec.version} {worker.name}")
+            for lane in self._table.lanes()
+            for worker in lane.pool.activity()
+        )
 
     async def wait_ready(self) -> ModelMetadata:
         """As `Intake.wait_ready`."""
@@ -265,6 +280,8 @@ class Engine:
     @property
     def free_bytes(self) -> int:
         """As `Room.free_bytes`."""
+        if self._only:
+            return self.max_bytes - self._only.batcher.held_bytes
         return self.max_bytes - sum(lane.batcher.held_bytes for lane in self._table.lanes())
 
     def check_room(self, size: int) -> None:
@@ -300,11 +317,10 @@ class Engine:
         settings = self._settings
         self._placement = await resolve_device(settings.provider_name, settings.device)
         store = await self._store(stack)
+        repository = self._repository(stack)
         self._tasks = await stack.enter_async_context(anyio.create_task_group())
         stack.callback(self._end)
-        beside = await stack.enter_async_context(anyio.create_task_group())
-        stack.callback(beside.cancel_scope.cancel)
-        self._shadows = beside
+        self._shadows = beside = await stack.enter_async_context(background())
         shares = Shares(_SAVED * self.slo_s)
         common = Common(
             settings,
@@ -315,11 +331,12 @@ class Engine:
             self._cache,
             store,
             shares,
+            self._beyond,
             self._turns(),
             beside,
         )
-        if settings.repository.models:
-            await self._open_repository(common, beside)
+        if repository:
+            self._open_repository(repository, common, beside)
         else:
             await self._open_only(common)
         beside.start_soon(self.delay.watch, self._allow_for_delay, name="loop delay")
@@ -353,13 +370,22 @@ class Engine:
         if lane.failure:
             raise PoolFailed(lane.failure)
 
-    async def _open_repository(self, common: Common, beside: TaskGroup) -> None:
-        folder = Folder(Path(self._settings.repository.models))
-        tasks = self._running()
-        models = self._models = Models(
-            self._table, common, tasks, folder, FileStates(folder.path), self._settings.repository, _wall_s
-        )
-        following = Following(models, beside, self._clock, watch=self._settings.repository.watch)
+    def _repository(self, stack: AsyncExitStack) -> tuple[Folder, StateStore] | None:
+        """The models' folder, and where their states are; None where one model is served for good."""
+        url = self._settings.repository.models
+        if not url.startswith("s3://"):
+            return (Folder(Path(url)), FileStates(Path(url))) if url else None
+        from server.repository.s3 import S3Repository, copy_of  # its extra may be missing
+
+        folder = copy_of(url, self._settings.worker.profile_folder)
+        bucket = stack.enter_context(S3Repository(url, folder, self._settings.storage.s3_endpoint))
+        return Folder(folder, bucket.sync), bucket
+
+    def _open_repository(self, repository: tuple[Folder, StateStore], common: Common, beside: TaskGroup) -> None:
+        folder, states = repository
+        settings = self._settings.repository
+        models = self._models = Models(self._table, common, self._running(), folder, states, settings, _wall_s)
+        following = Following(models, beside, self._clock, watch=settings.watch)
         beside.start_soon(self._bring_up, following, name="models")
 
     async def _bring_up(self, following: Following) -> None:

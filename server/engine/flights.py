@@ -58,6 +58,7 @@ class Flights:
 
     async def _submit_alone(self, submission: Submission) -> Reply:
         handle = self._enqueue(submission, submission.deadline, submission.urgency)
+        submission.queued = self._clock()
         submission.digest  # noqa: B018 - computed here, while the workers are busy with what was queued before
         return await handle.wait()
 
@@ -72,6 +73,7 @@ class Flights:
     def _started(self, submission: Submission, waiter: Waiter) -> Flight:
         flight = Flight(submission, self._enqueue, self._clock)
         flight.start(waiter)
+        submission.queued = self._clock()
         identity, size = submission.identity, len(submission.task.payload)
         # The hash is computed here, while the workers are busy with what was queued before.
         if identity not in self._flights:

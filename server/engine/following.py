@@ -109,8 +109,9 @@ class Following:
     async def _look(self) -> None:
         """Take in what has come to the folder, and let go of what has gone from it. Raises `RepositoryError`."""
         models = self._models
+        await anyio.to_thread.run_sync(models.folder.sync)
         marks = await anyio.to_thread.run_sync(models.folder.marks)
-        for name in marks.keys() - models.known.keys():
+        for name in sorted(marks.keys() - models.known.keys()):
             await self._add(name)
         for name, known in models.known.items():
             there, before = marks.get(name, {}), known.marks

@@ -75,6 +75,8 @@ class Status:
     """Whether images are run one at a time for that."""
 
     reuse: ReuseStats = field(default_factory=ReuseStats)
+    beyond_share: Mapping[str, int] = field(default_factory=dict)
+    """Images beyond their owner's share of the workers, by outcome: answered, refused, ended (late, or unwanted)."""
     forwards: bool = False
     """Whether images are not answered here, but passed on."""
     lanes: tuple[LaneStatus, ...] = ()
@@ -161,8 +163,9 @@ class Intake(Protocol):
         None where it would be accepted, or where only `submit` can tell. Raises `BatcherClosed`.
         """
 
-    def remembers(self, size: int, payload: bytes | None) -> bool:
-        """Whether an answer may be kept for an image of `size` bytes, so that it need not be admitted to be answered.
+    def remembers(self, size: int, payload: bytes | None, owner: Owner = NOBODY) -> bool:
+        """Whether an answer of this owner's may be kept for an image of `size` bytes, so that it need not be admitted
+        to be answered.
 
         `payload`: its bytes if they are here; without them, and with other models, it may turn out otherwise.
         """

@@ -4,6 +4,7 @@ A lane lives in a task of its own. What goes wrong in it, a model that brings it
 this lane and no other.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
@@ -55,6 +56,8 @@ class Common(NamedTuple):
     cache: MemoryCache
     store: Store | None
     shares: Shares
+    beyond: Counter[str]
+    """Images beyond their owner's share, by outcome, as `Status.beyond_share`."""
     turns: Turns | None
     """At the cores; None where there is one lane for good."""
     tasks: TaskGroup
@@ -203,7 +206,7 @@ class Lane:
         beside = SharedCache(common.store, common.tasks, self._served) if common.store else None
         flights = Flights(self.batcher, common.clock, beside)
         room = Room(max(1, common.settings.queue.max_queue // 2), max(1, common.max_bytes // 2))
-        self.sharing = Sharing(flights, common.shares, self._cost_s, common.clock, room)
+        self.sharing = Sharing(flights, common.shares, self._cost_s, common.clock, room, common.beyond)
         self.remembering = Remembering(self.sharing, common.cache, self._served, beside, common.clock)
         self.first = quarantine = Quarantine(self.remembering)
         return quarantine

@@ -164,5 +164,6 @@ def _frame(number: int, answer: Answer) -> bytes:
     message = Answered(
         number, answer.id, answer.hash, reply.begun, reply.decode_s, reply.infer_s, reply.batch,
         reply.model.name, reply.model.version, tuple(tensor.spec for tensor in reply.tensors), reply.source,
+        answer.queued, reply.run_begun,
     )  # fmt: skip
     return from_engine.frame(message, reply.members or b"".join(tensor.data for tensor in reply.tensors))

@@ -208,6 +208,7 @@ class Models:
         """A lane that has passed all steps. Raises `LoadFailed`; then it has ended."""
         name, serving, patience_s = entry.name, self.known[entry.name].serving, self._settings.load_timeout
         try:
+            await anyio.to_thread.run_sync(self.folder.sync)
             located = await anyio.to_thread.run_sync(self.folder.locate, name, version)
             spec = LaneSpec(
                 name, version, located.model_file.parent, entry.slo_s, self._share(name), serving.workers,

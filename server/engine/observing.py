@@ -63,7 +63,9 @@ class Observing:
         except Exception as error:
             self._observer.observed(self._seen(lane, ways.route, submission, begun, error=error))
             raise
-        answer = Answer(uuid7(), submission.digest, reply, arm=ways.route.arm, unit=ways.route.unit)
+        answer = Answer(
+            uuid7(), submission.digest, reply, arm=ways.route.arm, unit=ways.route.unit, queued=submission.queued
+        )
         seen = self._seen(lane, ways.route, submission, begun, reply, answer.id)
         self._observer.observed(seen)
         if ways.route.shadows and reply.source == "inference":

@@ -168,7 +168,7 @@ class RemoteEngine:
         """None: only the engine can tell."""
         return None
 
-    def remembers(self, size: int, payload: bytes | None) -> bool:
+    def remembers(self, size: int, payload: bytes | None, owner: Owner = NOBODY) -> bool:
         """False: only the engine can tell."""
         return False
 
@@ -284,9 +284,9 @@ class RemoteEngine:
         members = b"" if message.tensors else payload
         reply = Reply(
             model, members, message.begun, message.decode_s, message.infer_s, message.batch,
-            split(message.tensors, payload) if message.tensors else (), message.source,
+            split(message.tensors, payload) if message.tensors else (), message.source, run_begun=message.run_begun,
         )  # fmt: skip
-        return Answer(message.id, message.hash, reply)
+        return Answer(message.id, message.hash, reply, queued=message.queued)
 
 
 def _message(

@@ -41,6 +41,8 @@ class Shares:
         self._silent: OrderedDict[str, _Account] = OrderedDict()
         self._weight = 0.0
         self._minted = 0.0
+        self._retire_at = float("-inf")
+        """No owner loses its share before."""
 
     @property
     def owners(self) -> int:
@@ -59,11 +61,11 @@ class Shares:
 
     def charge(self, owner: Owner, cost_s: float, now: float) -> bool:
         """As `is_within`, and charge it if it is. What is beyond the share is free: it only uses what others leave."""
-        if not self.is_within(owner, cost_s, now):
-            return False
-        account = self._active.get(owner.id)
-        if account is None:  # no share applies
+        if not owner.id:  # no share applies
             return True
+        account = self._asking(owner, now)
+        if len(self._active) > 1 and account.credit < min(cost_s, self._burst_s * account.weight):
+            return False
         account.credit = max(0.0, account.credit - cost_s)
         return True
 
@@ -80,7 +82,8 @@ class Shares:
 
     def _asking(self, owner: Owner, now: float) -> _Account:
         """The account of an owner that asks now, its credit up to date."""
-        self._retire(now)
+        if now >= self._retire_at:
+            self._retire(now)
         account = self._active.get(owner.id)
         if account is None:
             account = self._silent.pop(owner.id, None) or _Account(
@@ -107,6 +110,7 @@ class Shares:
         while self._active:
             name, account = next(iter(self._active.items()))
             if now - account.asked < ACTIVE_S:
+                self._retire_at = account.asked + ACTIVE_S
                 break
             self._update(account)
             del self._active[name]

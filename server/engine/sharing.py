@@ -1,5 +1,6 @@
 """The stage that gives each owner its share of the workers' time (server/engine/shares.py)."""
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
@@ -34,16 +35,17 @@ class Sharing:
         cost_s: Callable[[float], float],
         clock: Callable[[], float],
         most_beyond: Room,
+        beyond: Counter[str],
     ) -> None:
-        """`cost_s`: seconds of a worker that an image takes, from those of its decoding."""
+        """`cost_s`: seconds of a worker that an image takes, from those of its decoding. `beyond` counts images beyond
+        their owner's share, by outcome: answered, refused, or otherwise ended."""
         self._following = following
         self._shares = shares
         self._cost_s = cost_s
         self._clock = clock
         self._most = most_beyond
         self._images = self._bytes = 0
-        self.beyond = 0
-        """Images so far that were beyond their owner's share."""
+        self._beyond = beyond
 
     async def submit(self, submission: Submission) -> Reply:
         """As `Stage.submit`."""
@@ -65,16 +67,22 @@ class Sharing:
     async def _submit_beyond(self, submission: Submission) -> Reply:
         """Behind all others, if there is room. CORRECTNESS: nothing is minted for what gets no answer, or credit could
         be made by asking and leaving."""
-        size = len(submission.task.payload)
+        size, outcome = len(submission.task.payload), "ended"
         if full := self.full(size):
+            self._beyond["refused"] += 1
             raise full
         submission.urgency = BEYOND_SHARE
-        self.beyond += 1
         self._images += 1
         self._bytes += size
         try:
-            return await self._following.submit(submission)
+            reply = await self._following.submit(submission)
+            outcome = "answered"
+            return reply
+        except Refused:
+            outcome = "refused"
+            raise
         finally:
+            self._beyond[outcome] += 1
             self._images -= 1
             self._bytes -= size
 

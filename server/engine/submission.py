@@ -38,6 +38,7 @@ class Submission:
         "losses",
         "owner",
         "prepare_s",
+        "queued",
         "reuse",
         "task",
         "urgency",
@@ -60,6 +61,8 @@ class Submission:
         self.urgency = urgency
         self.reuse = reuse
         self.owner = owner
+        self.queued = 0.0
+        """When it was admitted to the queue, on CLOCK_MONOTONIC; 0 if it was not, or joined another's inference."""
         self.losses = 0
         """Workers that were lost with the same content before: if any, it runs alone."""
         self._digest = digest

@@ -70,15 +70,17 @@ class Table:
     def ready_lanes(self, name: str) -> dict[str, Lane]:
         """The lanes of a model that may take traffic, by version."""
         entry = self.entries[name]
+        if len(entry.ready) == len(entry.lanes):
+            return entry.lanes
         return {version: entry.lanes[version] for version in entry.ready}
 
     @property
     def default(self) -> Entry | None:
         """The model that answers where none is named: the one marked so, else the only one."""
         entries = self.entries.values()
-        return next(
-            (entry for entry in entries if entry.is_default), None if len(entries) != 1 else next(iter(entries))
-        )
+        if len(entries) == 1:
+            return next(iter(entries))
+        return next((entry for entry in entries if entry.is_default), None)
 
     @property
     def default_lane(self) -> Lane | None:

@@ -5,6 +5,8 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from itertools import zip_longest
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -35,6 +37,20 @@ log = structlog.stdlib.get_logger("tureen.pool")
 
 class PoolFailed(Exception):
     """No worker can be brought up; the message says why. Serving makes no sense any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerActivity:
+    """What one worker does now, for people."""
+
+    name: str
+    pid: int
+    state: str
+    """`starting`, `idle`, `working` or `retiring`."""
+    held: int
+    """Images it has."""
+    quiet_s: float
+    """Seconds since it last said anything; meaningless without images."""
 
 
 class Patience(NamedTuple):
@@ -89,6 +105,7 @@ class Pool:
         self._futile: dict[int, int] = {}  # lives in a row that came to nothing, by place
         self._due: dict[int, float] = {}  # when successors should be ready, by place
         self._workers: set[Worker] = set()
+        self._running: dict[int, WorkerProcess] = {}  # by place
         self.differences = 0
         """How often an image was answered otherwise in a batch than alone."""
         self.separated = False
@@ -101,6 +118,17 @@ class Pool:
     def size(self) -> int:
         """How many workers there should be; as long as that is not decided, how many are started."""
         return self._size
+
+    def activity(self) -> tuple[WorkerActivity, ...]:
+        """What each worker does now."""
+        now = time.monotonic()
+        return tuple(
+            WorkerActivity(
+                str(number), one.pid, _state(one.worker, number in self._ready), one.worker.held,
+                round(now - one.worker.heard, 3),
+            )
+            for number, one in sorted(self._running.items())
+        )  # fmt: skip
 
     async def _bring_up(self) -> None:
         """Decide on the layout and keep as many workers: those of the start-up benchmark, if there was one."""
@@ -191,11 +219,12 @@ class Pool:
                 worker, started = running.worker, running.started
                 worker.on_dependent = self._on_dependent
                 self._workers.add(worker)
+                self._running[number] = running
                 ready = await self._until_ready(worker)
             self._welcome(number, ready, time.monotonic() - started)
             notes, seconds = ready.model.notes, round(self._start_s, 3)
             log.info("worker_ready", worker=number, pid=running.pid, seconds=seconds, grant=ready.grant, notes=notes)
-            reason = await self._watched(running)
+            reason = await self._watched(number, running)
             if not worker.overspent:  # else it is known which image it was
                 self._on_loss(worker.lost_with)
             return Death(True, len(worker.lost_with), time.monotonic() - started, reason)
@@ -208,6 +237,7 @@ class Pool:
         finally:
             self._ready.discard(number)
             self._due.pop(number, None)
+            self._running.pop(number, None)
             if running:
                 self._workers.discard(running.worker)
                 await running.end()
@@ -240,6 +270,7 @@ class Pool:
             return
         self.separated = True
         self._load = msgspec.structs.replace(self._load, max_batch=1, batch=1)
+        self._batcher.limit_batch(1)
         for worker in self._workers:
             worker.separate()
         log.warning("one_image_at_a_time", reason=reason, workers=len(self._workers))
@@ -251,9 +282,15 @@ class Pool:
             self._load = msgspec.structs.replace(self._load, decoders=decoders(decision.layout.workers))
             self._lay_out(decision)
 
-    async def _watched(self, running: WorkerProcess) -> str:
+    def _on_retired(self, number: int) -> None:
+        """A worker takes nothing more: its successor is started when it has ended."""
+        self._ready.discard(number)
+        self._due[number] = time.monotonic() + self._start_s
+        self._expect()
+
+    async def _watched(self, number: int, running: WorkerProcess) -> str:
         """Wait until the worker is lost; the reason."""
-        watch = Watch(running, self._max_growth)
+        watch = Watch(running, self._max_growth, partial(self._on_retired, number))
         watching = asyncio.ensure_future(watch.run())
         try:
             await running.worker.lost.wait()
@@ -283,3 +320,9 @@ async def _ended(running: WorkerProcess | None) -> str:
         return ""
     await running.end()
     return f"({signal.Signals(-running.exit).name})" if running.exit and running.exit < 0 else ""
+
+
+def _state(worker: Worker, ready: bool) -> str:
+    if worker.retiring:
+        return "retiring"
+    return ("working" if worker.held else "idle") if ready else "starting"

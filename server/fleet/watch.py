@@ -1,10 +1,12 @@
-"""Workers that live but do no good: one that hangs is killed, one that has grown is replaced when it is empty.
+"""Workers that live but do no good: one that is silent gets nothing more, one that hangs is killed, one that has grown
+is replaced when it is empty.
 
 Deciding is pure (`judge`, `Silence`); the rest only looks at a clock and at /proc.
 """
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -12,8 +14,10 @@ import structlog
 
 from server.fleet.process import WorkerProcess
 
-_PERIOD_S = 1.0
-_MOST_COUNTED_S = 2.0  # of the time between two looks
+_PERIOD_S = 0.1
+_MOST_COUNTED_S = 0.2  # of the time between two looks
+_MEMORY_EVERY = 10  # looks
+_DOUBT_S, _TIMES_LATE = 0.3, 3.0  # doubting a worker that is only slow costs little: it goes on as soon as it is heard
 _SHORTEST_S, _TIMES_PREDICTED = 10.0, 20.0  # generous: a worker that gets no CPU is slow, not hung
 
 log = structlog.stdlib.get_logger("tureen.pool")
@@ -23,6 +27,7 @@ class Verdict(Enum):
     """What to do about a worker."""
 
     WELL = "well"
+    SILENT = "silent"
     HUNG = "hang"
     BLOATED = "memory"
 
@@ -37,16 +42,20 @@ class Vitals:
     """Seconds since it last said anything, or was last given something when it had nothing."""
     predicted_s: float
     """Seconds that the slowest thing it may be doing should take."""
+    next_word_s: float
+    """Seconds in which it should say something."""
     grown_bytes: int
     """Resident memory beyond what it had when it was ready."""
 
 
 def judge(vitals: Vitals, max_growth: int) -> Verdict:
-    """Hung: it has images and has been silent for much longer than any of them should take."""
+    """Hung: it has images and has been silent for much longer than any of them should take. Silent: for longer."""
     if vitals.held and vitals.silent_s > max(_SHORTEST_S, _TIMES_PREDICTED * vitals.predicted_s):
         return Verdict.HUNG
     if vitals.grown_bytes > max_growth:
         return Verdict.BLOATED
+    if vitals.held and vitals.silent_s > max(_DOUBT_S, _TIMES_LATE * vitals.next_word_s):
+        return Verdict.SILENT
     return Verdict.WELL
 
 
@@ -71,14 +80,17 @@ class Silence:
 
 
 class Watch:
-    """Looks at one worker once a second, and sees to what is wrong with it."""
+    """Looks at one worker ten times a second, and sees to what is wrong with it."""
 
-    def __init__(self, running: WorkerProcess, max_growth: int) -> None:
+    def __init__(self, running: WorkerProcess, max_growth: int, on_retired: Callable[[], None]) -> None:
+        """`on_retired` is called when it is told to end."""
         self.verdict = Verdict.WELL
-        """The last thing that was wrong."""
+        """Why it is to be replaced, if it is."""
         self._running = running
         self._max_growth = max_growth
+        self._on_retired = on_retired
         self._resident = running.resident_bytes
+        self._grown = self._looks = 0
         self._silence = Silence(time.monotonic(), running.worker.heard)
 
     async def run(self) -> None:
@@ -98,13 +110,21 @@ class Watch:
                 case Verdict.BLOATED if self.verdict is Verdict.WELL:
                     self.verdict = Verdict.BLOATED
                     log.warning("worker_memory_exceeded", pid=self._running.pid, grown_bytes=vitals.grown_bytes)
+                    self._on_retired()
                     self._running.worker.retire()
+                case Verdict.SILENT:
+                    if taken := self._running.worker.doubt():
+                        log.warning("worker_silent", pid=self._running.pid, held=vitals.held, taken_back=taken)
 
     def _look(self) -> Vitals:
         worker = self._running.worker
+        if self._looks % _MEMORY_EVERY == 0:
+            self._grown = self._running.resident_bytes - self._resident
+        self._looks += 1
         return Vitals(
             held=worker.held,
             silent_s=self._silence.look(time.monotonic(), worker.heard),
             predicted_s=worker.predicted_s,
-            grown_bytes=self._running.resident_bytes - self._resident,
+            next_word_s=worker.next_word_s,
+            grown_bytes=self._grown,
         )

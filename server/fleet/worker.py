@@ -4,7 +4,10 @@ import asyncio
 import itertools
 import time
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Any, TypeVar, cast
+
+import msgspec
 
 from batcher import Again, Batcher, Failed, Job, Result, Slot
 from preprocess.errors import CostlyImage
@@ -79,6 +82,9 @@ class Worker(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._model: ModelMetadata
         self._retiring = False
+        self._doubted = False
+        self._taken_back: set[int] = set()
+        """Images that went to others while it was silent. What it says of them is ignored."""
         self.heard = time.monotonic()
         """When it last sent anything, or was first given something after it had nothing."""
         self.lost_with: tuple[Task, ...] = ()
@@ -100,9 +106,36 @@ class Worker(asyncio.Protocol):
         return len(self._jobs)
 
     @property
+    def retiring(self) -> bool:
+        """Whether it gets nothing more."""
+        return self._retiring
+
+    @property
     def predicted_s(self) -> float:
         """Seconds that the batches of what it has should take."""
         return self._batcher.cost_model.run_s(max(1, self.held))
+
+    @property
+    def next_word_s(self) -> float:
+        """Seconds in which it should be heard: those of the images it may have begun."""
+        begun = list(islice(self._jobs.values(), self._most_begun))
+        return self._batcher.cost_model.work_s(sum(job.prep_s for job in begun), len(begun))
+
+    def doubt(self) -> int:
+        """It has been silent for too long: until it is heard again it gets nothing more, and others get what it cannot
+        have begun. How many images those are. Nothing happens to the last one that takes images.
+        """
+        if self._doubted or self._retiring or self._slot is None or self._batcher.executors < 2:
+            return 0
+        self._doubted = True
+        self._slot.suspend()
+        taken = list(islice(self._jobs.items(), self._most_begun, None))
+        for seq, job in taken:
+            self._transport.write(frame(Drop(seq)))
+            self._forget(seq)
+            self._taken_back.add(seq)
+            self._slot.take_back(job, "its worker was silent")
+        return len(taken)
 
     async def prepare(self, threads: int) -> None:
         """Have it open the model once more. For its start-up benchmark, as what follows: one order at a time.
@@ -124,6 +157,7 @@ class Worker(asyncio.Protocol):
     def separate(self) -> None:
         """Have it run images one at a time from now on."""
         self._transport.write(frame(Separate()))
+        self._load = msgspec.structs.replace(self._load, max_batch=1, batch=1)
         if self._slot and not self._retiring:
             self._slot.grant(2 if self._load.provider == "cpu" else 1 + max(1, self._load.decoders))
 
@@ -131,7 +165,7 @@ class Worker(asyncio.Protocol):
         """Give it nothing more, and hang up when it has answered what it has."""
         self._retiring = True
         if self._slot:
-            self._slot.grant(0)
+            self._slot.suspend()
         self._hang_up_if_retired()
 
     def hang_up(self) -> None:
@@ -151,6 +185,9 @@ class Worker(asyncio.Protocol):
                 self._receive(message, payload)
         except WireError:
             self._transport.abort()  # what it held goes back to the queue, by connection_lost
+        if self._doubted and self._slot and not self._retiring:
+            self._doubted = False
+            self._slot.resume()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.lost_with = tuple(job.item for job in self._jobs.values())
@@ -181,9 +218,12 @@ class Worker(asyncio.Protocol):
 
     def _receive(self, message: AnyMessage, payload: bytes) -> None:
         match message:
-            case Done(seq, _, _, begun, decode_s, infer_s, batch, specs, features):
+            case Done(seq, _, _, begun, decode_s, infer_s, batch, specs, features, run_begun):
                 members, tensors = (b"", split(specs, payload)) if specs else (payload, ())
-                reply = Reply(self._model, members, begun, decode_s, infer_s, batch, tensors, features=features)
+                reply = Reply(
+                    self._model, members, begun, decode_s, infer_s, batch, tensors, features=features,
+                    run_begun=run_begun,
+                )  # fmt: skip
                 self._finish(seq, Result(reply), decode_s)
             case Shared(seq, dtype, shape):
                 self._tell_prepared(seq, payload, dtype, shape)
@@ -223,15 +263,30 @@ class Worker(asyncio.Protocol):
         return await self._asked
 
     def _finish(self, seq: int, outcome: Result[Reply] | Failed | Again, decode_s: float | None = None) -> None:
-        job = self._jobs.pop(seq, None)
+        if seq in self._taken_back:
+            self._taken_back.remove(seq)
+            return
+        job = self._forget(seq)
         if job is None or self._slot is None:
             raise WireError(f"item {seq} is not with this worker")
-        del self._seqs[job]
         self._slot.finish(job, outcome, decode_s)
         self._hang_up_if_retired()
 
+    def _forget(self, seq: int) -> Job[Task, Reply] | None:
+        if job := self._jobs.pop(seq, None):
+            del self._seqs[job]
+        return job
+
+    @property
+    def _most_begun(self) -> int:
+        """How many images it may have begun: those it was sent first."""
+        batch = self._load.batch or self._load.max_batch
+        return batch if self._load.provider == "cpu" else 2 * batch + self._load.decoders
+
     def _tell_prepared(self, seq: int, payload: bytes, dtype: str, shape: tuple[int, ...]) -> None:
         """Raises `WireError`."""
+        if seq in self._taken_back:
+            return
         job = self._jobs.get(seq)
         if job is None or not isinstance(job.item, ImageTask):
             raise WireError(f"image {seq} is not with this worker")

@@ -42,7 +42,7 @@ class Engine:
         return filled
 
     def run(self, filled: list[Filled]) -> None:
-        """Run the filled slots and answer; then look at the batch, which nobody waits for any more."""
+        """Run the filled slots and answer; then sample the batch, whose answers have been sent."""
         ended = self._runner.run(filled)
         self._send(b"".join(map(self._runner.answer, ended)))
         self._sampler.look(filled, ended)

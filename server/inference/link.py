@@ -127,6 +127,6 @@ def end_with(connection: socket.socket) -> None:
 
 def _wait_hang_up(descriptor: int) -> None:
     poll = select.poll()
-    poll.register(descriptor, 0)  # a hang-up is told without being asked for; what comes to be read is not
+    poll.register(descriptor, 0)  # reports a hang-up without being asked to; does not report bytes to read
     poll.poll()
     os._exit(0)

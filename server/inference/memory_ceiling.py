@@ -26,7 +26,7 @@ def data_bytes() -> int:
 def set_ceiling(growth: int) -> int:
     """Let this process grow by `growth` bytes and some spare, and no more. The limit in bytes; 0 if there is none.
 
-    A lower limit that somebody else has set stays.
+    A lower limit that is set already stays.
     """
     now = data_bytes()
     if not now or not growth:

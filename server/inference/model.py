@@ -181,7 +181,7 @@ def _doubts(session: Session, output: Output) -> list[str]:
 
 
 def with_batch(model: Model, batch: int) -> Model:
-    """The model with batches of so many images, as far as it can run them; 0 leaves it at what warming up found. What
+    """The model with batches of `batch` images, if it can run them; 0 keeps the size that warming up found. What
     larger ones have on a device is given back."""
     if batch:
         found = model.warmth.batch

@@ -47,6 +47,8 @@ class Ended:
     seconds: float
     outputs: Outputs
     failure: str | None = None
+    begun: float = 0.0
+    """When the run began, in seconds on CLOCK_MONOTONIC."""
 
 
 class Filler:
@@ -64,7 +66,7 @@ class Filler:
         self._watch = watch
 
     def fill(self, job: Job, slot: int) -> Filled | None:
-        """Decode into the slot; what cannot be decoded, or comes too late, is answered at once: None."""
+        """Decode into the slot. An image that cannot be decoded, or is late, is answered at once, and gives None."""
         begun = time.monotonic()
         if begun >= job.deadline:
             self._send(frame(Skipped(job.seq)))
@@ -151,7 +153,7 @@ class Runner:
                 return [Ended(batch, time.monotonic() - started, (), str(error))]
             middle = len(batch) // 2
             return self.run(batch[:middle]) + self.run(batch[middle:])
-        return [Ended(batch, time.monotonic() - started, outputs)]
+        return [Ended(batch, time.monotonic() - started, outputs, begun=started)]
 
     def answer(self, ended: Ended) -> bytes:
         """The frames that answer a batch, in its order."""
@@ -178,7 +180,8 @@ class Runner:
     def _done(self, one: Filled, ended: Ended, tensors: tuple[TensorSpec, ...] = (), features: Features = ()) -> Done:
         seq, size = one.job.seq, len(ended.batch)
         return Done(
-            seq, self._name, self._version, one.begun, one.decode_s, ended.seconds, size, tensors, features
+            seq, self._name, self._version, one.begun, one.decode_s, ended.seconds, size, tensors, features,
+            ended.begun,
         )  # fmt: skip
 
 

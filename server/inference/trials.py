@@ -1,7 +1,7 @@
 """A worker's start-up benchmark: before it serves, it shows how fast it is, with one number of threads or another.
 
-It is told what to try (`Prepare`, `Trial`), one order at a time, until it is told to `Begin`. What is timed is
-what serving does: a photo is decoded into each slot, then the model runs.
+It gets one order at a time (`Prepare`, `Trial`), until `Begin`. A trial does what serving does: it decodes a photo into
+each slot, then runs the model.
 """
 
 import time
@@ -80,7 +80,7 @@ class StartUpBenchmark:
         return session
 
     def _chosen(self, threads: int) -> Model:
-        """The model with so many threads; the others are closed."""
+        """The model with this number of threads; the others are closed."""
         session = self._sessions.get(threads) or self._opened(threads)
         self._sessions.clear()
         session.slots[:] = 0
@@ -90,8 +90,8 @@ class StartUpBenchmark:
 def time_batches(session: Session, image: bytes, size: int, begin: float, seconds: float) -> TrialResult:
     """Decode and run batches from `begin` (on CLOCK_MONOTONIC) on, for `seconds`. Raises what the model raises.
 
-    What counts is the lower quartile: whatever else runs on the machine makes a batch longer, and a moment in which
-    the other workers stand still makes one shorter.
+    The lower quartile counts: other work on the machine makes a batch longer, and a moment in which the other workers
+    stand still makes one shorter.
     """
     limits = Limits()
     times: list[float] = []

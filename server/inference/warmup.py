@@ -221,7 +221,7 @@ def _counts(session: Session) -> tuple[int, ...]:
 
 
 def _time_if_it_runs(session: Session, count: int, stop: float) -> tuple[float | None, str]:
-    """Seconds; None if so many cannot be run, and why, unless it is that there is no memory for them."""
+    """Seconds; None if a batch of this size cannot run, and why, unless the reason is a lack of memory."""
     try:
         return _time(session, count, stop), ""
     except Exception as error:  # as above

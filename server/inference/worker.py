@@ -1,7 +1,7 @@
 """A worker process: `python -m server.inference.worker FD`, where FD is its end of a socket pair.
 
-It is told its model by a `Load` frame, answers `Ready` once it is warm, and ends at the end of its socket,
-which is also how it notices that its parent has died. Signals of the terminal and of service managers go to
+A `Load` frame names its model. It answers `Ready` once it is warm, and ends when its socket ends, which also tells it
+that its parent has died. Signals of the terminal and of service managers go to
 the whole process group and are not for it: it ends when its parent is done with it.
 """
 

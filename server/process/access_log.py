@@ -25,6 +25,7 @@ class _Line(msgspec.Struct, omit_defaults=True):
     level: str
     timestamp: str
     client: str = ""
+    trace_id: str = ""
 
 
 class AccessLog:
@@ -36,7 +37,9 @@ class AccessLog:
         self._write = console.writer(_STDERR).write
         self._encode = msgspec.json.Encoder().encode
 
-    def request(self, request_id: str, resource: str, outcome: str, seconds: float = 0.0, client: str = "") -> None:
+    def request(
+        self, request_id: str, resource: str, outcome: str, seconds: float = 0.0, client: str = "", trace_id: str = ""
+    ) -> None:
         """One request has ended. `request_id` is a checked one; `seconds`: from its first byte to its answer; `client`:
         an address, where one is known."""
         if not self.enabled:
@@ -45,5 +48,7 @@ class AccessLog:
         if self._terminal:
             line = f"{timestamp} [info     ] request  {outcome} {resource} {ms} ms {request_id} {client}".encode()
         else:
-            line = self._encode(_Line(request_id, resource, outcome, ms, "request", "info", timestamp, client))
+            line = self._encode(
+                _Line(request_id, resource, outcome, ms, "request", "info", timestamp, client, trace_id)
+            )
         self._write(line + b"\n")

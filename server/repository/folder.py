@@ -6,6 +6,7 @@ has the form of one.
 
 import hashlib
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -19,10 +20,12 @@ _LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)")
 
 
 class Folder:
-    """The models in one folder."""
+    """The models in one folder, which may be a copy of what is elsewhere."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, sync: Callable[[], object] = lambda: None) -> None:
+        """`sync` makes it as what it is a copy of."""
         self.path = path
+        self.sync = sync
 
     def names(self) -> list[str]:
         """The models that there are, in order. A folder without a version, or whose name cannot be one, is none."""

@@ -14,6 +14,7 @@ from server.settings.topics import (
     ServerSettings,
     Shown,
     StorageSettings,
+    TelemetrySettings,
     TlsSettings,
     Topic,
     UploadSettings,
@@ -47,6 +48,7 @@ class Settings(Topic):
     queue: QueueSettings = Field(default_factory=QueueSettings)
     cache: CacheSettings = Field(default_factory=CacheSettings)
     storage: StorageSettings = Field(default_factory=StorageSettings)
+    telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
     queues: QueuesSettings = Field(default_factory=QueuesSettings)
     worker: WorkerSettings = Field(default_factory=WorkerSettings)
 

@@ -26,6 +26,7 @@ from server.settings.values import (
     HttpServer,
     HttpServerName,
     JwtAlgorithm,
+    LogFile,
     ModelsUrl,
     Networks,
     OnOff,
@@ -35,12 +36,15 @@ from server.settings.values import (
     OptionalSeconds,
     OptionalText,
     Origins,
+    OtlpUrl,
     Pixels,
     Precision,
     QueueUrl,
     Records,
     Redact,
+    SamplingRule,
     Seconds,
+    Share,
     StorePolicy,
     StoreUrl,
     Text,
@@ -72,7 +76,9 @@ class UploadSettings(Topic):
 
     heading = "uploads"
 
-    max_image_bytes: Annotated[Bytes, Shown()] = Field(default=20 * MB, ge=1, description="largest image, encoded")
+    max_image_bytes: Annotated[Bytes, Shown()] = Field(
+        default=20 * MB, ge=1, le=1000 * MB, description="largest image, encoded"
+    )
     max_pixels: Annotated[Pixels, Shown()] = Field(
         default=52_000_000, ge=1, description="largest image in pixels, width times height"
     )
@@ -115,6 +121,10 @@ class ServerSettings(Topic):
     trusted_proxies: Annotated[Networks, Shown("none", advanced=True)] = Field(
         default="", description="proxies and load balancers whose headers are believed"
     )
+    proxy_protocol: Annotated[OnOff, ADVANCED] = Field(
+        default=False, description="connections from trusted_proxies begin with a PROXY protocol header"
+    )
+
     http_server: Annotated[HttpServer, Shown("uvicorn if installed, else hypercorn", advanced=True)] = Field(
         default=None, description="HTTP server"
     )
@@ -312,6 +322,25 @@ class StorageSettings(Topic):
             return Path(self.store) / ".spool"
         name = re.sub(r"[^A-Za-z0-9._-]+", "-", self.store.removeprefix("s3://"))[:80]
         return Path(os.path.expanduser("~/.cache/tureen")) / f"spool-{name}"
+
+
+class TelemetrySettings(Topic):
+    """What is told to other systems about each request."""
+
+    heading = "telemetry"
+
+    otlp_endpoint: Annotated[OtlpUrl, Shown("nothing is traced")] = Field(
+        default=None, description="OpenTelemetry collector that traces are sent to"
+    )
+    trace_share: Annotated[Share, ADVANCED] = Field(
+        default=0.01, ge=0, le=1, description="share of requests that are traced, beside slow and failed ones"
+    )
+    prediction_log: Annotated[LogFile, Shown("none")] = Field(
+        default=None, description="file of answers as JSON lines, for a search engine"
+    )
+    prediction_sample: Annotated[SamplingRule, ADVANCED] = Field(
+        default="1", description="which answers the prediction log gets"
+    )
 
 
 class QueuesSettings(Topic):

@@ -10,7 +10,8 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BeforeValidator
 
-from server.settings.units import COUNT, DURATION, NUMBER, PERIOD, PIXELS, SIZE, SWITCH, Kind
+from server.settings.sampling_rule import read_rule
+from server.settings.units import COUNT, DURATION, NUMBER, PERIOD, PIXELS, SIZE, SWITCH, Kind, Number
 
 HOST = Kind("HOST", "an IP address or a host name", "127.0.0.1, 0.0.0.0 or ::")
 MODEL = Kind("PATH", "an .onnx file or a model folder, which must exist")
@@ -31,6 +32,14 @@ TEXT = Kind("TEXT", "a text without spaces")
 JWT_ALGORITHM = Kind("NAME", "RS256, PS256, ES256 or EdDSA")
 GRPC_PORT = Kind("COUNT", "a number, with the extra grpc (pip install 'tureen[grpc]')", "8081")
 ORIGINS = Kind("ORIGINS", "origins as browsers send them, or *", "https://example.com,http://localhost:3000")
+OTLP = Kind(
+    "URL",
+    "an http, https, grpc or grpcs URL, if its extra is installed (pip install 'tureen[otel]')",
+    "http://127.0.0.1:4318 or grpc://127.0.0.1:4317",
+)
+LOG_FILE = Kind("FILE", "a file in a folder that exists, or - for standard output")
+RULE = Kind("RULE", "a share from 0 to 1, errors, slow, score<S, score>S or label=L, or several with commas")
+SHARE = Number("SHARE", "a share", "0.01", whole=False)
 PRECISION = Kind("NAME", "model, or fp16 if its extra is installed (pip install 'tureen[fp16]')")
 
 
@@ -185,6 +194,30 @@ def _read_origins(given: object) -> str:
     return text
 
 
+def _read_otlp(given: object) -> object:
+    if given is None:
+        return None
+    if not isinstance(given, str) or not re.fullmatch(r"(https?|grpcs?)://[^\s/]+(/\S*)?", given):
+        raise ValueError("that is none")
+    if not (find_spec("opentelemetry") and find_spec("opentelemetry.proto") and find_spec("grpc")):
+        raise ValueError("its extra is not installed (pip install 'tureen[otel]')")
+    return given
+
+
+def _read_log_file(given: object) -> str | None:
+    if given is None or given == "-":
+        return given
+    path = _read_path(given)
+    if path.is_dir() or not path.parent.is_dir():
+        raise ValueError(f"{path} is a folder" if path.is_dir() else f"there is no folder {path.parent}")
+    return str(path)
+
+
+def _read_rule(given: object) -> str:
+    read_rule(str(given))
+    return str(given)
+
+
 def _read_optional_count(given: object) -> float | None:
     return None if given is None else COUNT.read(given)
 
@@ -223,4 +256,8 @@ AnyText: TypeAlias = Annotated[str, ANY_TEXT]
 Text: TypeAlias = Annotated[str, BeforeValidator(_read_text), TEXT]
 OptionalText: TypeAlias = Annotated[str | None, BeforeValidator(_read_text), TEXT]
 JwtAlgorithm: TypeAlias = Annotated[Literal["RS256", "PS256", "ES256", "EdDSA"], JWT_ALGORITHM]
+OtlpUrl: TypeAlias = Annotated[str | None, BeforeValidator(_read_otlp), OTLP]
+LogFile: TypeAlias = Annotated[str | None, BeforeValidator(_read_log_file), LOG_FILE]
+SamplingRule: TypeAlias = Annotated[str, BeforeValidator(_read_rule), RULE]
+Share: TypeAlias = Annotated[float, BeforeValidator(SHARE.read), SHARE]
 Precision: TypeAlias = Annotated[Literal["model", "fp16"], BeforeValidator(_read_precision), PRECISION]

@@ -19,17 +19,16 @@ import structlog
 from server import demo
 from server.models.errors import ModelError
 from server.models.kept import kept
-from server.process import logs, signals
+from server.process import logs, signals, systemd
 from server.settings import Settings
-from server.settings.topics import ProtocolSettings
 from server.supervise.child import Child, ChildSpec
+from server.supervise.listening import CannotListen, listening, reserving
 from server.supervise.restarts import GiveUp, RestartPolicy
 
 EXIT_OK, EXIT_FAILED = 0, 1
 _WEB_GAVE_UP = 3  # server.web.process.EXIT_FATAL: it has said why on standard error
 _CLEANUP_GAVE_UP = 3  # server.cleanup.process.EXIT_FATAL: likewise
 _CONSUMER_GAVE_UP = 3  # server.consume.process.EXIT_FATAL: likewise
-_BACKLOG = 2048
 
 log = structlog.stdlib.get_logger("tureen.supervisor")
 
@@ -37,23 +36,19 @@ log = structlog.stdlib.get_logger("tureen.supervisor")
 def serve(settings: Settings) -> int:
     """Serve until SIGTERM, SIGINT or a failure; returns the exit code: 0 only after an orderly end of every child."""
     logs.configure()
-    if not settings.auth.is_set and not settings.is_local:
-        log.warning("open_to_everybody", host=settings.host, advice="tureen keys add makes keys; --keys checks them")
-    listeners: list[socket.socket] = []
-    reserved: list[socket.socket] = []
-    try:
-        if settings.protocols.grpc_port is not None:
-            host, port = settings.host, settings.protocols.grpc_port
-            reserved.append(_reserve(host, port))
-            settings = settings.model_copy(update={"protocols": _with_port(settings, reserved[0])})
-        for host, port in _addresses(settings):
-            listeners.append(_listen(host, port))
-    except OSError as error:
-        log.error("cannot_listen", address=f"{host}:{port}", reason=error.strerror or str(error))
-        return EXIT_FAILED
     with ExitStack() as stack:
+        try:
+            settings, listeners = listening(settings, systemd.passed_sockets())
+            settings, reserved = reserving(settings)
+        except CannotListen as error:
+            log.error("cannot_listen", address=error.address, reason=error.reason)
+            return EXIT_FAILED
         for listener in (*listeners, *reserved):
             stack.enter_context(listener)
+        if not settings.auth.is_set and not settings.is_local:
+            log.warning(
+                "open_to_everybody", host=settings.host, advice="tureen keys add makes keys; --keys checks them"
+            )
         try:
             private = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tureen-")))
             if not settings.repository.models:  # each version of a repository is copied when it is loaded
@@ -88,12 +83,6 @@ def _children(settings: Settings, listeners: Sequence[socket.socket], private: P
     if engine:
         children.append(_consumer(settings, engine))
     return children
-
-
-def _addresses(settings: Settings) -> list[tuple[str, int]]:
-    """Where to listen: for clients, and for admin resources where clients may be strangers."""
-    clients = (settings.host, settings.port)
-    return [clients] if settings.is_local else [clients, (settings.server.admin_host, settings.server.admin_port)]
 
 
 def _web(settings: Settings, listeners: Sequence[socket.socket], engine: Path | None) -> ChildSpec:
@@ -163,6 +152,7 @@ class Supervisor:
         """The first signal starts the drain; a second one cuts it short."""
         if not self._stop.is_set():
             log.info("draining", seconds=delay_s)
+            systemd.notify("STOPPING=1")
             self._delay_s = delay_s
             self._stop.set()
         else:
@@ -206,26 +196,3 @@ class Supervisor:
 def exit_code(codes: Iterable[int | None]) -> int:
     """The server's, for those of its children; None is one that ended between two lives."""
     return EXIT_FAILED if any(codes) else EXIT_OK
-
-
-def _with_port(settings: Settings, reserved: socket.socket) -> ProtocolSettings:
-    return settings.protocols.model_copy(update={"grpc_port": reserved.getsockname()[1]})
-
-
-def _reserve(host: str, port: int) -> socket.socket:
-    """A socket that keeps a port for gRPC, which opens its own there, and is given none. Raises `OSError`."""
-    family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-    reserved = socket.socket(family, kind)
-    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    reserved.bind(address)
-    return reserved
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises `OSError` (`socket.gaierror` for a name that does not resolve)."""
-    family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-    listener = socket.socket(family, kind)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(address)
-    listener.listen(_BACKLOG)
-    return listener

@@ -12,7 +12,7 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Scope
 
 from server.engine.models import Models
-from server.process.access_log import AccessLog
+from server.web.audit import audit_request
 from server.web.batch import Batch
 from server.web.client import TrustedProxies
 from server.web.cors import NOBODY, Cors
@@ -25,14 +25,15 @@ from server.web.health import Health
 from server.web.http.pacing import Pacing
 from server.web.images import Images
 from server.web.keeping import Keeping
-from server.web.metrics import Metrics
 from server.web.models import ModelsAdmin
+from server.web.observer import Observer
 from server.web.oip.infer import Inferrer
 from server.web.oip.resources import Protocol
 from server.web.openapi.document import Limits
 from server.web.openapi.resource import OpenApi
 from server.web.outcomes import PATH, Outcomes
-from server.web.paths import OPEN, takes_images
+from server.web.page.resources import Page, as_page, wants_page
+from server.web.paths import FORM, OPEN, takes_images
 from server.web.puts import Puts
 from server.web.records import Records
 from server.web.refusals import Refusals
@@ -43,6 +44,7 @@ from server.web.sent import Sent
 from server.web.side_share import SideShare
 from server.web.small_body import read_small
 from server.web.uploads import Uploads
+from server.web.watch import Watch
 
 
 class Application(NamedTuple):
@@ -57,10 +59,9 @@ class Application(NamedTuple):
 def build_app(
     runtime: Runtime,
     gate: Gate,
-    metrics: Metrics,
+    observer: Observer,
     uploads: Uploads,
     proxies: TrustedProxies,
-    access_log: AccessLog,
     keeping: Keeping | None = None,
     *,
     models: Models | None = None,
@@ -69,6 +70,7 @@ def build_app(
     background: TaskGroup | None = None,
     origins: Sequence[str] = (),
     request_bytes: int = 0,
+    watch: Watch | None = None,
     forwards: bool = False,
     clients: bool = True,
     admin: bool = True,
@@ -79,18 +81,24 @@ def build_app(
     kept. `open_records`: they can be read back, others' where there are resources for admins. `forwards`: images are
     kept to be answered elsewhere. `background`: in which images are answered whose clients do not wait. `origins`:
     whose pages may ask. `request_bytes`: of the body of a request with several images; 0 is what one image may have.
+    `watch`: for admins.
     """
+    metrics = observer.metrics
     images: Images | Forwarding | None = None
     if clients and forwards and keeping:
         images = Forwarding(runtime, uploads.limits.max_bytes, keeping.spool)
     elif clients:
-        images = Images(runtime, metrics, uploads.limits.max_bytes, keeping)
+        images = Images(runtime, metrics, uploads.limits.max_bytes, keeping, observer.tracer)
     records = Records(runtime, keeping, others=admin) if keeping and open_records else None
     changes = [*more, *(ModelsAdmin(models).routes() if models else ())] if admin else []
     outcomes = Outcomes(keeping) if clients and keeping else None
     most = request_bytes or uploads.limits.max_bytes
     protocol = Protocol(runtime, metrics, Inferrer(runtime, gate, metrics), most) if clients else None
-    resources = Resources(images, Health(runtime, metrics, admin), records, admin, changes, outcomes, protocol)
+    watch = watch if admin else None
+    page = Page(clients=clients and not forwards, admin=watch is not None, records=records is not None)
+    resources = Resources(
+        images, Health(runtime, metrics, admin), records, admin, page, watch, changes, outcomes, protocol
+    )
     if isinstance(images, Images):
         sent = Sent(keeping)
         resources.work("/v1/images/{id}", "PUT", Puts(runtime, images, sent).put)
@@ -101,11 +109,9 @@ def build_app(
             records.sent = sent
         resources.describe(Limits(uploads.limits.max_bytes, most), keys=gate.checks_keys)
     cors = Cors(origins) if origins else NOBODY
-    refusals = Refusals(metrics, access_log)
+    refusals = Refusals(metrics, observer.access_log)
     early_reject = EarlyReject(runtime, gate, proxies, refusals, uploads.limits.max_bytes, cors)
-    exchange = Exchange(
-        resources, gate, runtime, metrics, uploads, early_reject.arm, proxies, access_log, cors, resources.methods
-    )
+    exchange = Exchange(resources, gate, runtime, observer, uploads, early_reject.arm, proxies, cors, resources.methods)
     pacing = Pacing(proxies, early_reject.room, metrics.refusal_delay.observe, asyncio.get_running_loop())
     return Application(exchange, early_reject, refusals, pacing)
 
@@ -116,7 +122,7 @@ Endpoint = Callable[[StarletteRequest], Awaitable[Response]]
 
 
 class Resources:
-    """Finds the handler of a request and gives its response, whole or as a stream."""
+    """Finds the handler of a request and returns its response, whole or streamed."""
 
     def __init__(
         self,
@@ -124,12 +130,15 @@ class Resources:
         health: Health,
         records: Records | None,
         admin: bool,
+        page: Page,
+        watch: Watch | None = None,
         changes: Sequence[Route] = (),
         outcomes: Outcomes | None = None,
         protocol: Protocol | None = None,
     ) -> None:
         """`changes`: resources of operators that may take long, and so wait for no share of the loop."""
         self._images = images
+        self._page = page
         self._changes = bool(changes)
         self._outcomes = outcomes
         self._health_share, self._side_share = SideShare(), SideShare()
@@ -144,7 +153,10 @@ class Resources:
             self._routes.append(Route("/v1/images", _by_post_only, methods=["POST"]))
         self._routes += changes
         if images:
-            self._routes.append(Route("/", health.about))
+            self._routes.append(Route(FORM, _by_post_only, methods=["POST"]))
+        self._routes += [Route("/", health.about), Route("/page/{name}", page.asset)]
+        if watch:
+            self._routes += [Route("/watch", watch.snapshot), Route("/watch/events", watch.events)]
         self._work: list[Route] = []
         """What images are sent to: it waits for no turn."""
         if protocol:
@@ -178,10 +190,12 @@ class Resources:
         scope = request.scope
         # The one whose every microsecond counts:
         if self._images and scope["method"] == "POST" and takes_images(scope["path"]):
-            return await self._images.post(request)
+            response = await self._images.post(request)
+            return as_page(response) if scope["path"] == FORM else response
+        if wants_page(scope):
+            return self._page.index()
         if self._changes and scope["path"].startswith("/v1/models"):  # for admins, and may take long
-            scope[BODY] = await read_small(request)
-            return await self._endpoint(scope)(StarletteRequest(scope))
+            return await self._change(request)
         if self._outcomes and scope["method"] == "POST" and PATH.fullmatch(scope["path"]):
             async with self._side_share.turn():
                 return await self._outcomes.post(request)
@@ -194,6 +208,17 @@ class Resources:
         async with share.turn():
             scope["user"] = request.principal
             return await self._endpoint(scope)(StarletteRequest(scope))
+
+    async def _change(self, request: Request) -> Response:
+        """The response to an operator, and the line that a change leaves in the audit log."""
+        scope, outcome = request.scope, "failed"
+        try:
+            scope[BODY] = await read_small(request)
+            response = await self._endpoint(scope)(StarletteRequest(scope))
+            outcome = "done" if response.status_code < 400 else "failed"
+            return response
+        finally:
+            audit_request(request.principal, scope["method"], scope["path"], outcome)
 
     def _endpoint(self, scope: Scope) -> Endpoint:
         """The handler of a path and method. Raises `HTTPException` with 404 or 405."""

@@ -60,7 +60,7 @@ class Body:
 
     @property
     def rest_s(self) -> float:
-        """Seconds until the rest is here, at the rate it has come so far; infinity where nobody knows."""
+        """Seconds until the rest is here, at the rate so far; infinity if unknown."""
         if self.ended:
             return 0.0
         if not self._seen or not self.declared_bytes:
@@ -103,7 +103,7 @@ class Body:
         await self._finish(send)
 
     def abandon(self) -> None:
-        """Nobody will read it or answer it: let go of it now, not when its time limit strikes."""
+        """It will be neither read nor answered: release it now, not at its time limit."""
         self.ended = True
         self._stop_alarm()
 
@@ -149,7 +149,7 @@ class Body:
             pass
 
     async def _finish(self, send: Send) -> None:
-        """The last event. CORRECTNESS: with somebody reading beside it, or it waits behind a full queue."""
+        """Send the last event. CORRECTNESS: while a task reads beside it, or it waits behind a full queue."""
         last: Message = {"type": "http.response.body", "body": b"", "more_body": False}
         if self.ended:
             await send(last)

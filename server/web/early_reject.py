@@ -21,7 +21,7 @@ from server.web.fast_head import Upload, plain_upload
 from server.web.gate import Gate
 from server.web.http.rules import Rejection
 from server.web.refusals import Refusals
-from server.web.runtime import Runtime
+from server.web.runtime import Runtime, owner_of
 from server.web.terms import Terms
 
 _ARMED_S = 1.0  # after a refusal
@@ -80,7 +80,7 @@ class EarlyReject:
             return None
         size = len(data) + upload.rest - upload.start
         payload = None if upload.rest else data[upload.start :]
-        if upload.terms.reuse == "allowed" and self._runtime.engine.remembers(size, payload):
+        if upload.terms.reuse == "allowed" and self._runtime.engine.remembers(size, payload, owner_of(principal)):
             return None
         refusal = self._runtime.would_refuse(principal, header, size, upload.terms, self._let_in)
         if refusal is None:

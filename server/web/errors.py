@@ -16,6 +16,7 @@ from server.cleanup.reading import Unavailable
 from server.cleanup.spool import SpoolRefused
 from server.contract.errors import EngineLost, ImageRejected, ModelFailed, Quarantined, TensorRejected, UnknownModel
 from server.drift.reference import BadReference
+from server.engine.cache.shared import StoreFailed as CacheFailed
 from server.engine.loading import LoadFailed
 from server.repository.errors import Conflict, NoSuchModel, RepositoryError, StateError, StoreFailed
 from server.rollout.state import BadPlan, RolloutError
@@ -37,7 +38,7 @@ class RequestError(Exception):
 
 
 class ClientGone(Exception):
-    """The client closed the connection; there is nobody to answer."""
+    """The client closed the connection; no response can be sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,13 +135,14 @@ CODES: dict[type[Exception], str] = {
     StoreFailed: "storage_unavailable",
     SpoolRefused: "storage_unavailable",
     Unavailable: "storage_unavailable",
+    CacheFailed: "storage_unavailable",
 }
 
 _JITTER = 0.5  # up to half as long again, so that those refused together do not come back together
 
 
 def code_of(error: Exception) -> str:
-    """The code of any exception; `internal_error` for what is nobody's fault but ours."""
+    """The code of any exception; `internal_error` for our own faults."""
     if isinstance(error, RequestError | ImageRejected):
         return error.code
     if isinstance(error, HTTPException):
@@ -148,8 +150,8 @@ def code_of(error: Exception) -> str:
     return CODES.get(type(error), "internal_error")
 
 
-def problem_response(error: Exception, request_id: str) -> RawResponse:
-    """The problem document for an error, with `Retry-After` where trying again may help."""
+def problem_response(error: Exception, request_id: str, trace_id: str = "") -> RawResponse:
+    """The problem document for an error, with `Retry-After` where trying again may help. `trace_id`: "" is none."""
     problem = PROBLEMS[code_of(error)]
     document: dict[str, object] = {
         "type": "about:blank",
@@ -158,6 +160,8 @@ def problem_response(error: Exception, request_id: str) -> RawResponse:
         "code": problem.code,
         "request_id": request_id,
     }
+    if trace_id:
+        document["trace_id"] = trace_id
     given: dict[str, str] = getattr(error, "headers", None) or {}
     headers = [(name.lower().encode(), value.encode()) for name, value in given.items()]
     if problem.status in (429, 503):

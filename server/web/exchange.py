@@ -8,14 +8,15 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from batcher import Refused
-from server.process.access_log import AccessLog
 from server.web.client import Origin, TrustedProxies
 from server.web.cors import NOBODY, Cors
 from server.web.errors import ClientGone, RequestError, code_of, problem_response
 from server.web.gate import Gate
 from server.web.http.pacing import PARSED_CPU_S
-from server.web.metrics import Metrics
+from server.web.observer import Observer
 from server.web.oip.errors import error_response, unwrapped
+from server.web.page.resources import ASSETS, as_page, wants_page
+from server.web.paths import FORM
 from server.web.presence import STATE, Presence
 from server.web.request import Request, client_host
 from server.web.response import GUARDS, Produced, RawHeaders, RawResponse, guards_for
@@ -41,11 +42,10 @@ class Exchange:
         handler: Handler,
         gate: Gate,
         runtime: Runtime,
-        metrics: Metrics,
+        observer: Observer,
         uploads: Uploads,
         on_refusal: Callable[[], None],
         proxies: TrustedProxies,
-        access_log: AccessLog,
         cors: Cors = NOBODY,
         methods: Methods = lambda scope: (),
     ) -> None:
@@ -54,11 +54,10 @@ class Exchange:
         self._handler = handler
         self._gate = gate
         self._runtime = runtime
-        self._metrics = metrics
+        self._observer = observer
         self._uploads = uploads
         self._on_refusal = on_refusal
         self._proxies = proxies
-        self._access_log = access_log
         self._cors = cors
         self._methods = methods
         self._loop = asyncio.get_running_loop()  # asking for it costs more than one thinks
@@ -68,19 +67,19 @@ class Exchange:
             await _refuse(scope, receive, send)
             return
         request = Request(scope, receive, self._uploads, self._runtime.now(), self._loop)
+        request.trace = self._observer.begin(request.headers)
         outcome, response, delay_s = await self._outcome(request)
         if delay_s and not self._runtime.draining:
             presence: Presence = scope["state"][STATE]
             await presence.wait_to_tell(delay_s)
         if response:
             await self._deliver(request, response, send)
-        resource = self._metrics.count(_resource(scope), outcome)
-        if self._access_log.enabled:
-            seconds = self._runtime.now() - request.received
-            self._access_log.request(request.id, resource, outcome, seconds, self._origin(request).address)
+        status = response.status_code if response else 0
+        address = self._origin(request).address if self._observer.access_log.enabled else ""
+        self._observer.ended(request, outcome, status, self._runtime.now(), address)
 
     async def _outcome(self, request: Request) -> tuple[str, Response | None, float]:
-        """What a request comes to, its response (none if the client has left), and seconds by which to be late with it.
+        """The outcome of a request, its response (None if the client has left), and seconds by which to delay it.
 
         CORRECTNESS: the delay is spent elsewhere: an error that is being handled holds all that its request holds.
         """
@@ -100,31 +99,36 @@ class Exchange:
                 presence: Presence = request.scope["state"][STATE]
                 delay_s = presence.refused(getattr(error, "retry_after_s", 0.0), PARSED_CPU_S)
             if code in ("internal_error", "model_error"):
-                log.error("request_failed", request_id=request.id, code=code, exc_info=error)
+                log.error("request_failed", request_id=request.id, code=code, exc_info=error, **request.trace_fields)
             elif code == "deadline_exceeded":
-                log.warning("deadline_exceeded", request_id=request.id)
+                log.warning("deadline_exceeded", request_id=request.id, **request.trace_fields)
             if request.scope["path"].startswith("/v2"):
                 return code, error_response(raised, request.id), delay_s
-            return code, problem_response(error, request.id), delay_s
+            response = problem_response(error, request.id, request.trace_id)
+            return code, as_page(response) if request.scope["path"] == FORM else response, delay_s
 
     async def _handled(self, request: Request) -> Response:
         """The handler's response. Raises what it raises, or `ClientGone` as soon as the client has left."""
         presence: Presence = request.scope["state"][STATE]
         with request.interruptible:
             presence.watch(lambda: request.interruptible.interrupt(ClientGone()))
+            origin = self._origin(request)
             try:
-                return await self._admitted(request)
+                if principal := self._gate.open_to(origin):
+                    request.principal = principal
+                    return await self._handler(request)
+                return await self._admitted(request, origin)
             finally:
                 presence.unwatch()
 
-    async def _admitted(self, request: Request) -> Response:
+    async def _admitted(self, request: Request, origin: Origin) -> Response:
         """The handler's response to a request that the gate lets in. Raises what either raises."""
         scope = request.scope
         if scope["method"] == "OPTIONS":
             return self._options(request)
         given = [value for name, value in scope["headers"] if name == b"authorization"]
-        origin = self._origin(request)
-        admitted = await self._gate.enter(scope["method"], scope["path"], given, origin, request.received)
+        path = ASSETS if wants_page(scope) else scope["path"]
+        admitted = await self._gate.enter(scope["method"], path, given, origin, request.received)
         request.principal = admitted.principal
         try:
             response = await self._handler(request)
@@ -134,7 +138,9 @@ class Exchange:
         return response
 
     def _origin(self, request: Request) -> Origin:
-        return self._proxies.origin(client_host(request.scope), request.scope["headers"])
+        scope = request.scope
+        presence: Presence = scope["state"][STATE]
+        return self._proxies.origin(presence.peer or client_host(scope), scope["headers"])
 
     def _options(self, request: Request) -> Response:
         """What a path takes; to a browser that asks for a page of another origin, whether that may."""
@@ -201,15 +207,11 @@ class Exchange:
         headers = [*given, *guards, (b"x-request-id", request.id.encode())]
         if self._cors is not NOBODY:
             headers += self._cors.headers(request.headers.get(b"origin"))
+        if request.trace:
+            headers.append((b"traceresponse", request.trace.header().encode()))
         if self._runtime.draining:
             headers.append((b"connection", b"close"))
         return {"type": "http.response.start", "status": response.status_code, "headers": headers}
-
-
-def _resource(scope: Scope) -> str:
-    """The path by which scopes, limits and metrics go: what is put below /v1/images is an image like any other."""
-    path: str = scope["path"]
-    return "/v1/images" if scope["method"] == "PUT" and path.startswith("/v1/images/") else path
 
 
 def _check_encoding(headers: RawHeaders) -> None:

@@ -11,7 +11,7 @@ from server.web.request import request_id
 from server.web.terms import Terms, read_terms
 
 _HEAD_BYTES = 4096
-_FAST_BYTES = 32 * 1024  # in one read: whoever sends so much at a time will have sent the rest in no time
+_FAST_BYTES = 32 * 1024  # in one read: a client that sends this much at a time will send the rest at once
 _END = b"\r\n\r\n"
 _PLAIN_HEAD = re.compile(
     rb"POST /v1/images HTTP/1\.1((?:\r\n(?:"

@@ -17,37 +17,42 @@ _BACKLOG = 2048
 
 
 class Front(NamedTuple):
-    """What is served where. `listener`: an inherited socket."""
+    """What is served where. `listener`: an inherited socket. `has_proxy_header`: whether connections from an address
+    begin with a header of the PROXY protocol."""
 
     app: Application
     listener: int
     connections: Connections
+    has_proxy_header: Callable[[str], bool] = lambda peer: False
 
 
 async def serve(
-    fronts: Sequence[Front], settings: Settings, certificates: Certificates | None, stop: Callable[[], Awaitable[None]]
+    fronts: Sequence[Front], settings: Settings, certificates: Certificates | None, stop: Callable[[], Awaitable[float]]
 ) -> None:
-    """Serve until `stop` returns, then answer what is under way. With `certificates`, over TLS only.
+    """Serve until `stop` returns; then answer what is under way, in as many seconds as it returned.
+
+    With `certificates`, over TLS only.
 
     Raises `WrongVersion` where the HTTP server is installed in a version that is not known. Cancellation: what is under
     way is left.
     """
     async with asyncio.TaskGroup() as handshakes:
         servers = [await _listen(front, settings, certificates, handshakes) for front in fronts]
-        await stop()
+        within_s = await stop()
         for server in servers:
             server.close()
         for front in fronts:
-            await front.connections.end(settings.server.shutdown_timeout)
+            await front.connections.end(within_s)
 
 
 async def _listen(
     front: Front, settings: Settings, certificates: Certificates | None, handshakes: asyncio.TaskGroup
 ) -> asyncio.Server | TlsListener:
-    app, listener, connections = front
+    app, listener, connections, has_proxy_header = front
     service = Service(
-        app.asgi, app.early_reject, app.refusals.final, connections, app.pacing, settings.server.keep_alive
-    )
+        app.asgi, app.early_reject, app.refusals.final, connections, app.pacing, settings.server.keep_alive,
+        has_proxy_header,
+    )  # fmt: skip
     protocol = _protocol_factory(settings.server.http_server_name, service)
     sock = socket.socket(fileno=listener)
     if certificates:
@@ -58,6 +63,6 @@ async def _listen(
 def _protocol_factory(name: str, service: Service) -> Callable[[], asyncio.Protocol]:
     if name == "hypercorn":
         return hypercorn.protocol_factory(service)
-    from server.web.http import uvicorn  # an extra, and nobody else should pay for loading it
+    from server.web.http import uvicorn  # an extra: loaded only if it is used
 
     return uvicorn.protocol_factory(service)

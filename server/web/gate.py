@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from server.access.authenticator import Authenticator, TooManyFailures
 from server.access.bucket import Buckets, Verdict
@@ -15,7 +15,8 @@ from server.web.errors import RequestError
 from server.web.paths import PUBLIC, is_limited, scope_of
 from server.web.response import RawHeaders
 
-_BUSY_WAIT_S = 1.0  # until one of the client's own images is answered; nobody knows when
+_PAGE: Final = "/page/"  # files that are in the package: no secret
+_BUSY_WAIT_S = 1.0  # until one of the client's own images is answered; when is unknown
 _CHALLENGE = 'Bearer realm="tureen"'
 
 
@@ -45,6 +46,11 @@ class Gate:
         self._on_refusal = on_refusal
         self._buckets = Buckets() if rates is None else rates
         self._in_flight = InFlight()
+        self._has_checks = authenticator is not None or limits != NO_LIMITS
+
+    def open_to(self, origin: Origin) -> Principal | None:
+        """Who asks, if there are neither keys nor limits, so that nothing has to be checked; else None: see `enter`."""
+        return None if self._has_checks else _anyone(origin)
 
     @property
     def checks_keys(self) -> bool:
@@ -56,7 +62,7 @@ class Gate:
 
         Raises `RequestError`: unauthenticated, forbidden, rate_limited, too_many_in_flight.
         """
-        if path in PUBLIC:
+        if path in PUBLIC or path.startswith(_PAGE):
             return Admitted(_anyone(origin), [], False)
         principal = await self._identify(given, origin, now)
         self._authorise(principal, method, path)
@@ -126,7 +132,7 @@ class Gate:
     def _known(self, given: Sequence[bytes]) -> Principal | None:
         assert self._authenticator
         try:
-            if len(given) > 1:  # whoever stands before this server may have checked the other one
+            if len(given) > 1:  # a proxy may have checked the other one
                 raise Unauthenticated("malformed")
             return self._authenticator.known(given[0] if given else b"")
         except Unauthenticated as error:

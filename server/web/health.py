@@ -3,7 +3,6 @@
 from importlib.metadata import version
 
 import msgspec
-from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -13,6 +12,11 @@ from server.web.metrics import Metrics
 from server.web.runtime import Runtime
 
 _RETRY_S = 1.0
+_ADMIN = {
+    "GET /metrics": "Prometheus metrics",
+    "GET /watch": "the last minutes",
+    "GET /watch/events": "the same, live, as server-sent events",
+}
 _VERSION = version("tureen")  # looking it up reads files
 
 
@@ -36,11 +40,12 @@ class Health:
         return _json({"status": "ready"})
 
     async def metrics(self, request: Request) -> Response:
-        """Prometheus' text format."""
-        return Response(self._metrics.render(), media_type=CONTENT_TYPE_LATEST)
+        """OpenMetrics for who accepts it, else Prometheus' text format."""
+        body, media_type = self._metrics.render(request.headers.get("accept", ""))
+        return Response(body, media_type=media_type)
 
     async def about(self, request: Request) -> Response:
-        """What this is and where things are."""
+        """What this is and where things are; browsers get the page in its place."""
         model = self._runtime.status().model
         return _json(
             {
@@ -54,7 +59,7 @@ class Health:
                     "POST /v1/images": "an image as the raw body; its answer as JSON",
                     "GET /healthz": "200 while the process lives",
                     "GET /readyz": "200 while it should be sent requests",
-                    **({"GET /metrics": "Prometheus metrics"} if self._admin else {}),
+                    **(_ADMIN if self._admin else {}),
                 },
             }
         )

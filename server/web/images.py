@@ -7,6 +7,7 @@ from preprocess.header import read_header
 from server.contract.answer import NOT_KEPT, Answer, Kept, Timing, render
 from server.contract.task import ImageTask
 from server.engine.arrivals import Reservation
+from server.telemetry.tracer import Tracer
 from server.web.deferred import Deferred
 from server.web.keeping import Keeping
 from server.web.metrics import Metrics
@@ -31,10 +32,16 @@ class Images:
     """The resources to which images are sent."""
 
     def __init__(
-        self, runtime: Runtime, metrics: Metrics, max_image_bytes: int, keeping: Keeping | None = None
+        self,
+        runtime: Runtime,
+        metrics: Metrics,
+        max_image_bytes: int,
+        keeping: Keeping | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
-        """`keeping`: None where nothing is kept."""
+        """`keeping`: None where nothing is kept. `tracer`: None where nothing is traced."""
         self._keeping = keeping
+        self._tracer = tracer
         self._runtime = runtime
         self._metrics = metrics
         self._max_image_bytes = max_image_bytes
@@ -48,6 +55,7 @@ class Images:
         Raises what `server.web.errors` has a row for. Cancellation: takes the image back at whatever stage it is.
         """
         terms = read_terms(request.headers)
+        request.progress.urgency = terms.urgency
         with self.reserve(request) as reservation:
             task, due = await self.read(request, terms, reservation)
             if self.deferred and prefers_async(request.headers):
@@ -65,16 +73,19 @@ class Images:
         """The image in a request's body. Raises what `server.web.errors` has a row for."""
         _asked(request)  # what it asks for wrongly is said before its body is read
         image = await read_image(request, reservation)
-        return self.task(request, image), self.due(request, terms)
+        due = self.due(request, terms)
+        return self.task(request, image), due
 
     def task(self, request: Request, image: bytes) -> ImageTask:
         """An image of a request, for the first model that it asks for. Raises `ImageError`."""
         model, version = _asked(request)[0]
-        return ImageTask(image, read_header(image, self._runtime.engine.limits), model=model, version=version)
+        request.progress.size = len(image)
+        header = request.progress.header = read_header(image, self._runtime.engine.limits)
+        return ImageTask(image, header, model=model, version=version)
 
     def due(self, request: Request, terms: Terms) -> Due:
         """For an upload whose last byte is here now."""
-        uploaded = self._runtime.now()
+        uploaded = request.progress.uploaded = self._runtime.now()
         return Due(uploaded, self._deadline(_asked(request), terms, request.received, uploaded))
 
     async def answer(self, task: ImageTask, request: Request, terms: Terms, due: Due, id_: str = "") -> Answered:
@@ -82,7 +93,7 @@ class Images:
 
         CORRECTNESS: nothing is awaited before its bytes are queued. Raises and cancellation as `post`.
         """
-        runtime, asked = self._runtime, _asked(request)
+        runtime, asked, progress = self._runtime, _asked(request), request.progress
         urgency, owner = terms.urgency_for(request.principal), owner_of(request.principal)
         rest = (due.deadline, urgency, terms.reuse, owner, terms.sticky)
         if len(asked) > 1:
@@ -92,12 +103,24 @@ class Images:
         if id_:
             answer = answer._replace(id=id_)
         times = Times(request.received, due.uploaded, runtime.now())
+        progress.answer, progress.answered = answer, times.answered
+        self._judge(request, times)
         timing = _timing(answer, times)
         kept = NOT_KEPT
         if self._keeping:
             within_s = due.deadline - times.answered
-            kept = await self._keeping.keep(task, answer, timing, request.id, owner.account, within_s)
-        return Answered(answer.id, answer.hash, self._respond(answer, times, timing, kept))
+            kept = await self._keeping.keep(task, answer, timing, request.id, owner.account, within_s, request.trace)
+            progress.stored = bool(kept.stored)
+        queue_s, total_s = max(0.0, answer.reply.begun - due.uploaded), times.answered - times.received
+        for one in answer.parts or (answer,):
+            self._metrics.observe(one, queue_s, total_s, terms.urgency, request.trace)
+        return Answered(answer.id, answer.hash, self._respond(answer, timing, kept))
+
+    def _judge(self, request: Request, times: Times) -> None:
+        """Before the image is stored, which is a part of its trace: is this a request to be traced?"""
+        if self._tracer and request.trace:
+            total_s = times.answered - times.received
+            request.trace = self._tracer.judge(request.trace, "ok", 200, total_s, times.answered)
 
     def _deadline(self, asked: Sequence[Target], terms: Terms, received: float, uploaded: float) -> float:
         """One for all models: the client's own, else that of the model whose answer is due first."""
@@ -107,11 +130,7 @@ class Images:
         slo_s = min(engine.slo_of(model) for model, _ in asked)
         return uploaded + slo_s
 
-    def _respond(self, answer: Answer, times: Times, timing: Timing, kept: Kept) -> RawResponse:
-        reply = answer.reply
-        queue_s, total_s = max(0.0, reply.begun - times.uploaded), times.answered - times.received
-        for one in answer.parts or (answer,):
-            self._metrics.observe(one, queue_s, total_s)
+    def _respond(self, answer: Answer, timing: Timing, kept: Kept) -> RawResponse:
         server_timing = (
             f"upload;dur={timing.upload:.3f}, queue;dur={timing.queue:.3f}, decode;dur={timing.decode:.3f}, "
             f"infer;dur={timing.infer:.3f}, total;dur={timing.total:.3f}"
@@ -129,16 +148,12 @@ def _asked(request: Request) -> Sequence[Target]:
 def _timing(answer: Answer, times: Times) -> Timing:
     reply = answer.reply
     return Timing(
-        upload=_ms(times.uploaded - times.received),
-        queue=_ms(max(0.0, reply.begun - times.uploaded)),
-        decode=_ms(reply.decode_s),
-        infer=_ms(reply.infer_s),
-        total=_ms(times.answered - times.received),
+        upload=round(1e3 * (times.uploaded - times.received), 3),
+        queue=round(1e3 * max(0.0, reply.begun - times.uploaded), 3),
+        decode=round(1e3 * reply.decode_s, 3),
+        infer=round(1e3 * reply.infer_s, 3),
+        total=round(1e3 * (times.answered - times.received), 3),
     )
-
-
-def _ms(seconds: float) -> float:
-    return round(seconds * 1e3, 3)
 
 
 async def read_image(request: Request, reservation: Reservation) -> bytes:

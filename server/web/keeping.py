@@ -1,25 +1,23 @@
 """Keeping answered images: into the spool, and whose content has been here before."""
 
 import asyncio
-import hashlib
 import sqlite3
 from collections import OrderedDict
 from collections.abc import Mapping
-from datetime import UTC
 from typing import NamedTuple
 
 import anyio
 import msgspec
 
-from preprocess.limits import Limits
-from preprocess.redact import without_metadata
+from server.cleanup.answered import item_of
 from server.cleanup.carrier import read_state
 from server.cleanup.index import Index
-from server.cleanup.item import Item, Record, Redaction, when
+from server.cleanup.item import Item
 from server.cleanup.spool import Spool, SpoolRefused
 from server.contract.answer import Answer, Kept, Timing
 from server.contract.task import ImageTask
 from server.settings.topics import StorageSettings
+from server.telemetry.trace_context import TraceContext
 
 _RECORD_BYTES = 2048  # about what a record takes
 _RECENT = 10_000  # images that the index may not know yet
@@ -46,7 +44,14 @@ class Keeping:
         self._recent: OrderedDict[tuple[str, str], str] = OrderedDict()
 
     async def keep(
-        self, task: ImageTask, answer: Answer, timing: Timing, request_id: str, account: str, within_s: float
+        self,
+        task: ImageTask,
+        answer: Answer,
+        timing: Timing,
+        request_id: str,
+        account: str,
+        within_s: float,
+        trace: TraceContext | None = None,
     ) -> Kept:
         """Put an image into the spool, as this account's (`Owner.account`).
 
@@ -57,8 +62,11 @@ class Keeping:
         duplicate = msgspec.UNSET if first is None else first
 
         def make() -> Item:
-            record = _record(task, answer, timing, request_id, account, first or "")
-            return _redacted(Item(record, task.body), task, self._redact)
+            return item_of(
+                task, answer, timing, self._redact,
+                request_id=request_id, account=account, duplicate_of=first or "",
+                traceparent=trace.header() if trace and trace.sampled else "",
+            )  # fmt: skip
 
         try:
             written = self.spool.put(answer.id, len(task.body) + _RECORD_BYTES, make)
@@ -87,6 +95,11 @@ class Keeping:
         index = self._opened()
         return index.same(hash_, account, most) if index else []
 
+    def search(self, owner: str | None, label: str, since: str, until: str, most: int) -> list[tuple[str, str, str]]:
+        """Id, time and label of an owner's stored images, the newest first. As `Index.search`."""
+        index = self._opened()
+        return index.search(owner, label, since, until, most) if index else []
+
     def forget(self, hash_: str, account: str) -> None:
         """An image of this content was deleted."""
         self._recent.pop((account, hash_), None)
@@ -113,34 +126,3 @@ class Keeping:
         self._recent[account, answer.hash] = answer.id
         if len(self._recent) > _RECENT:
             self._recent.popitem(last=False)
-
-
-def _redacted(item: Item, task: ImageTask, redact: Redaction) -> Item:
-    """The item as it may be kept. What cannot be freed of its metadata is not kept."""
-    if redact == "off":
-        return item
-    clean = without_metadata(item.original, task.header.format, Limits()) if redact == "metadata" else None
-    redacted: Redaction = "originals" if clean is None else "metadata"
-    return Item(msgspec.structs.replace(item.record, redacted=redacted), clean or b"")
-
-
-def _record(
-    task: ImageTask, answer: Answer, timing: Timing, request_id: str, account: str, duplicate_of: str
-) -> Record:
-    return Record(
-        id=answer.id,
-        hash=answer.hash,
-        sha256=hashlib.sha256(task.body).hexdigest(),
-        time=when(answer.id).astimezone(UTC).isoformat(timespec="milliseconds"),
-        model=answer.model.name,
-        version=answer.model.version,
-        media_type=f"image/{task.header.format.lower()}",
-        bytes=len(task.body),
-        answer=msgspec.Raw(b"{%b}" % answer.reply.members),
-        timing=msgspec.to_builtins(timing),
-        request_id=request_id,
-        owner=account,
-        duplicate_of=duplicate_of,
-        arm=answer.arm if "/" in answer.arm else "",
-        unit=answer.unit,
-    )

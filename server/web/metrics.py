@@ -1,17 +1,20 @@
 """What Prometheus sees. Label sets are fixed: nothing a client sends becomes a label."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Protocol
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from batcher.scheduling.confidence import BOUNDS_S, ErrorHistogram
+from batcher.policy import DEFAULT_URGENCY
+from batcher.scheduling.confidence import BOUNDS_S
 from server.contract.answer import Answer
-from server.contract.metadata import ModelMetadata
 from server.engine import Status
 from server.engine.intake import LaneStatus
+from server.telemetry.trace_context import TraceContext
+from server.web.answer_metrics import AnswerMetrics
 from server.web.http.connections import Connections
 from server.web.keeping import Figures
 from server.web.oip.statistics import Statistics
@@ -20,13 +23,12 @@ from server.web.paths import resource_of
 _REASONS = ("crash", "hang", "memory", "cpu")
 _STAGES = ("waiting", "running")
 _DROPS = ("preempted", "unmeetable")
+_BEYOND = ("answered", "refused", "ended")
 _LOOKUPS = ("hit", "coalesced", "miss")
 _FAULTS = ("timeout", "unreachable", "open", "mismatch", "garbage", "full")
 _ACTIONS = ("load", "unload", "promote", "rollback")
 _SPOOL = ("full", "disk")
 _STORE = ("unreachable", "refused", "busy", "disk")
-_LATENCY_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0)
-_BATCH = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 _LAG_S = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
 
 
@@ -41,25 +43,27 @@ class Source(Protocol):
 class Metrics:
     """All metrics of one web process, in a registry of their own."""
 
-    def __init__(self, source: Source, storage: Callable[[], Figures] | None = None) -> None:
-        """`storage`: None where nothing is kept."""
+    def __init__(
+        self, source: Source, storage: Callable[[], Figures] | None = None, others: Iterable[Collector] = ()
+    ) -> None:
+        """`storage`: None where nothing is kept. `others`: what else has metrics."""
         disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series beside each counter, of no use to anybody here
         self.registry = registry = CollectorRegistry()
         registry.register(_StateCollector(source))
         if storage:
             registry.register(_StorageCollector(storage))
-        self._answers = _Answers(registry)
+        for other in others:
+            registry.register(other)
+        self.answers = AnswerMetrics(registry)
         self.statistics = Statistics()
         """Of the same answers, for the Open Inference Protocol."""
-        self._requests = Counter(
-            "tureen_requests", "Requests by resource and outcome: ok, a problem code, or client_gone",
-            ["resource", "outcome"], registry=registry,
-        )  # fmt: skip
+        self.counts: dict[tuple[str, str], int] = {}
+        """Requests so far by resource and outcome."""
+        registry.register(_RequestCollector(self.counts))
         self._auth = Counter(
             "tureen_auth_refusals", "Requests whose credentials were refused, by reason", ["reason"],
             registry=registry,
         )  # fmt: skip
-        self._counters: dict[tuple[str, str], Counter] = {}  # its children: finding one costs more than counting
         self.refusal_delay = Histogram(
             "tureen_refusal_delay_seconds", "How late refusals are told to clients that asked again too soon",
             buckets=_LAG_S, registry=registry,
@@ -72,31 +76,43 @@ class Metrics:
     def count(self, path: str, outcome: str) -> str:
         """One request has ended. `outcome` comes from a fixed set; so does what `path` becomes, which is returned."""
         resource = resource_of(path)
-        counter = self._counters.get((resource, outcome))
-        if counter is None:
-            counter = self._counters[resource, outcome] = self._requests.labels(resource, outcome)
-        counter.inc()
+        self.counts[resource, outcome] = self.counts.get((resource, outcome), 0) + 1
         return resource
 
     def count_auth_refusal(self, reason: str) -> None:
         """Credentials were refused. `reason`: one of `server.access.errors.REASONS`."""
         self._auth.labels(reason).inc()
 
-    def observe(self, answer: Answer, queue_s: float, total_s: float) -> None:
-        """One image was answered."""
+    def observe(
+        self,
+        answer: Answer,
+        queue_s: float,
+        total_s: float,
+        urgency: int = DEFAULT_URGENCY,
+        trace: TraceContext | None = None,
+    ) -> None:
+        """One image was answered. `trace`: an exemplar, if it is sampled."""
         self.statistics.observe(answer, queue_s, total_s)
-        of = self._answers.of(answer.model)
-        of.total.observe(total_s)
-        if answer.reply.source != "inference":  # one inference is observed once
-            return
-        of.queue.observe(queue_s)
-        of.decode.observe(answer.reply.decode_s)
-        of.infer.observe(answer.reply.infer_s)
-        of.batch.observe(answer.reply.batch)
+        self.answers.answered(answer, queue_s, total_s, urgency, trace)
 
-    def render(self) -> bytes:
-        """The text exposition format."""
-        return generate_latest(self.registry)
+    def render(self, accept: str = "") -> tuple[bytes, str]:
+        """The exposition and its media type: OpenMetrics, with exemplars, for who accepts it; else Prometheus' text."""
+        encode, media_type = choose_encoder(accept)
+        return encode(self.registry), media_type
+
+
+class _RequestCollector(Collector):
+    """Requests by how they ended."""
+
+    def __init__(self, counts: Mapping[tuple[str, str], int]) -> None:
+        self._counts = counts
+
+    def collect(self) -> Iterator[Metric]:
+        text = "Requests by resource and outcome: ok, a problem code, or client_gone"
+        family = CounterMetricFamily("tureen_requests", text, labels=["resource", "outcome"])
+        for (resource, outcome), count in self._counts.items():
+            family.add_metric([resource, outcome], count)
+        yield family
 
 
 class _StateCollector(Collector):
@@ -119,6 +135,11 @@ class _StateCollector(Collector):
         yield _info(status)
         yield _gauge("workers", "Workers there should be", status.workers)
         yield _gauge("workers_ready", "Workers that are ready", stats.executors)
+        yield _gauge(
+            "capacity_images_per_second",
+            "Images that the ready workers answer per second, as lately measured",
+            stats.executors / stats.seconds_per_job if stats.seconds_per_job else 0.0,
+        )
         yield _by("worker_restarts", "Workers replaced, by reason", "reason", status.restarts, _REASONS)
         yield _counter("accepted_images", "Images that were queued", stats.accepted)
         yield _counter("answered_images", "Images with an answer", stats.answered)
@@ -143,6 +164,10 @@ class _StateCollector(Collector):
         yield _by(
             "cache_errors", "Failures of the result cache, each a miss", "reason", status.reuse.cache_errors, _FAULTS
         )
+        yield _by(
+            "beyond_share_images", "Images of clients that asked for more than their share, by outcome", "outcome",
+            status.beyond_share, _BEYOND,
+        )  # fmt: skip
         yield _gauge("cache_entries", "Answers kept in memory", status.reuse.cache_entries)
         yield _gauge("cache_bytes", "Memory taken by answers that are kept", status.reuse.cache_bytes)
         yield _counter("shared_decodes", "Images given to a model as another had prepared them", status.shared_decodes)
@@ -150,7 +175,7 @@ class _StateCollector(Collector):
         yield _changes(status.changes)
         yield _gauge("slowdown", "Factor by which work takes longer than was measured at start", stats.slowdown)
         yield _gauge("decode_cost_factor", "Factor by which decoding takes longer than expected", stats.prep_factor)
-        yield _errors(stats.prediction_errors)
+        yield _errors(status.lanes)
 
 
 class _StorageCollector(Collector):
@@ -171,54 +196,16 @@ class _StorageCollector(Collector):
         yield _by("store_errors", "Failed tries to store an image, by reason", "reason", now.errors, _STORE)
 
 
-class _OfModel(NamedTuple):
-    """The histograms of one model's answers."""
-
-    queue: Histogram
-    decode: Histogram
-    infer: Histogram
-    total: Histogram
-    batch: Histogram
-
-
-class _Answers:
-    """What answered images took, by model and version. Models come from the operator, never from a client."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._parents = _OfModel(
-            _latency(registry, "queue_delay", "From the last byte of an upload to its decoding"),
-            _latency(registry, "decode", "Decoding and preprocessing an image"),
-            _latency(registry, "inference", "The model's run of the batch an image was in"),
-            _latency(registry, "request", "From a request's head to its answer, answered images only"),
-            _histogram(registry, "batch_size", "Images in the batch an image ran in", _BATCH),
-        )
-        self._of: dict[tuple[str, str], _OfModel] = {}  # finding a child costs more than observing it
-
-    def of(self, model: ModelMetadata) -> _OfModel:
-        """The histograms of a model."""
-        found = self._of.get((model.name, model.version))
-        if found is None:
-            found = _OfModel(*(parent.labels(model.name, model.version) for parent in self._parents))
-            self._of[model.name, model.version] = found
-        return found
-
-
-def _latency(registry: CollectorRegistry, name: str, text: str) -> Histogram:
-    return _histogram(registry, f"{name}_seconds", f"{text}, in seconds", _LATENCY_S)
-
-
-def _histogram(registry: CollectorRegistry, name: str, text: str, buckets: Sequence[float]) -> Histogram:
-    return Histogram(f"tureen_{name}", text, ["model", "version"], buckets=buckets, registry=registry)
-
-
-def _errors(errors: ErrorHistogram) -> Metric:
-    buckets, total = [], 0
-    for bound, count in zip((*map(str, BOUNDS_S), "+Inf"), errors.counts, strict=True):
-        total += count
-        buckets.append((bound, total))
+def _errors(lanes: Sequence[LaneStatus]) -> Metric:
     text = "Actual less predicted finish, in seconds; positive where the answer came later"
-    family = HistogramMetricFamily("tureen_prediction_error_seconds", text)
-    family.add_metric([], buckets, errors.sum_s)
+    family = HistogramMetricFamily("tureen_prediction_error_seconds", text, labels=["model", "version"])
+    for lane in lanes:
+        buckets, total = [], 0
+        errors = lane.stats.prediction_errors
+        for bound, count in zip((*map(str, BOUNDS_S), "+Inf"), errors.counts, strict=True):
+            total += count
+            buckets.append((bound, total))
+        family.add_metric([lane.model, lane.version], buckets, errors.sum_s)
     return family
 
 

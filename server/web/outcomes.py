@@ -13,6 +13,7 @@ from server.cleanup.reading import Missing, Note, ask
 from server.experiments.exposures import METRIC, Outcome
 from server.web.errors import RequestError
 from server.web.keeping import Keeping
+from server.web.records import reader_of
 from server.web.request import Request
 from server.web.small_body import read_small
 
@@ -36,10 +37,10 @@ class Outcomes:
         if found is None or not is_id(found[1]):
             raise RequestError("not_found")
         outcome = _outcome(await read_small(request))
-        keeping, id_ = self._keeping, found[1]
+        keeping, id_, owner = self._keeping, found[1], reader_of(request.principal, others=True).owner
         await keeping.spool.flush()
         async with self._limiter:
-            reply, _ = await ask(keeping.spool.folder, Note(id_, outcome.metric, outcome.value))
+            reply, _ = await ask(keeping.spool.folder, Note(id_, owner, outcome.metric, outcome.value))
         if isinstance(reply, Missing):
             raise RequestError("not_found")
         return Response(status_code=204)

@@ -22,6 +22,8 @@ Target = tuple[str, str]
 DEFAULT: Final[tuple[Target, ...]] = (("", ""),)
 MOST_MODELS: Final = 8
 
+FORM: Final = "/try"
+"""Where the page's form goes without scripts: answered as a page."""
 OPEN: Final = frozenset({"/healthz", "/readyz", "/v2/health/live", "/v2/health/ready"})
 """For load balancers, which have no keys."""
 RPC: Final = "/inference.GRPCInferenceService/"
@@ -35,10 +37,12 @@ _V2 = "/v2"
 _REPOSITORY = ("/v2/repository/", f"{RPC}Repository")
 _OF_MODEL = re.compile(r"/v1/models/([^/]{1,64})(?:/versions/([^/]{1,64}))?/images")
 _SCOPES: Final[Mapping[str, str]] = {
-    "/": "infer", IMAGES: "infer", _BATCH: "infer", _V2: "infer", "/metrics": "metrics",
+    "/": "infer", IMAGES: "infer", _BATCH: "infer", _V2: "infer", "/metrics": "metrics", "/watch": "metrics",
+    "/watch/events": "metrics",
 }  # fmt: skip
 _RESOURCES: Final[Mapping[str, str]] = {
     IMAGES: "images",
+    FORM: "images",
     _BATCH: "images",
     "/metrics": "metrics",
     **dict.fromkeys(OPEN, "health"),
@@ -47,7 +51,7 @@ _RESOURCES: Final[Mapping[str, str]] = {
 
 def takes_images(path: str) -> bool:
     """Whether images are sent to this path."""
-    return path == IMAGES or (path.startswith("/v1/models/") and _OF_MODEL.fullmatch(path) is not None)
+    return path in (IMAGES, FORM) or (path.startswith("/v1/models/") and _OF_MODEL.fullmatch(path) is not None)
 
 
 def is_limited(method: str, path: str) -> bool:
@@ -63,7 +67,7 @@ def _infers(path: str) -> bool:
 
 def targets(path: str, query: bytes) -> tuple[Target, ...]:
     """The models that are to answer an image sent here. Raises `RequestError` bad_model."""
-    if path == IMAGES:
+    if path in (IMAGES, FORM):
         return _asked(query) if query else DEFAULT
     found = _OF_MODEL.fullmatch(path)
     if found is None:

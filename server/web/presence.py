@@ -1,4 +1,4 @@
-"""What a request's handler may ask of its connection: is the client still there, and did it wait as it was told?"""
+"""What a request's handler may ask of its connection: whose is it, is the client still there, did it wait as told?"""
 
 from collections.abc import Callable
 
@@ -10,12 +10,18 @@ STATE = "presence"  # under which a connection puts it into the ASGI scope's sta
 class Presence:
     """The client at the other end of one connection. HTTP/1.1 answers one request at a time, so one is told."""
 
-    __slots__ = ("_caller", "_tell")
+    __slots__ = ("_caller", "_tell", "peer")
 
     def __init__(self, caller: Caller | None = None) -> None:
         """`caller`: None where many clients share the connection."""
+        self.peer = ""
+        """The address that a PROXY header named; empty where there was none."""
         self._caller = caller
         self._tell: Callable[[], None] | None = None
+
+    def speaks_for(self, peer: str, caller: Caller | None) -> None:
+        """A load balancer says whose connection it forwards."""
+        self.peer, self._caller = peer, caller
 
     def watch(self, tell: Callable[[], None]) -> None:
         """Call `tell` when the client leaves; closing its sending half counts as leaving."""

@@ -31,8 +31,7 @@ from server.engine import AbsentEngine, Engine, EngineFailed, serve_engine
 from server.engine.groups import leaves
 from server.models.card import MODEL_FILE, find_model
 from server.models.errors import ModelError
-from server.process import console, logs, signals
-from server.process.access_log import AccessLog
+from server.process import console, logs, signals, systemd
 from server.process.control import Control, read_first_line
 from server.process.file_watch import watch
 from server.process.memory import usable_memory
@@ -48,13 +47,14 @@ from server.web.gate import Gate
 from server.web.http.connections import Connections
 from server.web.http.versions import WrongVersion
 from server.web.keeping import Keeping
-from server.web.metrics import Metrics
+from server.web.observing import observing
 from server.web.rollout_metrics import RolloutCollector
 from server.web.rollouts import Rollouts
 from server.web.rpc.errors import RpcFailed
 from server.web.runtime import Runtime
 from server.web.tls import Certificates, TlsFailed
 from server.web.uploads import BodyLimits, Uploads
+from server.web.watch import Watch
 
 _ADMIN_CONNECTIONS = 64
 EXIT_FATAL = 3  # starting again would fail again
@@ -87,7 +87,8 @@ async def _run(settings: Settings, listeners: Sequence[int], offered: Path | Non
     """`offered`: where the engine is offered to others."""
     control = await Control.on_standard_input()
     access = set_up(settings.auth, settings.cache.redis_url)
-    certificates = Certificates(settings.tls) if settings.tls.tls_cert else None
+    certificates = _certificates(settings)
+    proxies = TrustedProxies(settings.server.trusted_proxies)
     connections = Connections(derived.connections(settings.server, usable_memory()))
     async with AsyncExitStack() as stack:
         forwards = bool(settings.queues.forward)
@@ -101,35 +102,41 @@ async def _run(settings: Settings, listeners: Sequence[int], offered: Path | Non
         )
         engine: Engine | AbsentEngine = await stack.enter_async_context(made)
         runtime = Runtime(engine, connections)
-        metrics = Metrics(runtime, keeping.figures if keeping else None)
+        observer = await stack.enter_async_context(observing(settings, runtime, keeping, certificates))
+        metrics = observer.metrics
         metrics.registry.register(RolloutCollector(steering))
         if offered:
             await stack.enter_async_context(serve_engine(engine, offered))
             metrics.registry.register(ConsumerCollector(lambda: read_state(offered.with_name(STATE))))
-        engine.delay.tell(metrics.loop_lag.observe)
+        watcher = Watch(runtime, metrics, engine.workers if isinstance(engine, Engine) else tuple)
+        for tell in (metrics.loop_lag.observe, watcher.on_lag):
+            engine.delay.tell(tell)
         upload = settings.upload
         uploads = Uploads(BodyLimits(upload.max_image_bytes, upload.upload_timeout, upload.min_upload_rate))
         request_bytes = derived.request_bytes(upload, usable_memory())
         open_records = settings.storage.records == "open"
         background = await stack.enter_async_context(anyio.create_task_group())  # leaving waits for it
         gate = Gate(access.authenticator, access.limits, metrics.count_auth_refusal, access.rates)
-        proxies = TrustedProxies(settings.server.trusted_proxies)
         models = engine.models if settings.repository.models and isinstance(engine, Engine) else None
         more = [*(Rollouts(models, steering).routes() if models else ()), *Drifts(drift).routes()]
+        proxies = TrustedProxies(settings.server.trusted_proxies)
         share = partial(
-            build_app, runtime, gate, metrics, uploads, proxies,
-            AccessLog(settings.server.access_log), keeping,
+            build_app, runtime, gate, observer, uploads, proxies, keeping,
             background=background, origins=settings.protocols.origins, request_bytes=request_bytes,
-            models=models, more=more, open_records=open_records, forwards=forwards,
+            models=models, more=more, open_records=open_records, forwards=forwards, watch=watcher,
         )  # fmt: skip
-        fronts = [Front(share(admin=settings.is_local), listeners[0], connections)]
+        with_header = proxies if settings.server.proxy_protocol else TrustedProxies("")
+        fronts = [Front(share(admin=settings.is_local), listeners[0], connections, with_header.contains)]
         if not settings.is_local:  # with connections of its own: clients cannot take those of the operator
             fronts.append(Front(share(admin=True, clients=False), listeners[1], Connections(_ADMIN_CONNECTIONS)))
         stopping = asyncio.Event()
         stop = partial(_until_stop, control, runtime, uploads, settings.server.shutdown_timeout, stopping)
         async with asyncio.TaskGroup() as tasks:
-            beside = [tasks.create_task(_announce(engine, settings, listeners)), tasks.create_task(access.run())]
-            beside.append(tasks.create_task(drift.run()))
+            announced = _announce(engine, settings, listeners)
+            beside = [
+                tasks.create_task(work)
+                for work in (announced, access.run(), drift.run(), watcher.run(), systemd.signs_of_life())
+            ]
             if models:
                 beside.append(tasks.create_task(steering.run(models)))
             if certificates:
@@ -154,6 +161,15 @@ def _folder_of(settings: Settings) -> Callable[[str, str], Path | None]:
     return lambda model, version: file.parent if settings.model and file.name == MODEL_FILE else None
 
 
+def _certificates(settings: Settings) -> Certificates | None:
+    """None for plain HTTP. Raises `TlsFailed`."""
+    if not settings.tls.tls_cert:
+        return None
+    if settings.server.proxy_protocol:  # its header comes before the handshake
+        raise TlsFailed("proxy_protocol and tls_cert exclude each other: let the load balancer end TLS")
+    return Certificates(settings.tls)
+
+
 async def _keeping(stack: AsyncExitStack, storage: StorageSettings, forwards: bool) -> Keeping | None:
     """Where answered images are put, if anywhere. Raises `SpoolFailed`."""
     if not storage.store:
@@ -165,20 +181,25 @@ async def _keeping(stack: AsyncExitStack, storage: StorageSettings, forwards: bo
 
 async def _until_stop(
     control: Control, runtime: Runtime, uploads: Uploads, timeout_s: float, stopping: asyncio.Event
-) -> None:
-    """Wait until it is time to stop listening. Uploads have half of what is left then, answers the rest."""
+) -> float:
+    """Wait until it is time to stop listening. Seconds that are left then: half of them for uploads, the rest for
+    answers."""
     await control.wait_stop(runtime.drain)
     stopping.set()
-    uploads.end_within(max(0.0, timeout_s - runtime.draining_s) * _FOR_UPLOADS)
+    left_s = max(0.0, timeout_s - runtime.draining_s)
+    uploads.end_within(left_s * _FOR_UPLOADS)
+    return left_s
 
 
 async def _announce(engine: Engine | AbsentEngine, settings: Settings, listeners: Sequence[int]) -> None:
     if isinstance(engine, AbsentEngine):
+        systemd.notify("READY=1")
         console.say(forwarding_banner(settings, listeners))
         return
     model = await engine.wait_ready()
     _spare_the_collector()
     served = [f"{lane.model} {lane.version}" for lane in engine.status().lanes if lane.takes_traffic]
+    systemd.notify("READY=1")
     console.say(banner(model, settings, listeners, engine.placement.why, engine.layout, served))
 
 

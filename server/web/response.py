@@ -12,7 +12,7 @@ GUARDS: RawHeaders = [
     (CSP, b"default-src 'none'; frame-ancestors 'none'"),
     (b"referrer-policy", b"no-referrer"),
 ]
-"""On every response: whatever a browser takes it for, it runs nothing, and stands in nobody's frame."""
+"""On every response: a browser runs nothing of it, and shows it in no frame."""
 
 
 def guards_for(headers: RawHeaders) -> RawHeaders:

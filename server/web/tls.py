@@ -8,6 +8,7 @@ from typing import Final
 import structlog
 
 from server.settings import TlsSettings
+from server.web.tls_expiry import expiry
 
 HANDSHAKE_S: Final = 5.0
 CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
@@ -21,12 +22,14 @@ class TlsFailed(Exception):
 
 
 class Certificates:
-    """Its state: the context for new connections, replaced as a whole."""
+    """Its state: the context for new connections, replaced as a whole, and when its certificate ends."""
 
     def __init__(self, settings: TlsSettings) -> None:
         """Raises `TlsFailed`."""
         self._settings = settings
         self._context = _context(settings)
+        self.expires = _expiry(settings)
+        """Seconds since 1970."""
 
     @property
     def paths(self) -> Sequence[Path]:
@@ -42,6 +45,7 @@ class Certificates:
         """Take over what the files hold now; if it cannot be used, the old certificate stays."""
         try:
             self._context = _context(self._settings)
+            self.expires = _expiry(self._settings)
         except TlsFailed as error:
             log.error("certificate_not_reloaded", reason=str(error))
             return
@@ -64,6 +68,14 @@ def _context(settings: TlsSettings) -> ssl.SSLContext:
         names = ", ".join(str(path) for path in (settings.tls_cert, settings.tls_key, settings.tls_client_ca) if path)
         raise TlsFailed(f"{names}: {error}") from None
     return context
+
+
+def _expiry(settings: TlsSettings) -> float:
+    assert settings.tls_cert
+    try:
+        return expiry(settings.tls_cert.read_text(encoding="ascii", errors="replace"))
+    except (OSError, ValueError) as error:
+        raise TlsFailed(f"{settings.tls_cert}: {error}") from None
 
 
 def _no_password() -> str:

@@ -184,3 +184,18 @@ async def test_that_others_join_its_batch_is_no_error():
 
         assert [*"ABCDE"] == [await handle.wait() for handle in handles]
         assert (5, 0.0) == (sum(batcher.stats().prediction_errors.counts), batcher.stats().prediction_errors.sum_s)
+
+
+@virtual_time
+async def test_when_batches_become_smaller_what_larger_ones_took_is_forgotten():
+    """Eight in a batch take 20 ms, one after the other 80 ms: the eighth, which has 50 ms, is refused."""
+    async with measured_batcher({1: 0.010, 8: 0.020}, max_batch=8) as batcher:
+        GatedExecutor(batcher, credits=1)
+        handles = [batcher.enqueue_nowait(n) for n in range(7)]
+        before = batcher.refusal(deadline=now() + 0.05)
+        batcher.limit_batch(1)
+
+        assert (None, WouldBeLate) == (before, type(batcher.refusal(deadline=now() + 0.05)))
+        assert (1, 1) == (batcher.policy.max_batch, batcher.cost_model.batch)
+        for handle in handles:
+            handle.cancel()

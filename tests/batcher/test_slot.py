@@ -260,3 +260,43 @@ async def test_an_executor_teaches_the_profile():
     GatedExecutor(batcher).slot.observe_batch(4, 2.0)
 
     assert 2.0 == batcher.cost_model.run_s(4)
+
+
+@virtual_time
+async def test_suspended_slot_is_not_counted_on_and_still_owes_what_it_holds():
+    """Nothing more is sent to it, it is no executor that is ready, and its waiters are told when they leave or are
+    answered. When it resumes, it takes what waits."""
+    async with new_batcher() as batcher:
+        executor = GatedExecutor(batcher, credits=2)
+        handles = [batcher.enqueue_nowait(item) for item in "ab"]
+        await all_blocked()
+        executor.slot.suspend()
+        assert 0 == batcher.executors
+        batcher.expect_executor(now())
+        handles.append(batcher.enqueue_nowait("c"))
+        handles[1].cancel()
+        executor.answer("a")
+        await all_blocked()
+
+        assert ("A", [["a", "b"]]) == (await handles[0].wait(), executor.batches)
+        assert ["b"] == executor.dropped
+        executor.slot.resume()
+        await all_blocked()
+        executor.answer("c")
+        assert "C" == await handles[2].wait()
+
+
+@virtual_time
+async def test_job_that_is_taken_back_goes_to_another_slot():
+    """With nothing held against it: its executor is not lost."""
+    async with new_batcher(max_losses=1) as batcher:
+        silent, other = GatedExecutor(batcher, credits=1), GatedExecutor(batcher, credits=1)
+        handle = batcher.enqueue_nowait("a")
+        await all_blocked()
+        (job,) = silent.slot.held
+        silent.slot.suspend()
+        silent.slot.take_back(job, "silent")
+        await all_blocked()
+
+        other.answer("a")
+        assert ("A", set()) == (await handle.wait(), silent.slot.held)

@@ -1,6 +1,8 @@
 """While uploads are being refused, plain ones are refused without being parsed: same answer, same books."""
 
 import signal
+import subprocess
+import sys
 from contextlib import contextmanager
 
 import pytest
@@ -27,12 +29,12 @@ def full(http_server, *more):
             worker.send_signal(signal.SIGCONT)
 
 
-async def fill(server):
+async def fill(server, **headers):
     """Send images one after the other until one is refused; give the connection of that one."""
     sent = 0
     while True:
         client = await server.connect()
-        await client.send("POST", "/v1/images", PHOTO)
+        await client.send("POST", "/v1/images", photo(100 + sent) if headers else PHOTO, **headers)
         sent += 1
         while (await held(server)) + (await refused(server)) < sent:
             pass
@@ -70,6 +72,41 @@ def test_refused_upload_is_answered_alike_before_and_behind_the_parser(http_serv
     assert parsed.json().keys() == plain[0].json().keys() == first.json().keys()
     assert plain[0].headers.keys() == parsed.headers.keys()
     assert 22 == after['tureen_requests_total{outcome="queue_full",resource="images"}']
+
+
+def test_what_is_kept_for_a_client_is_answered_while_others_are_refused(tmp_path):
+    """By its key: the same bytes are refused with another one."""
+    file = tmp_path / "keys.json"
+    keys = {
+        name: subprocess.run(
+            [
+                sys.executable, "-m", "server", "keys", "add", name, "--keys", file, "--scope", "infer", "--scope",
+                "metrics",
+            ],
+            capture_output=True, text=True, check=True,
+        ).stdout.strip()
+        for name in ("alice", "bob")
+    }  # fmt: skip
+
+    def credentials(name):
+        return {"authorization": f"Bearer {keys[name]}", "cache-control": "max-age=60"}
+
+    async def run():
+        alice, bob = await server.connect(), await server.connect()
+        kept = await alice.post(PHOTO, **credentials("alice"))
+        server.workers[0].send_signal(signal.SIGSTOP)
+        refusal = await (await fill(server, **credentials("bob"))).read()
+        again = await alice.post(PHOTO, **credentials("alice"))
+        other = await bob.post(PHOTO, **credentials("bob"))
+        server.workers[0].send_signal(signal.SIGCONT)
+        return kept, refusal, again, other
+
+    flags = ("--workers", "1", "--max-queue", "1", "--slo", "60s", "--keys", str(file))
+    with serving(*flags, admin=keys["alice"]) as server:
+        kept, refusal, again, other = server.run(run())
+
+    assert (200, 503, 200, 503) == (kept.status, refusal.status, again.status, other.status)
+    assert again.json()["cached"]
 
 
 @pytest.mark.parametrize("http_server", ["hypercorn", "uvicorn"])

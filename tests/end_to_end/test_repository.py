@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import random
 import shutil
 import signal
 from pathlib import Path
@@ -11,6 +10,7 @@ import psutil
 import pytest
 
 from tests import models
+from tests.end_to_end.changes import change_under_load
 from tests.end_to_end.harness import Server, serving
 from tests.photos import photo
 
@@ -176,6 +176,12 @@ def test_a_version_is_promoted_and_rolled_back(server, folder):
 
     changed(server, "rollback")
     assert "1" == posted(server, "/v1/images", 3).json()["model"]["version"]
+    while '/rollback", "outcome"' not in server.log:  # lines are written by a thread
+        pass
+    audited = [json.loads(line) for line in server.log.splitlines() if '"event": "audit"' in line]
+    acts = [(line["who"], line["act"], line["target"].rpartition("/")[2], line["outcome"]) for line in audited]
+    assert ("ip:127.0.0.1", "POST", "promote", "done") in acts
+    assert ("ip:127.0.0.1", "POST", "rollback", "done") in acts
 
 
 def test_a_version_that_is_let_go_of_is_unknown(server):
@@ -191,32 +197,12 @@ def test_a_version_that_is_let_go_of_is_unknown(server):
 
 
 def test_no_change_of_version_fails_a_request(server):
-    """25 changes at random under load: every request is answered, by a version that was ready."""
-    random_ = random.Random(4)
+    """25 changes at random under load: every request is answered, by a version that was serving."""
+    found = server.run(change_under_load(server.connect, "food", ("1", "2"), 25, seed=4))
 
-    async def run():
-        done, answered = asyncio.Event(), []
-
-        async def send(number):
-            client = await server.connect()
-            while not done.is_set():
-                reply = await client.post(photo(number))
-                answered.append((reply.status, reply.json().get("model", {}).get("version")))
-
-        senders = [asyncio.ensure_future(send(number)) for number in (5, 6)]
-        client = await server.connect()
-        for _ in range(25):
-            version, action = random_.choice("12"), random_.choice(("promote", "promote", "rollback", "load", "unload"))
-            path = "rollback" if action == "rollback" else f"versions/{version}/{action}"
-            reply = await client.request("POST", f"/v1/models/food/{path}")
-            assert reply.status == 200 or reply.json()["code"] == "state_conflict", reply.body
-        done.set()
-        await asyncio.gather(*senders)
-        return answered
-
-    answered = server.run(run())
-    assert {200} == {status for status, _ in answered}
-    assert {"1", "2"} == {version for _, version in answered}
+    assert {200} == found.statuses.keys()
+    assert {"1", "2"} == found.versions.keys()
+    assert (0, []) == (found.wrong, found.refused_changes)
 
 
 def test_a_new_version_in_a_watched_folder_is_served(server, folder):

@@ -1,6 +1,7 @@
 """Two replicas behind a real nginx with the shipped configuration, its ports changed."""
 
 import asyncio
+import os
 import re
 import shutil
 import signal
@@ -26,10 +27,11 @@ def free_ports(count):
 
 
 @contextmanager
-def nginx(folder, front, backs, repeat=True, log=False):
+def nginx(folder, front, backs, repeat=True, log=False, change=str):
     """The shipped configuration with other ports; `repeat=False` leaves out the repeating of POSTs.
 
-    `log`: write for each request, into access.log of the folder, to whom it was passed on; `-` for nobody.
+    `log`: write for each request, into access.log of the folder, to whom it was passed on; `-` for nobody. `change`:
+    what else to do to the text.
     """
     text = CONFIG.read_text()
     for old, new in zip(("8080", "8081", "8082"), (front, *backs), strict=True):
@@ -41,8 +43,10 @@ def nginx(folder, front, backs, repeat=True, log=False):
     )
     access = f"log_format passed '$upstream_addr'; access_log {folder}/access.log passed" if log else "access_log off"
     text = text.replace("http {", f"http {{\n    {access};\n{temporary}")
+    text = change(text)
     file = folder / "nginx.conf"
-    file.write_text(f"daemon off;\npid {folder}/pid;\nerror_log {folder}/error.log;\n{text}")
+    user = "user root;\n" if os.getuid() == 0 else ""  # large bodies are written into the folder, which is private
+    file.write_text(f"{user}daemon off;\npid {folder}/pid;\nerror_log {folder}/error.log;\n{text}")
     process = subprocess.Popen([shutil.which("nginx") or "/usr/sbin/nginx", "-p", str(folder), "-c", str(file)])
     try:
         yield

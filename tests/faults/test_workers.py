@@ -1,5 +1,7 @@
 """Workers that hang, grow, or die with nothing in hand."""
 
+import asyncio
+
 import psutil
 import pytest
 
@@ -24,7 +26,7 @@ def test_stopped_worker_is_killed_and_its_image_answered_by_another():
             clients = [await server.connect() for _ in range(4)]
             for n, client in enumerate(clients):
                 await client.send("POST", "/v1/images", IMAGES[n])
-            while (await server.metrics())["tureen_running_images"] < 4:
+            while (await accepted(server)) < 4:
                 pass
             answers = [await client.read() for client in clients]
             await server.restarted("hang", 2)
@@ -36,6 +38,33 @@ def test_stopped_worker_is_killed_and_its_image_answered_by_another():
     assert [200] * 4 == [reply.status for reply in replies]
     assert all(reference.agrees(IMAGES[n], reply.json()) for n, reply in enumerate(replies))
     assert 2.0 == after['tureen_worker_restarts_total{reason="hang"}']
+
+
+def test_images_behind_one_that_hangs_are_answered_by_another_worker():
+    """One of two workers stands still with two images: the one that it may have begun waits, the other does not."""
+    with serving("--workers", "2", "--slo", "60s", "--max-batch", "1") as server:
+
+        async def run():
+            await server.all_ready()
+            still = server.workers[0]
+            still.suspend()
+            clients = [await server.connect() for _ in range(4)]
+            for n, client in enumerate(clients):
+                await client.send("POST", "/v1/images", IMAGES[n])
+            reading = [asyncio.ensure_future(client.read()) for client in clients]
+            while sum(task.done() for task in reading) < 3:
+                await asyncio.wait(reading, timeout=0.1)
+            restarted = (await server.metrics())['tureen_worker_restarts_total{reason="hang"}']
+            still.resume()
+            return await asyncio.gather(*reading), restarted, await server.metrics()
+
+        replies, restarted, after = server.run(run())
+
+    reference = Reference(demo.FOLDER)
+    assert [200] * 4 == [reply.status for reply in replies]
+    assert all(reference.agrees(IMAGES[n], reply.json()) for n, reply in enumerate(replies))
+    assert 0 == restarted
+    assert after["tureen_retried_images_total"] >= 1
 
 
 def test_grown_worker_is_replaced_when_it_is_empty():
@@ -117,6 +146,10 @@ def test_worker_that_keeps_dying_with_nothing_in_hand_ends_the_server():
     assert 5 == killed
     assert 1 == server.process.returncode
     assert "5 workers in a row died soon after they were ready, with nothing in hand" in server.final_log
+
+
+async def accepted(server):
+    return (await server.metrics())["tureen_accepted_images_total"]
 
 
 def workers(server):

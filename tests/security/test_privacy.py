@@ -57,8 +57,9 @@ async def upload(server):
 
 @pytest.mark.parametrize("http", HTTP_SERVERS)
 def test_no_place_is_logged_counted_or_stored(tmp_path, http):
-    """Not in the log with every request, the metrics, the spool, the store or its index; the pictures are there."""
+    """Not in the logs of requests and predictions, the metrics, the spool, the store or its index."""
     flags = ["--store", str(tmp_path), "--records", "open", "--redact", "metadata", "--access-log", "on"]
+    flags += ["--prediction-log", str(tmp_path / "predictions.json")]
     with serving(*flags, "--http-server", http) as server:
 
         async def work():
@@ -79,6 +80,7 @@ def test_no_place_is_logged_counted_or_stored(tmp_path, http):
     assert ([], []) == (spooled, everywhere(tmp_path))
     assert CANARY.encode() not in metrics
     assert CANARY not in server.final_log
+    assert answers[0]["id"] in (tmp_path / "predictions.json").read_text()
     assert [".jpg", ".png", ".webp", None] == [kept.get(answer["id"]) for answer in answers]
 
 

@@ -109,6 +109,8 @@ def test_an_owner_deletes_and_an_admin_does_it_with_a_line(world):
 
     ids, gone = server.run(work())
 
+    while "images.delete" not in server.log:  # lines are written by a thread
+        pass
     lines = [line for line in server.log.splitlines() if "images.delete" in line]
     assert 1 == len(lines)
     assert all(word in lines[0] for word in ("key:admin", "key:alice", ids[1]))

@@ -59,7 +59,7 @@ def test_serve_help_shows_twelve_settings_and_two_for_each_capability():
     text = tureen("serve", "--help").stdout
 
     shown = [setting for setting in SETTINGS.values() if described(setting, text)]
-    beside = ("access", "models", "cache", "storage", "queues")
+    beside = ("access", "models", "cache", "storage", "telemetry", "queues")
     core = [setting for setting in shown if setting.heading not in beside]
     assert len(core) <= 12
     assert all(2 >= sum(setting.heading == heading for setting in shown) for heading in beside)

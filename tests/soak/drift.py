@@ -25,7 +25,7 @@ _TARGET = (224, 224)  # what the model takes
 _SIDES = (480, 640, 800)  # pixels: the shorter side of what clients send
 _LABELS = ("tart", "soup", "rice", "stew", "fish", "cake", "roll", "cold")
 _SHARES = (0.3, 0.2, 0.15, 0.1, 0.1, 0.05, 0.05, 0.05)
-_REFERENCE = 5000  # looks
+_REFERENCE = 10_000  # looks
 
 
 def _darker(picture: Image.Image) -> Image.Image:
@@ -48,8 +48,9 @@ CLASS_SHIFT = "a class 10 points up"
 class Stream:
     """Looks at pictures as clients send them: cut and scaled at random."""
 
-    def __init__(self, pictures: Sequence[Image.Image], pool: int, seed: int) -> None:
-        """`pool`: how many are prepared, of which windows are then drawn."""
+    def __init__(self, pictures: Sequence[Image.Image], pool: int, seed: int, sides: Sequence[int] = _SIDES) -> None:
+        """`pool`: how many are prepared, of which windows are then drawn. `sides`: their shorter ones, in pixels."""
+        self._sides = sides
         self._random = np.random.default_rng(seed)
         sent = [self._sent(pictures) for _ in range(pool)]
         self._pools = {name: [_numbers(change(one)) for one in sent] for name, change in SHIFTS.items()}
@@ -75,7 +76,7 @@ class Stream:
         width, height = (int(side * scale * random.uniform(0.8, 1.0)) for side in picture.size)
         left, top = random.integers(picture.width - width + 1), random.integers(picture.height - height + 1)
         cut = picture.crop((left, top, left + width, top + height))
-        factor = random.choice(_SIDES) / min(cut.size)
+        factor = random.choice(self._sides) / min(cut.size)
         return cut.resize((round(cut.width * factor), round(cut.height * factor)), Image.Resampling.BICUBIC)
 
 
@@ -86,6 +87,11 @@ def _numbers(picture: Image.Image) -> tuple[float, ...]:
     data, limits = out.getvalue(), Limits()
     decoded = decode(data, _TARGET, limits)
     return input_features(decoded.image, read_header(data, limits).pixels, sideways=decoded.sideways)
+
+
+def opened(data: bytes) -> Image.Image:
+    """An encoded picture."""
+    return Image.open(io.BytesIO(data)).convert("RGB")
 
 
 def quiet_alarms(stream: Stream, windows: int) -> int:
@@ -114,8 +120,7 @@ def windows_until_alarm(stream: Stream, shift: str, most: int = 5) -> int:
 def main(folder: Path) -> None:
     """Print the figures of docs/rollouts.md."""
     files = [path for path in sorted(folder.rglob("*")) if path.suffix in (".png", ".jpg", ".jpeg")]
-    opened = [Image.open(path).convert("RGB") for path in files]
-    pictures = [picture for picture in opened if min(picture.size) >= 200]
+    pictures = [picture for path in files if min((picture := opened(path.read_bytes())).size) >= 200]
     stream = Stream(pictures, 1500, 20261128)
     print(f"{len(pictures)} pictures; {quiet_alarms(stream, 500)} of 500 windows alarm (stated: {500 * ALPHA:g})")
     for shift in (*SHIFTS, CLASS_SHIFT):

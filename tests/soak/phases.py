@@ -15,13 +15,20 @@ class Phase:
 
 PHASES: Mapping[str, Phase] = {
     "mutants": Phase("mutants", "100,000 damaged files over HTTP", 150),
+    "decoder": Phase("decoder", "100,000 damaged files straight through the decoder", 120),
     "nemesis": Phase("nemesis", "random faults under mixed load", 90),
     "idle": Phase("idle", "10,000 idle connections", 50),
     "expiry": Phase("expiry", "deadlines that pass while every worker is stopped", 20),
     "overload": Phase("overload", "ResNet-50 offered up to ten times what it can do", 100),
     "refusals": Phase("refusals", "what saying no costs", 30),
     "storm": Phase("storm", "clients that retry at once", 180),
+    "changes": Phase("changes", "1,000 changes of version under load", 600),
+    "lanes": Phase("lanes", "two models in bursts on the same cores", 60),
     "restarts": Phase("restarts", "rolling restarts and kills behind nginx", 150),
     "abuse": Phase("abuse", "hundreds of abusive requests: what they leave behind", 70),
+    "storage": Phase("storage", "web and clean-up killed 50 times with 10,000 images stored", 120),
+    "queues": Phase("queues", "1,000 messages of SQS and of Kafka through killed and rebalanced consumers", 200),
+    "flood": Phase("flood", "ResNet-50: one key asks for fifty times its share beside ten that behave", 80),
+    "clients": Phase("clients", "30,000 keys, and as many addresses: what the server keeps of them", 150),
     "steady": Phase("steady", "mixed load at half of what it can do", 130),
 }

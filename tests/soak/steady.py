@@ -24,7 +24,7 @@ _SLOWER = 1.1
 
 def run(job: Job) -> Findings:
     found, history = Findings(), History()
-    with serving("--workers", "2") as server:
+    with serving("--workers", "2", "--trusted-proxies", "127.0.0.1") as server:
         raw = run_loop(_measure(job, server, history))
         found.clean("left behind after 10 s", settled(server, raw.pop("at_start")))
     _judge(found, history, raw)

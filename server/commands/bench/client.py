@@ -27,7 +27,7 @@ class Owner(Protocol):
         """The connection may take a shot."""
 
     def gone(self, connection: Connection) -> None:
-        """The connection has ended, whoever ended it; called once for each that was made."""
+        """The connection has ended, on either side; called once per connection."""
 
 
 class Connection(asyncio.Protocol):
@@ -70,7 +70,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self.shot is None:
             if not self._closing:
-                self.give_up(Outcome.MALFORMED)  # bytes that nobody asked for: what follows cannot be trusted
+                self.give_up(Outcome.MALFORMED)  # unrequested bytes: what follows cannot be trusted
             return
         try:
             response = self._parser.feed(data)

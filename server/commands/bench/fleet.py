@@ -1,4 +1,4 @@
-"""The client processes, from the side of whoever starts them. What the command and the benchmarks use.
+"""The client processes, as their parent sees them. The command and the benchmarks use this.
 
 A process sends; this side only waits, adds up and can draw meanwhile.
 """

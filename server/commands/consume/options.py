@@ -25,8 +25,8 @@ Each flag is also an environment variable and a TOML key, as for `tureen serve`;
 
 _SHARED = (
     "provider", "workers", "threads", "profile_dir", "max_batch", "max_queue", "max_image_bytes", "max_pixels",
-    "max_queue_bytes", "store", "s3_endpoint", "s3_encryption", "cache", "cache_ttl", "cache_timeout", "results",
-    "dead_letters", "consume_in_flight", "consume_tries", "visibility", "sqs_endpoint", "shutdown_timeout",
+    "max_queue_bytes", "store", "s3_endpoint", "s3_encryption", "redact", "cache", "cache_ttl", "cache_timeout",
+    "results", "dead_letters", "consume_in_flight", "consume_tries", "visibility", "sqs_endpoint", "shutdown_timeout",
     "admin_host", "admin_port",
 )  # fmt: skip
 

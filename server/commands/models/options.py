@@ -4,6 +4,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from server.commands.rollout import options as rollout
+
 ABOUT = """\
 Show and change what a running server serves. It must have been started with --models.
 A new version is opened in fresh processes and checked before it takes traffic. If a check fails, nothing changes.
@@ -36,6 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         _remote(versioned)
     _remote(_versioned(actions.add_parser("unload", help="let go of a version once it has answered what it has")))
     _remote(_named(actions.add_parser("rollback", help="return to the version before")))
+    rollout.add_arguments(
+        actions.add_parser(
+            "rollout", help="bring a version to traffic by steps", description=rollout.ABOUT, epilog=rollout.EXAMPLES,
+            allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+    )  # fmt: skip
     golden = actions.add_parser("golden", help="the expected answers that each version must give")
     golden.add_argument("act", choices=("record",), help="record them: run the model on NAME/golden/*.jpg")
     golden.add_argument("folder", type=Path, metavar="NAME[/VERSION]", help="the model's folder")

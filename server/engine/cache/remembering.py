@@ -61,14 +61,14 @@ class Remembering:
         """Whether anything is kept."""
         return len(self._cache) > 0
 
-    def remembers(self, size: int, payload: bytes | None) -> bool:
+    def remembers(self, size: int, payload: bytes | None, account: str = "") -> bool:
         """As `Intake.remembers`."""
         model = self._model()
         if model is None or not self._cache.has_size(size):
             return False
         if payload is None:
             return True
-        return key_of(model, Identity(content_hash(payload), "", "", ("answer",), "")) in self._cache
+        return key_of(model, Identity(content_hash(payload), "", "", ("answer",), account)) in self._cache
 
     async def forget(self, content: str, owner: str = "") -> None:
         """Drop the answers to this content, hex of its XXH3-128. Raises `StoreFailed`."""

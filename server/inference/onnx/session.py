@@ -185,7 +185,8 @@ class Session:
 
 
 def _share(gpu: Gpu, sessions: int) -> Gpu:
-    """What one of as many may use. That which is opened first has all: it runs one image, which takes the least."""
+    """The part of the GPU memory that each of `sessions` may use. The first one may use all: it runs one image, which
+    takes the least."""
     return replace(gpu, memory_limit=gpu.memory_limit // sessions)
 
 

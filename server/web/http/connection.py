@@ -10,6 +10,7 @@ from typing import Protocol
 
 from server.web.http.machine import Machine
 from server.web.http.pacing import EARLY_CPU_S
+from server.web.http.proxy_header import State, read_proxy_header
 from server.web.http.rules import LIMITS_S, STALL_S, Action, Do, Event, Phase, Rejection, Respond, Write
 from server.web.http.service import Service
 from server.web.http.timer import Timer
@@ -18,6 +19,7 @@ from server.web.presence import Presence
 _INTERIM = b"HTTP/1.1 1"  # 100 Continue: the client waits for it
 _STREAM = b"\r\ntransfer-encoding: chunked\r\n"  # a response whose first part may be a while
 _BODY, _PACED = Phase.BODY, Phase.PACED
+_HEAD_COMPLETE, _BODY_END = Event.HEAD_COMPLETE, Event.BODY_END
 _SILENT = frozenset({Phase.LINGERING, Phase.CLOSING, Phase.CLOSED})
 
 
@@ -32,7 +34,7 @@ class Owner(Protocol):
 
 
 class Connection:
-    """Its state: the machine's own, the response head that is held back, and two timers."""
+    """Its state: the machine's own, the PROXY header, the response head that is held back, and two timers."""
 
     def __init__(
         self, service: Service, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, owner: Owner
@@ -40,6 +42,8 @@ class Connection:
         self._peer = _host(transport)
         self.presence = Presence(service.pacing.caller(self._peer))
         self.machine = Machine(self._reject_early)
+        self._proxy_header: bytes | None = b"" if service.has_proxy_header(self._peer) else None
+        """What has come of it; None once it is whole, or if there is none."""
         self._service = service
         self._transport = transport
         self._owner: Owner | None = owner
@@ -64,7 +68,10 @@ class Connection:
 
     def received(self, data: bytes) -> None:
         """Bytes came: take what `next_piece` gives."""
-        self.machine.receive(data)
+        if self._proxy_header is not None:
+            data = self._behind_proxy_header(self._proxy_header + data)
+        if data:
+            self.machine.receive(data)
 
     def next_piece(self) -> bytes | None:
         """What to parse now; None until more comes, or happens."""
@@ -82,11 +89,11 @@ class Connection:
 
     def head_complete(self) -> None:
         """The parser has a request."""
-        self.machine.on(Event.HEAD_COMPLETE)
+        self.machine.on(_HEAD_COMPLETE)
 
     def body_end(self) -> None:
         """The parser has all of it."""
-        self.machine.on(Event.BODY_END)
+        self.machine.on(_BODY_END)
 
     def answered(self, keep_alive: bool) -> None:
         """Its response is complete."""
@@ -121,6 +128,11 @@ class Connection:
     def abort(self) -> None:
         """Close now; who works for the client is told."""
         self.on(Event.STALLED)
+
+    @property
+    def is_unread(self) -> bool:
+        """Whether its client has not taken all that was written."""
+        return self._transport.get_write_buffer_size() > 0
 
     # -- the transport, as the parsing library sees it -------------------------------------------------
 
@@ -178,6 +190,19 @@ class Connection:
                 self._watch_writing()
             case _:
                 self._transport.abort()
+
+    def _behind_proxy_header(self, data: bytes) -> bytes:
+        """What follows the header, once it is whole. A connection that begins otherwise is cut."""
+        header = read_proxy_header(data)
+        self._proxy_header = data if header.state is State.PARTIAL else None
+        if header.state is State.WRONG:
+            self.abort()
+        if header.state is not State.WHOLE:
+            return b""
+        if header.address:
+            self._peer = header.address
+            self.presence.speaks_for(header.address, self._service.pacing.caller(header.address))
+        return data[header.size :]
 
     def _reject_early(self, data: bytes) -> Rejection | None:
         """The refusal of an upload by its first bytes, and whether its client is to be told later."""

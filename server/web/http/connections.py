@@ -7,6 +7,7 @@ from typing import Final, Protocol
 from server.web.http.rules import Event
 
 _OTHER_FILES: Final = 64  # descriptors kept for everything that is not a client's connection
+_TO_READ: Final = 0.5  # of the time for the end, in which clients take what was written
 _MAX_LINGERING: Final = 24  # of them for clients over the limit, while they read that they are
 
 
@@ -18,6 +19,10 @@ class Endable(Protocol):
 
     def abort(self) -> None:
         """Close now."""
+
+    @property
+    def is_unread(self) -> bool:
+        """Whether its client has not taken all that was written."""
 
 
 class Connections:
@@ -71,7 +76,8 @@ class Connections:
         self._slow_heads += 1
 
     async def end(self, within_s: float) -> None:
-        """Close what is idle, wait for what is not; abort what is left after so many seconds.
+        """Close what is idle, wait for what is not; abort what is left after so many seconds, and after half of that
+        what its client does not read: that is no reason for a server to be late.
 
         Cancellation: waits no longer.
         """
@@ -80,12 +86,23 @@ class Connections:
             connection.shut_down()
         if not self._admitted:
             return
+        if await self._ended(within_s * _TO_READ):
+            return
+        for connection in list(self._admitted):
+            if connection.is_unread:
+                connection.abort()
+        if not await self._ended(within_s * (1 - _TO_READ)):
+            for connection in list(self._admitted):
+                connection.abort()
+
+    async def _ended(self, within_s: float) -> bool:
+        """Whether all have ended within so many seconds."""
         try:
             async with asyncio.timeout(within_s):
                 await self._empty.wait()
         except TimeoutError:
-            for connection in list(self._admitted):
-                connection.abort()
+            return False
+        return True
 
 
 def _open_files() -> int:

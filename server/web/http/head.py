@@ -1,7 +1,7 @@
 """The head of a request, checked before any parser sees it. Pure.
 
-The grammar is RFC 9112's without what it tolerates, since whoever sits in front of this server may read a tolerated
-form differently: what follows would be smuggled past it. One check stands before both HTTP servers, so that they agree.
+The grammar is RFC 9112's without the forms that it tolerates: a proxy may read a tolerated form differently, and what
+follows would be smuggled past it. One check stands before both HTTP servers, so that they agree.
 """
 
 import re

@@ -13,9 +13,10 @@ from server.web.http.head import HEAD_END, check_head, is_hopeless
 from server.web.http.rules import TABLE, Action, Do, Event, Phase, RejectEarly, Rejection, Respond, Write
 
 _EDGE: Final = len(HEAD_END) - 1
-_HEAD, _BODY, _ANSWERED_EARLY, _ANSWERING, _DISCARDING, _PACED = (  # to look up a member costs a call
-    Phase.HEAD, Phase.BODY, Phase.ANSWERED_EARLY, Phase.ANSWERING, Phase.DISCARDING, Phase.PACED,
+_HEAD, _BODY, _ANSWERED_EARLY, _ANSWERING, _DISCARDING, _PACED, _CLOSED = (  # to look up a member costs a call
+    Phase.HEAD, Phase.BODY, Phase.ANSWERED_EARLY, Phase.ANSWERING, Phase.DISCARDING, Phase.PACED, Phase.CLOSED,
 )  # fmt: skip
+_SHUTDOWN, _BYTES, _ANSWERED = Event.SHUTDOWN, Event.BYTES, Event.ANSWERED
 _DEAF: Final = frozenset({Phase.CONNECTING, Phase.LINGERING, Phase.CLOSING, Phase.CLOSED})
 """What comes in these phases is thrown away."""
 
@@ -73,17 +74,17 @@ class Machine:
 
     def on(self, event: Event, code: str = "") -> Sequence[Action]:
         """What to do about this event. `code`: of the problem, where the event is REJECTED."""
-        if event is Event.SHUTDOWN:
+        if event is _SHUTDOWN:
             self._last = True
         step = self._steps.get(event)
         if step is None:
             return ()
-        self.phase = step.phase
-        self._steps = TABLE[step.phase]
+        self.phase = phase = step.phase
+        self._steps = TABLE[phase]
         self.changes += 1
-        if step.phase is Phase.CLOSED:
+        if phase is _CLOSED:
             self._reject_early = _nothing
-        if step.phase is _DISCARDING and not self._discard:
+        elif phase is _DISCARDING and not self._discard:
             self.on(Event.DISCARDED)
         if code:
             return tuple(Respond(code) if action is Do.RESPOND else action for action in step.actions)
@@ -92,7 +93,7 @@ class Machine:
     def answered(self, keep_alive: bool) -> Sequence[Action]:
         """What to do once a response is complete. `keep_alive`: whether it left the connection open."""
         if keep_alive and not self._last:
-            return self.on(Event.ANSWERED)
+            return self.on(_ANSWERED)
         return self.on(Event.ANSWERED_CUT if self._pending else Event.ANSWERED_LAST)
 
     def receive(self, data: bytes) -> None:
@@ -119,7 +120,7 @@ class Machine:
             elif rejection := self._reject_early(self._pending):
                 return self._refuse_unparsed(rejection)
             else:
-                self.on(Event.BYTES)
+                self.on(_BYTES)
         return ()
 
     def _skip_empty_lines(self) -> bool:
@@ -158,7 +159,7 @@ class Machine:
         return self._parse(size)
 
     def _parse(self, start: int) -> Sequence[Action]:
-        """Parse no further than the present message may go. `start`: where its body goes on."""
+        """Parse up to the end of the present message at most. `start`: where its body continues."""
         data = self._pending
         if self._body_left is None:
             stop = self._end_in_chunks(data, start)

@@ -61,7 +61,7 @@ class Event(StrEnum):
     ANSWERED_LAST = auto()
     """The response said that the connection closes."""
     ANSWERED_CUT = auto()
-    """As ANSWERED_LAST, with bytes behind the request that nobody will parse."""
+    """As ANSWERED_LAST, with bytes behind the request that will not be parsed."""
     REJECTED = auto()
     """What came is no request that can be served."""
     REJECTED_EARLY = auto()

@@ -22,3 +22,5 @@ class Service(NamedTuple):
     pacing: Pacing
     keep_alive_s: float
     """Seconds that a connection may be idle."""
+    has_proxy_header: Callable[[str], bool] = lambda peer: False
+    """Whether connections from this address begin with a header of the PROXY protocol."""

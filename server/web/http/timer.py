@@ -23,7 +23,7 @@ class Timer:
         self._handle: asyncio.TimerHandle | None = None
 
     def set(self, seconds: float | None) -> None:
-        """The deadline is in so many seconds from now; None: there is none."""
+        """Set the deadline, in seconds from now; None: no deadline."""
         if seconds is None:
             self._due = math.inf
             return

@@ -105,6 +105,11 @@ class _Handshake(asyncio.Protocol):
         """As `Endable.shut_down`: no request has been made, so nothing is owed."""
         self.abort()
 
+    @property
+    def is_unread(self) -> bool:
+        """As `Endable.is_unread`: a handshake is not waited for."""
+        return True
+
     def abort(self) -> None:
         """As `Endable.abort`."""
         if self.task:

@@ -1,7 +1,10 @@
 """Which workers there are where not every one of them can open the model."""
 
 import asyncio
+import os
+import signal
 
+import psutil
 import pytest
 import structlog
 
@@ -12,7 +15,7 @@ from server.contract.task import ImageTask
 from server.contract.wire import Load
 from server.fleet.layout.choose import Layout
 from server.fleet.layout.placement import LayoutChoice, LayoutPlan
-from server.fleet.pool import Pool, PoolFailed
+from server.fleet.pool import Patience, Pool, PoolFailed
 from server.models.digest import digest
 from tests import models, odd_models
 from tests.server.inference.bench import plain
@@ -132,13 +135,13 @@ def test_all_workers_run_one_image_at_a_time_when_one_has_found_out(tmp_path):
                 while not pool.separated:
                     await answers()
                 await answers()  # those that were under way
-                return before, await answers(), pool.differences
+                return before, await answers(), pool.differences, batcher.policy.max_batch
 
     with structlog.testing.capture_logs() as logged:
-        before, after, differences = asyncio.run(asyncio.wait_for(run(), 120))
+        before, after, differences, most = asyncio.run(asyncio.wait_for(run(), 120))
 
     assert max(reply.batch for reply in before) > 1
-    assert {1} == {reply.batch for reply in after}
+    assert ({1}, 1) == ({reply.batch for reply in after}, most)
     assert 1 == len({reply.members for reply in after[::2]})
     assert differences >= 2
     assert {"answer_differs_in_batch", "one_image_at_a_time"} <= {event["event"] for event in logged}
@@ -197,3 +200,36 @@ def test_a_successor_of_another_digest_is_not_seated(model):
 
     assert 1 == executors
     assert cannot_load(logged)[0].startswith(f"its files have changed: what was started has the digest {load.digest}")
+
+
+def candidate_failure(model, patience, act=lambda pid: None):
+    """Why a pool gives up whose first worker must succeed. `act` is done to that worker as soon as it runs."""
+
+    async def run():
+        async with Batcher() as batcher:
+            plan = LayoutPlan(LayoutChoice(Layout(1, 1), 0, "", in_turn=True))
+            before = {child.pid for child in psutil.Process().children()}
+            async with Pool(batcher, Load(str(model), 1, 1_000_000), plan, 1 << 30, patience=patience):
+                while not (new := {child.pid for child in psutil.Process().children()} - before):  # noqa: ASYNC110
+                    await asyncio.sleep(0)
+                act(new.pop())
+                await asyncio.Event().wait()
+
+    with pytest.raises(ExceptionGroup) as raised:
+        asyncio.run(asyncio.wait_for(run(), 60))
+    (failed,) = flat(raised.value)
+    return str(failed)
+
+
+def test_a_candidate_that_hangs_is_given_up_after_its_time(model):
+    """A worker that is stopped while it loads is as good as one whose model never loads."""
+    said = candidate_failure(model, Patience(0.2, True), lambda pid: os.kill(pid, signal.SIGSTOP))
+
+    assert "its worker was not ready within 0.2 s" == said
+
+
+def test_a_candidate_that_crashes_is_given_up_at_once(model):
+    """With the signal: another try would crash as well."""
+    said = candidate_failure(model, Patience(None, True), lambda pid: os.kill(pid, signal.SIGSEGV))
+
+    assert "its worker crashed while it loaded the model (SIGSEGV)" == said

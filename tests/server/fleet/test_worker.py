@@ -237,7 +237,7 @@ TRIAL = Trial(1, 8, 0.0, 0.1)
 
 
 def test_worker_in_its_audition_is_told_what_to_try_and_gets_no_images():
-    """Each order is answered; it has a seat only when it has been told to begin and is ready."""
+    """Each order is answered; it has a slot only when it has been told to begin and is ready."""
 
     async def test():
         async with connected() as (batcher, worker, far):
@@ -319,5 +319,96 @@ def test_a_worker_that_ends_because_of_one_image_answers_that_one_alone():
             assert (worker.overspent, worker.lost_with, other.done()) == (True, (), False)
             assert (stats.waiting, stats.retried) == (1, 1)
             other.cancel()
+
+    run(test)
+
+
+# ---- Silence ----
+
+
+@asynccontextmanager
+async def two_workers():
+    """A batcher with two workers of batches of one, each with two images; `jobs(far)` reads the numbers of its own."""
+    load = Load("m.onnx", 1, 1000)
+    async with Batcher() as batcher:
+        ends = []
+        for _ in range(2):
+            ours, theirs = socket.socketpair()
+            _, worker = await asyncio.get_running_loop().create_unix_connection(
+                lambda: Worker(batcher, load), sock=ours
+            )
+            far = FarEnd(*await asyncio.open_unix_connection(sock=theirs))
+            await far.next()
+            far.send(READY)
+            await worker.ready
+            ends.append((worker, far))
+        deadline = time.monotonic() + 60.0
+        waiting = [asyncio.ensure_future(batcher.submit(IMAGE, deadline=deadline)) for _ in range(4)]
+        try:
+            yield batcher, *ends, waiting
+        finally:
+            for task in waiting:
+                task.cancel()
+            for worker, far in ends:
+                worker.hang_up()
+                far.writer.close()
+                await worker.lost.wait()
+
+
+def test_what_a_silent_worker_cannot_have_begun_goes_to_another():
+    """The first image stays with it. It is told to drop the other, and gets nothing more until it is heard."""
+
+    async def test():
+        async with two_workers() as (batcher, (silent, far), (_, other), waiting):
+            first, second = [(await far.next())[0].seq for _ in range(2)]
+            assert 1 == silent.doubt()
+            assert Drop(second) == (await far.next())[0]
+            assert (1, 1, 1) == (silent.held, batcher.executors, batcher.stats().retried)
+            for _ in range(3):
+                item, _ = await other.next()
+                other.send(Done(item.seq, "m", "1", 0.0, 0.0, 0.1, 1), b"")
+            done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            while len(done) < 3:
+                done, _ = await asyncio.wait(waiting, timeout=0.01)
+            far.send(Done(first, "m", "1", 0.0, 0.0, 0.1, 1), b"")
+            await asyncio.gather(*waiting)
+            assert 2 == batcher.executors
+
+    run(test)
+
+
+def test_what_a_worker_says_too_late_is_ignored():
+    """It was only slow, and answers an image that another has: that one's answer counts, and nobody is cut off."""
+
+    async def test():
+        async with two_workers() as (batcher, (slow, far), (_, other), waiting):
+            first, second = [(await far.next())[0].seq for _ in range(2)]
+            slow.doubt()
+            seqs = [(await other.next())[0].seq for _ in range(2)]
+            for seq in seqs:
+                other.send(Done(seq, "m", "1", 0.0, 0.0, 0.1, 1), b"other")
+            retried, _ = await other.next()
+            far.send(Done(second, "m", "1", 0.0, 0.0, 0.1, 1), b"slow")
+            far.send(Done(first, "m", "1", 0.0, 0.0, 0.1, 1), b"slow")
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            while slow.held:
+                await asyncio.wait(waiting, timeout=0.01)
+            other.send(Done(retried.seq, "m", "1", 0.0, 0.0, 0.1, 1), b"other")
+            replies = await asyncio.gather(*waiting)
+            assert [b"other"] * 3 + [b"slow"] == sorted(reply.members for reply in replies)
+            assert 2 == batcher.executors
+
+    run(test)
+
+
+def test_last_worker_that_is_silent_keeps_what_it_has():
+    """There is nobody else."""
+
+    async def test():
+        async with two_workers() as (batcher, (_, _), (other, far), _):
+            batcher._dispatcher.slots[0].suspend()
+            await far.next()
+            assert 0 == other.doubt()
+            assert (2, 1) == (other.held, batcher.executors)
 
     run(test)

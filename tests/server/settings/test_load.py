@@ -30,6 +30,7 @@ def test_nothing_given_gives_the_defaults():
             "shutdown_timeout": 30.0,
             "access_log": False,
             "trusted_proxies": "",
+            "proxy_protocol": False,
             "http_server": None,
             "max_connections": None,
             "admin_host": "127.0.0.1",
@@ -64,6 +65,12 @@ def test_nothing_given_gives_the_defaults():
             "spool_items": 100_000,
             "s3_endpoint": "",
             "s3_encryption": "",
+        },
+        "telemetry": {
+            "otlp_endpoint": None,
+            "trace_share": 0.01,
+            "prediction_log": None,
+            "prediction_sample": "1",
         },
         "queues": {
             "consume": "",
@@ -154,6 +161,7 @@ def test_every_setting_has_its_flag_its_variable_and_its_key(setting, toml, tmp_
         "cuda_graphs": "off",
         "precision": "fp16",
         "trusted_proxies": "10.0.0.0/8,::1",
+        "proxy_protocol": "on",
         "cache": "off",
         "cache_timeout": "200ms",
         "store": str(tmp_path),
@@ -175,6 +183,10 @@ def test_every_setting_has_its_flag_its_variable_and_its_key(setting, toml, tmp_
         "require_auth": "on",
         "jwt_algorithm": "ES256",
         "cors_origins": "https://example.com",
+        "otlp_endpoint": "grpc://127.0.0.1:4317",
+        "trace_share": "0.5",
+        "prediction_log": str(tmp_path / "predictions"),
+        "prediction_sample": "errors",
     }
     text = texts.get(setting.name, "7")
     ways = [

@@ -11,8 +11,11 @@ from preprocess.errors import ImageError
 from server.cleanup.reading import Unavailable
 from server.cleanup.spool import SpoolRefused
 from server.contract.errors import ImageRejected, TaskError
+from server.drift.reference import BadReference
+from server.engine.cache.shared import StoreFailed as CacheFailed
 from server.engine.loading import LoadFailed
 from server.repository.errors import Conflict, NoSuchModel, StateError, StoreFailed
+from server.rollout.state import BadPlan, RolloutError
 from server.web.errors import CODES, PROBLEMS, RequestError, code_of, problem_response
 
 
@@ -25,9 +28,10 @@ def test_every_public_error_has_a_row():
     """An error added to batcher, preprocess or the contract without a status fails here, not at 3 a.m."""
     public = leaves(batcher.BatcherError) | leaves(ImageError) | leaves(TaskError) - {ImageRejected}
 
-    repository = {LoadFailed, NoSuchModel, StateError, Conflict, StoreFailed}
+    models = {LoadFailed, NoSuchModel, StateError, Conflict, StoreFailed, BadPlan, RolloutError, BadReference}
+    storage = {SpoolRefused, Unavailable, CacheFailed}
 
-    assert public | repository | {SpoolRefused, Unavailable} == CODES.keys()
+    assert public | models | storage == CODES.keys()
 
 
 def test_every_code_has_a_problem_and_every_image_error_keeps_its_code():

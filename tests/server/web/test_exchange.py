@@ -9,6 +9,7 @@ from server.web.client import TrustedProxies
 from server.web.exchange import Exchange
 from server.web.gate import Gate
 from server.web.metrics import Metrics
+from server.web.observer import Observer
 from server.web.presence import STATE, Presence
 from server.web.runtime import Runtime
 from server.web.uploads import BodyLimits, Uploads
@@ -30,7 +31,8 @@ async def exchange(handler, send, presence):
     source = EmptySource()
     limits = Uploads(BodyLimits(1000, 10.0, 1.0))
     runtime, proxies = Runtime(None, source.connections), TrustedProxies("")
-    app = Exchange(handler, Gate(None), runtime, Metrics(source), limits, lambda: None, proxies, AccessLog(False))
+    observer = Observer(Metrics(source), AccessLog(False))
+    app = Exchange(handler, Gate(None), runtime, observer, limits, lambda: None, proxies)
     never = asyncio.get_running_loop().create_future()
     await app(GET | {"state": {STATE: presence}}, lambda: never, send)
 

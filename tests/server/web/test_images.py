@@ -46,7 +46,7 @@ class Scripted:
     def announce(self, count):
         pass
 
-    def observe(self, answer, queue_s, total_s):
+    def observe(self, answer, queue_s, total_s, urgency, trace):
         self.observed = queue_s, total_s
 
     def slo_of(self, model):

@@ -164,3 +164,13 @@ async def test_front_ends_may_ask_first():
 
     asked = [(3, None), (3, b"abc"), (3, b"abd"), (4, None)]
     assert [True, True, False, False] == [bench.stage.remembers(*one) for one in asked]
+
+
+@virtual_time
+async def test_a_front_end_asks_for_its_client():
+    """What is kept for one account is not there for another, nor for nobody."""
+    bench = Bench()
+    image = ImageTask(b"abc", Header("jpeg", 1, 1))
+    await bench.stage.submit(Submission(image, 1.0, 3, owner=Owner("a", 1.0, "a")))
+
+    assert [True, False, False] == [bench.stage.remembers(3, b"abc", account) for account in ("a", "b", "")]

@@ -50,14 +50,15 @@ def loop():
 class Client:
     """A connection, its transport, and whether its handler was told that the client left."""
 
-    def __init__(self, loop, limit=1, reject_early=lambda host, data: None):
+    def __init__(self, loop, limit=1, reject_early=lambda host, data: None, has_proxy_header=lambda peer: False):
         self.connections = Connections(limit)
         self.delays = []
         self.room = 0
         pacing = Pacing(TrustedProxies(""), lambda: self.room, self.delays.append, loop, loop.time)
         self.service = Service(
-            None, reject_early, lambda code, head: code.encode(), self.connections, pacing, KEEP_ALIVE_S
-        )
+            None, reject_early, lambda code, head: code.encode(), self.connections, pacing, KEEP_ALIVE_S,
+            has_proxy_header,
+        )  # fmt: skip
         self.transport = Transport()
         self.left = []
         self.resumed = []
@@ -274,3 +275,39 @@ def test_refusal_is_told_as_soon_as_there_is_room(loop):
 
     assert told + 1 == client.after(0.021).count(b"503")
     assert Phase.IDLE is client.connection.machine.phase
+
+
+# ---- The PROXY protocol ----
+
+PROXIED = b"PROXY TCP4 192.0.2.7 192.0.2.1 4096 80\r\n"
+
+
+def from_load_balancer(loop):
+    """A connection that begins with a header, and the peers that its requests came from."""
+    peers = []
+    client = Client(
+        loop, reject_early=lambda peer, data: peers.append((peer, data)), has_proxy_header=lambda peer: True
+    )
+    return client, peers
+
+
+@pytest.mark.parametrize("cut", [1, 20, len(PROXIED), len(PROXIED) + 5])
+def test_client_is_the_one_that_the_proxy_header_names(loop, cut):
+    """Wherever reads end; what follows is the first request."""
+    client, peers = from_load_balancer(loop)
+    whole = PROXIED + b"GET / HTTP/1.1\r\nhost: t\r\n\r\n"
+
+    client.receive(whole[:cut])
+    client.receive(whole[cut:])
+
+    assert {"192.0.2.7"} == {peer for peer, _ in peers}
+    assert "192.0.2.7" == client.connection.presence.peer
+
+
+def test_connection_without_its_proxy_header_is_cut(loop):
+    """Nothing is answered: whoever speaks directly, where a load balancer should, is no client."""
+    client, peers = from_load_balancer(loop)
+
+    client.receive(b"GET / HTTP/1.1\r\nhost: t\r\n\r\n")
+
+    assert ([], Phase.CLOSED) == (peers, client.connection.machine.phase)

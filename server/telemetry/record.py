@@ -1,0 +1,47 @@
+"""What is known of one request when it has been answered: spans and log lines are made from it, later and elsewhere."""
+
+from typing import NamedTuple
+
+from batcher.policy import DEFAULT_URGENCY
+from preprocess.header import Header
+from server.contract.answer import Answer
+from server.telemetry.trace_context import TraceContext
+
+
+class Progress:
+    """How far a request has come. The handler writes it while it works, so that a failure leaves what is known.
+
+    Times are seconds on CLOCK_MONOTONIC; 0 where the request did not come so far.
+    """
+
+    __slots__ = ("answer", "answered", "header", "size", "stored", "uploaded", "urgency")
+
+    def __init__(self) -> None:
+        self.uploaded = 0.0
+        self.answered = 0.0
+        self.size = 0
+        """Bytes of the image."""
+        self.urgency = DEFAULT_URGENCY
+        self.header: Header | None = None
+        self.answer: Answer | None = None
+        self.stored = False
+        """Whether the image was put on its way to a store."""
+
+
+class RequestRecord(NamedTuple):
+    """One request, from its head to its response. `code`: ok, a problem's code, or client_gone."""
+
+    request_id: str
+    route: str
+    code: str
+    status: int
+    """0 where nothing was sent, since the client had left."""
+    received: float
+    ended: float
+    progress: Progress
+    trace: TraceContext | None = None
+
+    @property
+    def total_s(self) -> float:
+        """Seconds from its head to its response."""
+        return self.ended - self.received
