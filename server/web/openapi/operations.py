@@ -15,9 +15,9 @@ ALWAYS: Final = (
 _KEYS = ("unauthenticated", "forbidden", "rate_limited")
 _BODY = ("body_too_large", "upload_timeout", "queue_full", "not_ready")
 _ANSWER = (
-    "bad_timeout", "bad_model", "too_many_in_flight", "unknown_model", "not_an_image", "unsupported_format", "image_empty",
-    "image_truncated", "image_corrupt", "image_too_costly", "too_many_pixels", "tensor_rejected", "deadline_unmeetable",
-    "quarantined", "model_error", "worker_lost", "would_be_late", "deadline_exceeded",
+    "bad_timeout", "bad_model", "too_many_in_flight", "unknown_model", "not_an_image", "unsupported_format",
+    "image_empty", "image_truncated", "image_corrupt", "image_too_costly", "too_many_pixels", "tensor_rejected",
+    "deadline_unmeetable", "quarantined", "model_error", "worker_lost", "would_be_late", "deadline_exceeded",
 )  # fmt: skip
 _UPLOAD = (*_KEYS, *_BODY, *_ANSWER, "bad_json", "bad_multipart", "image_part_missing", "storage_unavailable")
 _INFER = (*_KEYS, *_BODY, *_ANSWER, "bad_inference")
