@@ -15,9 +15,9 @@ ALWAYS: Final = (
 _KEYS = ("unauthenticated", "forbidden", "rate_limited")
 _BODY = ("body_too_large", "upload_timeout", "queue_full", "not_ready")
 _ANSWER = (
-    "bad_timeout", "too_many_in_flight", "unknown_model", "not_an_image", "unsupported_format", "image_empty",
-    "image_truncated", "image_corrupt", "image_too_costly", "too_many_pixels", "tensor_rejected", "deadline_unmeetable",
-    "quarantined", "model_error", "worker_lost", "would_be_late", "deadline_exceeded",
+    "bad_timeout", "bad_model", "too_many_in_flight", "unknown_model", "not_an_image", "unsupported_format",
+    "image_empty", "image_truncated", "image_corrupt", "image_too_costly", "too_many_pixels", "tensor_rejected",
+    "deadline_unmeetable", "quarantined", "model_error", "worker_lost", "would_be_late", "deadline_exceeded",
 )  # fmt: skip
 _UPLOAD = (*_KEYS, *_BODY, *_ANSWER, "bad_json", "bad_multipart", "image_part_missing", "storage_unavailable")
 _INFER = (*_KEYS, *_BODY, *_ANSWER, "bad_inference")
@@ -73,6 +73,25 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
     ("GET", "/openapi.json"): Operation("This document", "operation", {200: (JSON, "Object")}),
     ("GET", "/docs"): Operation("This document for people", "operation", {200: (HTML, "Text")}),
 }  # fmt: skip
+_ADMIN = (*_KEYS, "unknown_model", "load_failed", "state_conflict", "bad_plan", "storage_unavailable")
+_ONE = "/v1/models/{name}/versions/{version}"
+OPERATIONS.update({
+    ("POST", "/v1/images/{id}/outcome"): Operation(
+        "Report what became of an answer", "records", {204: ("", "")}, (*_RECORD, "bad_outcome"), {JSON: "Object"}
+    ),
+    ("GET", "/v1/models"): Operation("All models, for operators", "operation", {200: (JSON, "Object")}, _ADMIN),
+    ("GET", "/v1/models/{name}"): Operation("One model", "operation", {200: (JSON, "Object")}, _ADMIN),
+    ("POST", "/v1/models/{name}/rollback"): Operation(
+        "Let the version before answer", "operation", {200: (JSON, "Object")}, _ADMIN
+    ),
+    ("POST", f"{_ONE}/load"): Operation("Hold a version ready", "operation", {200: (JSON, "Object")}, _ADMIN),
+    ("POST", f"{_ONE}/unload"): Operation("Let go of a version", "operation", {200: (JSON, "Object")}, _ADMIN),
+    ("POST", f"{_ONE}/promote"): Operation("Let a version answer", "operation", {200: (JSON, "Object")}, _ADMIN),
+})  # fmt: skip
+for _path in ("/v1/models/{model}/images", "/v1/models/{model}/versions/{version}/images"):
+    OPERATIONS["POST", _path] = Operation(
+        "Answer an image by this model", "images", _ACCEPTED, _UPLOAD, _IMAGE_BODY, terms=True
+    )
 for _version in ("", "/versions/{version}"):
     _path = f"/v2/models/{{model}}{_version}"
     OPERATIONS.update({

@@ -11,6 +11,7 @@ from server.web.batch import Batch
 from server.web.errors import PROBLEMS
 from server.web.health import Health
 from server.web.images import Images
+from server.web.models import ModelsAdmin
 from server.web.oip.resources import Protocol
 from server.web.openapi.document import Limits, document
 from server.web.openapi.operations import OPERATIONS
@@ -20,6 +21,12 @@ from server.web.puts import Puts
 from server.web.records import Records
 from tests.server.web.openapi.routes import routes_of
 
+BY_PATTERN = {
+    ("POST", "/v1/images/{id}/outcome"),
+    ("POST", "/v1/models/{model}/images"),
+    ("POST", "/v1/models/{model}/versions/{version}/images"),
+}
+"""What is found without a route."""
 WHOLE = document(OPERATIONS, Limits(1000, 4000), keys=True)
 
 
@@ -31,12 +38,14 @@ def test_the_document_is_valid():
 def test_every_route_is_described():
     """And nothing that is no route."""
     images = Images(None, None, 0)
-    resources = Resources(images, Health(None, None, True), Records(None, None), Protocol(None, None, None, 0), True)
+    records, protocol = Records(None, None, others=True), Protocol(None, None, None, 0)
+    changes = ModelsAdmin(None).routes()
+    resources = Resources(images, Health(None, None, True), records, True, changes, None, protocol)
     resources.work("/v1/images/{id}", "PUT", Puts(None, images, None).put)
     resources.work("/v1/images:batch", "POST", Batch(None, images, None, 0).post)
     resources.describe(Limits(1, 1), keys=False)
 
-    assert {*OPERATIONS} == routes_of(resources)
+    assert {*OPERATIONS} == routes_of(resources) | BY_PATTERN
 
 
 def test_every_problem_is_described():
