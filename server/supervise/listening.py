@@ -31,7 +31,7 @@ def listening(settings: Settings, passed: Sequence[int] = ()) -> tuple[Settings,
 
 
 def reserving(settings: Settings) -> tuple[Settings, list[socket.socket]]:
-    """The port for gRPC, if there is to be one: kept by a socket that listens for nothing, since gRPC opens its own there.
+    """The port for gRPC, if there is to be one, kept by a socket that listens for nothing: gRPC opens its own there.
 
     Port 0 in the settings becomes the one that was free. Raises `CannotListen`.
     """
