@@ -33,8 +33,8 @@ serve: $(VENV)/.serve ## start the server on its defaults (demo model, http://12
 servers: # nginx, wrk, Redis and Triton's client, for the tests
 	@PYTHON=$(PYTHON) tests/install_servers.sh
 
-# Half of a test's time is waiting for a process to start or to end, so there is one more at a time than cores.
-TESTERS := $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 8 ? n + 1 : 8)))
+# One at a time per core: half of a test's time is waiting for a process to start or to end.
+TESTERS := $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 8 ? n : 8)))
 
 test: $(VENV)/.dev servers ## run every test; a skipped one fails, those marked gpu excepted
 	$(BIN)/python -m pytest -n $(TESTERS) --dist loadfile $(ARGS)

@@ -90,22 +90,30 @@ class Exchange:
         except ClientGone:
             request.body.abandon()
             return "client_gone", None, 0.0
-        except Exception as raised:
-            error = unwrapped(raised)
-            code = code_of(error)
-            delay_s = 0.0
-            if isinstance(error, Refused) or code in _CHEAP:
-                self._on_refusal()
-                presence: Presence = request.scope["state"][STATE]
-                delay_s = presence.refused(getattr(error, "retry_after_s", 0.0), PARSED_CPU_S)
-            if code in ("internal_error", "model_error"):
-                log.error("request_failed", request_id=request.id, code=code, exc_info=error, **request.trace_fields)
-            elif code == "deadline_exceeded":
-                log.warning("deadline_exceeded", request_id=request.id, **request.trace_fields)
-            if request.scope["path"].startswith("/v2"):
-                return code, error_response(raised, request.id), delay_s
-            response = problem_response(error, request.id, request.trace_id)
-            return code, as_page(response) if request.scope["path"] == FORM else response, delay_s
+        except Exception as raised:  # noqa: BLE001 - it is told, and logged, there
+            return self._failed(request, raised)
+
+    def _failed(self, request: Request, raised: Exception) -> tuple[str, Response, float]:
+        """As `_outcome`.
+
+        CORRECTNESS: a function of its own: its names for the error would keep the frames of `_outcome`, and so the body
+        of the request, until the next collection of garbage.
+        """
+        error = unwrapped(raised)
+        code = code_of(error)
+        delay_s = 0.0
+        if isinstance(error, Refused) or code in _CHEAP:
+            self._on_refusal()
+            presence: Presence = request.scope["state"][STATE]
+            delay_s = presence.refused(getattr(error, "retry_after_s", 0.0), PARSED_CPU_S)
+        if code in ("internal_error", "model_error"):
+            log.error("request_failed", request_id=request.id, code=code, exc_info=error, **request.trace_fields)
+        elif code == "deadline_exceeded":
+            log.warning("deadline_exceeded", request_id=request.id, **request.trace_fields)
+        if request.scope["path"].startswith("/v2"):
+            return code, error_response(raised, request.id), delay_s
+        response = problem_response(error, request.id, request.trace_id)
+        return code, as_page(response) if request.scope["path"] == FORM else response, delay_s
 
     async def _handled(self, request: Request) -> Response:
         """The handler's response. Raises what it raises, or `ClientGone` as soon as the client has left."""
@@ -114,6 +122,8 @@ class Exchange:
             presence.watch(lambda: request.interruptible.interrupt(ClientGone()))
             origin = self._origin(request)
             try:
+                if request.scope["method"] == "OPTIONS":
+                    return self._options(request)
                 if principal := self._gate.open_to(origin):
                     request.principal = principal
                     return await self._handler(request)
@@ -124,8 +134,6 @@ class Exchange:
     async def _admitted(self, request: Request, origin: Origin) -> Response:
         """The handler's response to a request that the gate lets in. Raises what either raises."""
         scope = request.scope
-        if scope["method"] == "OPTIONS":
-            return self._options(request)
         given = [value for name, value in scope["headers"] if name == b"authorization"]
         path = ASSETS if wants_page(scope) else scope["path"]
         admitted = await self._gate.enter(scope["method"], path, given, origin, request.received)

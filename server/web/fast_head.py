@@ -14,11 +14,10 @@ _HEAD_BYTES = 4096
 _FAST_BYTES = 32 * 1024  # in one read: a client that sends this much at a time will send the rest at once
 _END = b"\r\n\r\n"
 _PLAIN_HEAD = re.compile(
-    rb"POST /v1/images HTTP/1\.1((?:\r\n(?:"
+    rb"POST /v1/images HTTP/1\.1((?i:\r\n(?:"
     rb"host|user-agent|accept|accept-encoding|accept-language|content-type|content-length|x-request-id|x-request-timeout-ms|priority|cache-control|connection"
     rb"|origin|referer|cookie|authorization|x-forwarded-[a-z]+|x-real-ip|forwarded|traceparent|tracestate"
-    rb"): ?[\x21-\x7e][\x20-\x7e]*)+)",
-    re.IGNORECASE,
+    rb"): ?[\x21-\x7e][\x20-\x7e]*)+)"
 )
 _LENGTH = re.compile(rb"\r\ncontent-length: ?([0-9]{1,15})(?=\r\n|\Z)", re.IGNORECASE)
 _HOST = re.compile(rb"\r\nhost:", re.IGNORECASE)

@@ -103,7 +103,7 @@ def resource_of(path: str) -> str:
 
 def _asked(query: bytes) -> tuple[Target, ...]:
     try:
-        pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, strict_parsing=True, errors="strict")
+        pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict")
     except ValueError:
         raise RequestError("bad_model") from None
     models = [value for name, value in pairs if name == "model"]

@@ -155,7 +155,7 @@ def test_unknown_path_and_method(server):
     missing, wrong = server.run(run())
     assert (404, "not_found") == outcome(missing)
     assert (405, "method_not_allowed") == outcome(wrong)
-    assert "POST" == wrong.headers["allow"]
+    assert "OPTIONS, POST" == wrong.headers["allow"]
 
 
 def test_bad_images_do_not_disturb_their_neighbours(server, model):
@@ -167,7 +167,10 @@ def test_bad_images_do_not_disturb_their_neighbours(server, model):
         clients = [await server.connect() for _ in range(30)]
 
         async def work(k):
-            return [(n, await clients[k].post(uploads[n])) for n in range(k, len(uploads), len(clients))]
+            return [
+                (n, await clients[k].post(uploads[n], x_request_timeout_ms="30000"))
+                for n in range(k, len(uploads), len(clients))
+            ]
 
         return [pair for pairs in await asyncio.gather(*map(work, range(len(clients)))) for pair in pairs]
 

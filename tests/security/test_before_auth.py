@@ -127,7 +127,13 @@ def test_no_client_adds_a_series_to_the_metrics(world):
 
     async def work():
         admin = secrets["admin"]
-        for method, path in (("GET", "/nowhere"), ("PUT", "/v1/images"), ("POST", "/v1/images"), ("M", "/")):
+        for method, path in (
+            ("GET", "/nowhere"),
+            ("GET", "/v1/images/x"),
+            ("PUT", "/v1/images"),
+            ("POST", "/v1/images"),
+            ("M", "/"),
+        ):
             await ask(method, path, admin)  # what may be new is by now
         await ask("POST", "/v1/images", issuer.token())
         await ask("POST", "/v1/images", "tureen_unknown")

@@ -186,7 +186,8 @@ def test_counters_add_up(host):
     """Whatever was accepted has ended, one way or another."""
 
     async def work():
-        await asyncio.gather(*(host.engine.submit(image(number)) for number in range(10)))
+        deadline = time.monotonic() + TIMEOUT_S
+        await asyncio.gather(*(host.engine.submit(image(number), deadline) for number in range(10)))
         await until(lambda: ended(host.engine.status().stats) >= 10)
         return host.engine.status()
 

@@ -32,13 +32,13 @@ def test_sizes_are_measured_and_the_slots_left_clean(tmp_path):
 
 
 class Calming(Session):
-    """The model on a machine that is busy at first: an image takes 80 ms until single ones have been timed, then 40."""
+    """The model on a machine that is busy at first: an image takes 160 ms until single ones are timed, then 80."""
 
     batches = 0
 
     def run(self, slots):
         self.batches += 1
-        time.sleep(len(slots) * (0.08 if self.batches <= len(pictures()) + 3 else 0.04))
+        time.sleep(len(slots) * (0.16 if self.batches <= len(pictures()) + 3 else 0.08))
         return super().run(slots)
 
 

@@ -50,7 +50,10 @@ def test_budget(argv, budget_s):
         (["--plot", "a.pdf"], "plot = 'a.pdf' (flag --plot): must be a file whose name ends in .svg or .png"),
         (["--plot", "/x/a.svg"], "plot = '/x/a.svg' (flag --plot): must be in a folder that is there; there is no /x"),
         (["--port", "80"], "--port (command line): tureen tune has no such flag or argument"),
-        (["--workers", "0"], "workers = '0' (flag --workers): must be a whole number of at least 1"),
+        (
+            ["--workers", "-1"],
+            "workers = '-1' (flag --workers): must be a whole number of at least 0; that is not a number",
+        ),
     ],
 )
 def test_mistake_names_setting_value_and_rule(argv, problem):
