@@ -9,10 +9,9 @@ from collections.abc import Sequence
 import msgspec
 
 from server.cleanup.stores import StoreError
-from server.commands.admin_client import AdminClient
+from server.commands.admin_client import AdminClient, RemoteError
 from server.commands.drift.options import add_arguments
 from server.commands.drift.show import as_page, as_text
-from server.commands.models.remote import RemoteError
 from server.drift.reference import BadReference
 from server.drift.view import VersionView
 from server.models.errors import ModelError

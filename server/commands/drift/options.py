@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from server.commands.admin_client import add_server_arguments
+from server.commands.server_arguments import add_server_arguments
 
 ABOUT = """\
 Compare live images and answers with a reference that is saved with the version.

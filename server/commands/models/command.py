@@ -3,12 +3,11 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
+from server.commands.admin_client import AdminClient, RemoteError
 from server.commands.models import golden
 from server.commands.models.options import parse
-from server.commands.models.remote import RemoteError, call
 from server.process.printable import printable
 from server.repository.errors import RepositoryError
 
@@ -31,16 +30,8 @@ def run(argv: Sequence[str]) -> int:
 
 def _act(options: argparse.Namespace) -> None:
     method, path = _request(options)
-    text, document = call(options.url, _key(options.key), method, path)
+    text, document = AdminClient(options).ask(method, path)
     print(text if options.json else printable_table(document.get("models", [document])))
-
-
-def _key(file: Path | None) -> str:
-    """The key in a file. Raises `RemoteError`."""
-    try:
-        return file.read_text(encoding="utf-8").strip() if file else ""
-    except (OSError, ValueError) as error:
-        raise RemoteError(f"--key {file}: {error}") from None
 
 
 def _request(options: argparse.Namespace) -> tuple[str, str]:

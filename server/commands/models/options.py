@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from server.commands.rollout import options as rollout
+from server.commands.server_arguments import add_server_arguments
 
 ABOUT = """\
 Show and change what a running server serves. It must have been started with --models.
@@ -18,8 +19,6 @@ examples:
   tureen models rollback food                          return to the version before
   tureen models golden record models/food              record the expected answers of models/food/golden/*.jpg
 """
-
-_URL = "http://127.0.0.1:8080"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -71,6 +70,5 @@ def _versioned(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
 
 
 def _remote(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--url", default=_URL, help=f"the server, its admin port if it has one (default: {_URL})")
-    parser.add_argument("--key", type=Path, metavar="FILE", help="file that holds an API key with the scope admin")
+    add_server_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print the server's answer as it is")

@@ -10,8 +10,7 @@ import msgspec
 from rich.console import Console
 from rich.live import Live
 
-from server.commands.admin_client import AdminClient
-from server.commands.models.remote import RemoteError
+from server.commands.admin_client import AdminClient, RemoteError
 from server.commands.rollout.options import add_arguments
 from server.commands.rollout.show import line, picture
 from server.rollout.plan import NAMED

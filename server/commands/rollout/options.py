@@ -2,7 +2,7 @@
 
 import argparse
 
-from server.commands.admin_client import add_server_arguments
+from server.commands.server_arguments import add_server_arguments
 
 ABOUT = """\
 Bring a new version to traffic by steps, each of which can fail safely; show the progress until it has ended.
