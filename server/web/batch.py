@@ -9,7 +9,7 @@ import msgspec
 from server.engine.arrivals import Reservation
 from server.web.errors import problem_response
 from server.web.gate import Gate
-from server.web.images import Images
+from server.web.images import Images, asked_by
 from server.web.multipart import images_in
 from server.web.oip.inference import MOST_ENTRIES
 from server.web.request import Request
@@ -43,7 +43,7 @@ class Batch:
         with ExitStack() as stack:
             reservation = stack.enter_context(self._runtime.engine.reserve(size, request.interruptible.interrupt))
             images = await self._read(request, reservation)
-            due = self._images.due(request, terms)
+            due = self._images.due(request, terms, asked_by(request))
             now = self._runtime.now()
             stack.enter_context(self._gate.more(request.principal, len(images) - 1, now, under_way=len(images)))
             held = stack.pop_all()
@@ -77,7 +77,7 @@ class Batch:
 
     async def _line(self, index: int, image: bytes, request: Request, terms: Terms, due: Due) -> bytes:
         try:
-            answered = await self._images.answer(self._images.task(request, image), request, terms, due)
+            answered = await self._images.answer(self._images.task(request, image, due), request, terms, due)
         except Exception as error:  # noqa: BLE001 - the other images have answers
             problem = problem_response(error, request.id)
             return _line_of(index, problem.status_code, bytes(problem.body))

@@ -71,29 +71,29 @@ class Images:
 
     async def read(self, request: Request, terms: Terms, reservation: Reservation) -> tuple[ImageTask, Due]:
         """The image in a request's body. Raises what `server.web.errors` has a row for."""
-        _asked(request)  # what it asks for wrongly is said before its body is read
+        asked = asked_by(request)  # what it asks for wrongly is said before its body is read
         image = await read_image(request, reservation)
-        due = self.due(request, terms)
-        return self.task(request, image), due
+        due = self.due(request, terms, asked)
+        return self.task(request, image, due), due
 
-    def task(self, request: Request, image: bytes) -> ImageTask:
+    def task(self, request: Request, image: bytes, due: Due) -> ImageTask:
         """An image of a request, for the first model that it asks for. Raises `ImageError`."""
-        model, version = _asked(request)[0]
+        model, version = due.asked[0]
         request.progress.size = len(image)
         header = request.progress.header = read_header(image, self._runtime.engine.limits)
         return ImageTask(image, header, model=model, version=version)
 
-    def due(self, request: Request, terms: Terms) -> Due:
+    def due(self, request: Request, terms: Terms, asked: Sequence[Target]) -> Due:
         """For an upload whose last byte is here now."""
         uploaded = request.progress.uploaded = self._runtime.now()
-        return Due(uploaded, self._deadline(_asked(request), terms, request.received, uploaded))
+        return Due(uploaded, self._deadline(asked, terms, request.received, uploaded), asked)
 
     async def answer(self, task: ImageTask, request: Request, terms: Terms, due: Due, id_: str = "") -> Answered:
         """Answer one image. `id_`: under which it is known, where that is decided already.
 
         CORRECTNESS: nothing is awaited before its bytes are queued. Raises and cancellation as `post`.
         """
-        runtime, asked, progress = self._runtime, _asked(request), request.progress
+        runtime, asked, progress = self._runtime, due.asked, request.progress
         urgency, owner = terms.urgency_for(request.principal), owner_of(request.principal)
         rest = (due.deadline, urgency, terms.reuse, owner, terms.sticky)
         if len(asked) > 1:
@@ -139,7 +139,7 @@ class Images:
         return RawResponse(200, headers, render(answer, timing, kept))
 
 
-def _asked(request: Request) -> Sequence[Target]:
+def asked_by(request: Request) -> Sequence[Target]:
     """The models that are to answer. Raises `RequestError` bad_model."""
     path = request.scope["path"]
     return targets(path if takes_images(path) else IMAGES, request.scope["query_string"])

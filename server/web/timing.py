@@ -1,6 +1,9 @@
 """When an upload was here, and by when it is to be answered."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
+
+from server.web.paths import Target
 
 
 class Times(NamedTuple):
@@ -12,7 +15,8 @@ class Times(NamedTuple):
 
 
 class Due(NamedTuple):
-    """When an upload was here, and by when it is to be answered; as `Times`."""
+    """When an upload was here, and by when it is to be answered, as `Times`; and by which models."""
 
     uploaded: float
     deadline: float
+    asked: Sequence[Target]
