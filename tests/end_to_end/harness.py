@@ -85,7 +85,13 @@ class Server:
         """`tls`: how, if other than usual."""
         context = tls or self.tls
         name = "localhost" if context else None
-        client = Client(*await asyncio.open_connection(self.host, self.port, ssl=context, server_hostname=name))
+        try:
+            streams = await asyncio.open_connection(self.host, self.port, ssl=context, server_hostname=name)
+        except ConnectionRefusedError as error:
+            if self.process.poll() is None:
+                raise
+            raise ConnectionRefusedError(f"the server has ended: {self.process.poll()}\n{self.log[-4000:]}") from error
+        client = Client(*streams)
         self._clients.append(client)
         return client
 

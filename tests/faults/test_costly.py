@@ -22,11 +22,11 @@ def environ(folder):
         "if 'server.inference.worker' in sys.orig_argv:\n"
         "    import preprocess.tensor as tensor\n"
         "    prepare = tensor.prepare\n"
-        "    def endless(data, recipe, slot, limits, allow=None):\n"
+        "    def endless(data, recipe, slot, limits, allow=None, *rest):\n"
         f"        if bytes(data[-{len(MARK)}:]) == {MARK!r}:\n"
         "            allow(0.001)\n"
         "            while True: pass\n"
-        "        return prepare(data, recipe, slot, limits, allow)\n"
+        "        return prepare(data, recipe, slot, limits, allow, *rest)\n"
         "    tensor.prepare = endless\n"
     )
     return {"PYTHONPATH": before_all(folder)}
