@@ -22,6 +22,7 @@ from server.commands.send import options as send
 from server.commands.spool import options as spool
 from server.commands.top import options as top
 from server.commands.tune import options as tune
+from server.commands.validate import options as validate
 from server.process import console
 from server.settings import SettingsError, add_arguments, load_settings
 from server.settings.conflicts import check
@@ -164,6 +165,12 @@ def _replay(argv: Sequence[str]) -> int:
     return command.run(argv)
 
 
+def _validate(argv: Sequence[str]) -> int:
+    from server.commands.validate import command
+
+    return command.run(argv)
+
+
 def _models(argv: Sequence[str]) -> int:
     if argv[:1] == ["rollout"]:
         from server.commands.rollout import command as rollout
@@ -191,6 +198,9 @@ COMMANDS: Mapping[str, Command] = {
     "replay": Command(
         "compare a model with stored answers", replay.ABOUT, replay.EXAMPLES, replay.add_all_arguments, _replay
     ),
+    "validate": Command(
+        "is a model fit to be released?", validate.ABOUT, validate.EXAMPLES, validate.add_arguments, _validate
+    ),
     "models": Command(
         "show and change what a running server serves", models.ABOUT, models.EXAMPLES, models.add_arguments, _models
     ),
@@ -214,7 +224,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else argv
     parser = _parser()
     known, _ = parser.parse_known_args(words)  # the unknown are reported by the command, with all else that is wrong
-    if known.version:
+    if known.show_version:
         print(f"tureen {_version()}")
         return 0
     if known.command is None:
@@ -228,7 +238,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tureen", description=ABOUT, epilog=EXAMPLES, formatter_class=raw, allow_abbrev=False
     )
-    parser.add_argument("--version", action="store_true", help="show the version and exit")
+    parser.add_argument("--version", dest="show_version", action="store_true", help="show the version and exit")
     commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
     for name, command in COMMANDS.items():
         command.add_arguments(
