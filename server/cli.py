@@ -8,8 +8,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from server.commands import completion, ready
 from server.commands import inspect as inspection
-from server.commands import ready
 from server.commands.ab import options as ab
 from server.commands.bench import options as bench
 from server.commands.consume import options as consume
@@ -171,6 +171,10 @@ def _validate(argv: Sequence[str]) -> int:
     return command.run(argv)
 
 
+def _completion(argv: Sequence[str]) -> int:
+    return completion.run(argv, _parser)
+
+
 def _models(argv: Sequence[str]) -> int:
     if argv[:1] == ["rollout"]:
         from server.commands.rollout import command as rollout
@@ -212,6 +216,13 @@ COMMANDS: Mapping[str, Command] = {
     "doctor": Command("check a machine and settings", doctor.ABOUT, doctor.EXAMPLES, add_arguments, _doctor),
     "ab": Command("report an A/B experiment", ab.ABOUT, ab.EXAMPLES, ab.add_arguments, _ab),
     "drift": Command("compare live images with a reference", drift.ABOUT, drift.EXAMPLES, drift.add_arguments, _drift),
+    "completion": Command(
+        "print a script for bash, zsh or fish",
+        completion.ABOUT,
+        completion.EXAMPLES,
+        completion.add_arguments,
+        _completion,
+    ),
 }
 
 
