@@ -15,6 +15,7 @@ from server.commands.bench import options as bench
 from server.commands.consume import options as consume
 from server.commands.doctor import options as doctor
 from server.commands.drift import options as drift
+from server.commands.export_web import options as export_web
 from server.commands.keys import options as keys
 from server.commands.models import options as models
 from server.commands.replay import options as replay
@@ -171,6 +172,12 @@ def _validate(argv: Sequence[str]) -> int:
     return command.run(argv)
 
 
+def _export_web(argv: Sequence[str]) -> int:
+    from server.commands.export_web import command
+
+    return command.run(argv)
+
+
 def _completion(argv: Sequence[str]) -> int:
     return completion.run(argv, _parser)
 
@@ -207,6 +214,13 @@ COMMANDS: Mapping[str, Command] = {
     ),
     "models": Command(
         "show and change what a running server serves", models.ABOUT, models.EXAMPLES, models.add_arguments, _models
+    ),
+    "export-web": Command(
+        "write a page that runs a model in the browser",
+        export_web.ABOUT,
+        export_web.EXAMPLES,
+        export_web.add_arguments,
+        _export_web,
     ),
     "keys": Command("make and revoke API keys", keys.ABOUT, keys.EXAMPLES, keys.add_arguments, _keys),
     "ready": Command(
