@@ -28,23 +28,29 @@ _VALUES = 256
 def describe(model: Model, located: Located, *, external: Sequence[str], runtime: str) -> dict[str, Any]:
     """`external`: the files of its weights, as the model names them. `runtime`: the version of ONNX Runtime."""
     session = model.session
-    recipe, batch = session.recipe, session.fixed or 1
+    batch = session.fixed or 1
     constants = constants_for(session.signature.inputs, located.card.input.constants)
-    rows = _tables(recipe)
     return {
         "name": model.card.name,
         "version": model.card.version,
         "runtime": runtime,
         "external": list(external),
         "input": {
-            **{key: value for key, value in asdict(recipe).items() if key in _GEOMETRY},
             "name": session.input.name,
-            "shape": [*([] if batched(session.input) is not session.input else [batch]), *recipe.shape],
-            "tables": [_encoded(row) for row in rows],
-            "pad": [_padding(recipe, channel) for channel in range(recipe.channels)],
+            "shape": [*([] if batched(session.input) is not session.input else [batch]), *session.recipe.shape],
+            **input_of(session.recipe),
         },
         "constants": {each.name: _tensor(each.for_batch(batch)) for each in constants},
         "output": {**asdict(model.output), "whole": session.whole, "batch": batch},
+    }
+
+
+def input_of(recipe: Recipe) -> dict[str, Any]:
+    """How a picture becomes one image's tensor."""
+    return {
+        **{key: value for key, value in asdict(recipe).items() if key in _GEOMETRY},
+        "tables": [_encoded(row) for row in _tables(recipe)],
+        "pad": [_padding(recipe, channel) for channel in range(recipe.channels)],
     }
 
 

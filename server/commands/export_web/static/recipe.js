@@ -50,6 +50,7 @@ export function tensor(picture, input, isJpeg) {
   let box = [0, 0, ...extent];
   if (input.fit === "cover") box = centred(extent, target);
   if (input.fit === "contain") size = inside(extent, target);
+  box = box.map(Math.fround); // as Pillow keeps it
   const fitted = planes.channels.map((plane) => resized(plane, planes, size, box, input.resample));
   return written(coloured(fitted, input.colour), size, input);
 }
@@ -153,7 +154,7 @@ function sampled(plane, width, size, box) {
 /** For each place of a line of `count`, where in a line of `length` it begins to look, and the weight of each pixel. */
 function weights(length, count, from, to, resample) {
   const [reach, filter] = FILTERS[resample];
-  const scale = (to - from) / count;
+  const scale = Math.fround(to - from) / count;
   const wide = Math.max(scale, 1);
   return Array.from({length: count}, (_, place) => {
     const centre = from + (place + 0.5) * scale;
