@@ -1,10 +1,11 @@
 """Whether a rewritten model may be written: enough agreement, shown on enough pictures. Pure."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
 from server.optimize.agreement import Agreement
-from server.statistics.exact import most_misses, trials_needed
+from server.statistics.exact import lower_bound, most_misses, trials_needed
 
 Outcome = Literal["passed", "missed", "too few"]
 
@@ -32,7 +33,7 @@ def judge(found: Agreement, least: float) -> Verdict:
     seen = f"{found.agreeing:,} of {found.sources:,} held-out pictures agree"
     if found.sources and found.bound >= least:
         return Verdict("passed", f"{seen}; at least {found.bound:.2%} with 95 % confidence, {least:.4g} is asked for")
-    needed = trials_needed(found.share if found.sources else 1.0, least)
+    needed = trials_needed(found.share if found.sources else 1.0, least) or trials_needed(1.0, least)
     if needed is None or needed <= found.sources:
         return Verdict("missed", f"{seen}, which is {found.share:.2%}; {least:.2%} is asked for")
     return Verdict(
@@ -40,6 +41,18 @@ def judge(found: Agreement, least: float) -> Verdict:
         f"{seen}, but so few show only {found.bound:.2%} with 95 % confidence; {least:.2%} needs {needed:,} held-out"
         f" pictures at this rate, {with_calibration(needed):,} with those to calibrate",
         needed,
+    )
+
+
+def too_few(sources: int, least: float) -> str:
+    """Why so many source pictures cannot show that share, whatever the answers, and what to do; "" if they can."""
+    held_out, needed = sources - calibration_count(sources), trials_needed(1.0, least) or 1
+    if held_out >= needed:
+        return ""
+    return (
+        f"{sources:,} pictures are too few: {held_out:,} of them are held out, and {least:.4g} agreement takes {needed:,}"
+        f" to be shown with 95 % confidence. Give at least {with_calibration(needed):,} pictures, or ask for at most"
+        f" --agree {math.floor(lower_bound(held_out, held_out) * 1000) / 1000}"
     )
 
 

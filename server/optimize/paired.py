@@ -12,7 +12,7 @@ import msgspec
 
 from server.optimize.errors import OptimizeError
 
-_ROUNDS, _SLICE_S = 5, 0.3
+_ROUNDS, _SLICE_S = 5, 0.2
 _POWER = Path("/sys/class/powercap")
 
 
@@ -53,6 +53,10 @@ def measure(model: Path, files: Mapping[str, Path], photos: Path, told: Callable
 
 
 ROUNDS = _ROUNDS + 1
+
+
+Measure = Callable[[Path, Mapping[str, Path], Path, Callable[[], None]], dict[str, Speed]]
+"""As `measure`."""
 
 
 class _Round(msgspec.Struct, frozen=True):

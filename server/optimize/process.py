@@ -18,7 +18,7 @@ from server.optimize.errors import OptimizeError
 from server.optimize.gate import Verdict, judge, least_share
 from server.optimize.graph import Prepared, prepare
 from server.optimize.machine import cpu_flags
-from server.optimize.paired import ROUNDS, Speed, measure
+from server.optimize.paired import ROUNDS, Measure, Speed
 from server.optimize.pictures import Pictures, Split
 from server.optimize.quantise import ranges_of, rewritten
 from server.optimize.report import ORIGINAL, Step
@@ -52,10 +52,12 @@ class Outcome:
 class Optimizer:
     """One optimisation. Its state: the `steps` so far, with the file of each."""
 
-    def __init__(self, located: Located, asked: Path, work: Path, told: Told) -> None:
-        """`work`: an empty folder. Raises `ModelError` if the original cannot be served, `OptimizeError`."""
+    def __init__(self, located: Located, asked: Path, work: Path, told: Told, measure: Measure) -> None:
+        """`work`: an empty folder. `measure` times the forms. Raises `ModelError` if the original cannot be served, and
+        `OptimizeError`."""
         self._work = work
         self._asked = asked
+        self._measure = measure
         self._progress = _Progress(told)
         self._progress.start("reading the model", 1)
         self.prepared: Prepared = prepare(located.model_file, work)
@@ -168,7 +170,7 @@ class Optimizer:
         timed = {ORIGINAL: self._files[ORIGINAL]} | {
             name: self._files[name] for name, step in self._steps.items() if not step.note
         }
-        speeds = measure(self._asked, timed, folder, lambda: self._progress.step("measuring"))
+        speeds = self._measure(self._asked, timed, folder, lambda: self._progress.step("measuring"))
         for name, speed in speeds.items():
             before = self._steps.get(name, Step(name))
             self._steps[name] = Step(name, before.agreement, before.error, speed)

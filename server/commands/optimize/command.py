@@ -19,7 +19,9 @@ from server.models.errors import ModelError
 from server.optimize import report as reports
 from server.optimize.agreement import most_different
 from server.optimize.errors import OptimizeError
+from server.optimize.gate import too_few
 from server.optimize.machine import machine, versions
+from server.optimize.paired import Measure, measure
 from server.optimize.pictures import SOURCE, Folder, Pictures, Split, Stored, look_through, split
 from server.optimize.process import Optimizer, Outcome
 from server.optimize.providers import check_provider
@@ -45,12 +47,12 @@ class _Input:
     recorded: Recorded | None
 
 
-def run(argv: Sequence[str]) -> int:
-    """Optimise, write, show. Returns the exit code."""
+def run(argv: Sequence[str], measure: Measure = measure) -> int:
+    """Optimise, write, show. `measure` times the forms. Returns the exit code."""
     options = parse(argv)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # the same clean end
     try:
-        return _run(options)
+        return _run(options, measure)
     except (ModelError, OptimizeError, StoreError) as error:
         reason = str(error)
     except OSError as error:
@@ -62,14 +64,14 @@ def run(argv: Sequence[str]) -> int:
     return _FAILED
 
 
-def _run(options: Options) -> int:
+def _run(options: Options, measure: Measure) -> int:
     begun = time.monotonic()
     check_provider(options.provider)
     given = _read(options)
     final = target(given.located, options.model, options.out)
     with tempfile.TemporaryDirectory(prefix="tureen-optimize-") as name:
         with view.Bar(Console(stderr=True)) as bar:
-            optimizer = Optimizer(given.located, options.model, Path(name), bar.show)
+            optimizer = Optimizer(given.located, options.model, Path(name), bar.show, measure)
             if given.recorded:
                 outcome = optimizer.again(given.recorded, given.pictures, given.split, options.agree)
             else:
@@ -94,6 +96,8 @@ def _read(options: Options) -> _Input:
         raise OptimizeError(f"{options.calibrate}: there are no pictures")
     parts = split(found)
     sources = len({picture.source for picture in found})
+    if reason := too_few(sources, options.agree):
+        raise OptimizeError(reason)
     counts = Counts(len(found), sources, len(parts.calibration), len(parts.held_out))
     return _Input(located, pictures, parts, counts, recorded)
 
