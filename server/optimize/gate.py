@@ -49,10 +49,11 @@ def too_few(sources: int, least: float) -> str:
     held_out, needed = sources - calibration_count(sources), trials_needed(1.0, least) or 1
     if held_out >= needed:
         return ""
+    possible = math.floor(lower_bound(held_out, held_out) * 1000) / 1000
     return (
-        f"{sources:,} pictures are too few: {held_out:,} of them are held out, and {least:.4g} agreement takes {needed:,}"
-        f" to be shown with 95 % confidence. Give at least {with_calibration(needed):,} pictures, or ask for at most"
-        f" --agree {math.floor(lower_bound(held_out, held_out) * 1000) / 1000}"
+        f"{sources:,} pictures are too few: {held_out:,} of them are held out, and {least:.4g} agreement takes"
+        f" {needed:,} to be shown with 95 % confidence. Give at least {with_calibration(needed):,} pictures,"
+        f" or ask for at most --agree {possible}"
     )
 
 
