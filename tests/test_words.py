@@ -30,6 +30,7 @@ BUDGET = {
     "rollouts, experiments, drift": 1_500,
     "uploads as they arrive, paced refusals, trusted proxies": 500,
     "packages, pipelines, small machines, browsers, Ray": 1_200,
+    "optimising models": 1_000,
     "privacy, owners of images, redaction, shared rates": 900,
 }
 
