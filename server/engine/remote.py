@@ -235,7 +235,9 @@ class RemoteEngine:
 
     def check_room(self, size: int) -> None:
         """As `Room.check_room`, by the latest status."""
-        if self._lost.is_set() or not self._latest.ready:
+        # Where this is a server's own front, its engine says whether to wait for a worker that is being replaced.
+        can_answer = bool(self._models) if self._board else self._latest.ready
+        if self._lost.is_set() or not can_answer:
             raise NoExecutor("no worker is ready", _RETRY_S)
         if size > self.free_bytes:
             raise QueueFull(f"{self.max_bytes} bytes are held already", _RETRY_S)

@@ -1,8 +1,10 @@
 """An engine whose server reads uploads in several processes."""
 
+from dataclasses import replace
 from typing import Any
 
 from server.engine.engine import Engine
+from server.engine.intake import Status
 from server.engine.shared import SharedArrivals
 from server.process.board import ARRIVING, Board
 from server.settings import Settings
@@ -15,6 +17,10 @@ class WideEngine(Engine):
         super().__init__(settings, **options)
         self._board = board
         self._arrivals = SharedArrivals(self, board)
+
+    def status(self) -> Status:
+        """As `Intake.status`; uploads under way are those of all processes."""
+        return replace(super().status(), arriving_bytes=self._board.total(ARRIVING))
 
     @property
     def free_bytes(self) -> int:

@@ -111,7 +111,7 @@ async def _run(settings: Settings, folder: Path, board: Board, listener: int) ->
             beside = [tasks.create_task(_tell(front))]
             if certificates:
                 beside.append(tasks.create_task(watch(certificates.paths, certificates.reload)))
-            fronts = [Front(app, listener, connections, with_header.contains)]
+            fronts = [Front(app, listener, connections, with_header.contains, leave=connections.has_too_many)]
             await serve(fronts, settings, certificates, partial(_until_stop, control, front))
             for task in beside:
                 task.cancel()

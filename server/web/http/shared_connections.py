@@ -1,6 +1,7 @@
 """The limit of connections where several processes of one server serve them: it is the server's, not a process's."""
 
 from server.process.board import OPEN, REJECTED, SLOW_HEADS, Board
+from server.web.http.acceptor import has_too_many
 from server.web.http.connections import Connections, Endable
 from server.web.http.rules import Event
 
@@ -27,6 +28,10 @@ class SharedConnections(Connections):
         """As `Connections.note_slow_head`."""
         super().note_slow_head()
         self._board.add(SLOW_HEADS, 1)
+
+    def has_too_many(self) -> bool:
+        """Whether this process has clearly more than another front."""
+        return has_too_many(self.open, self._board.fronts(OPEN))
 
     def _is_full(self) -> bool:
         return super()._is_full() or self._board.others(OPEN) + self.open >= self.limit
