@@ -6,7 +6,7 @@ UV ?= uv
 HOST ?= http://127.0.0.1:8080
 
 .DEFAULT_GOAL := help
-.PHONY: help serve servers test check lint fmt type cover lock bench roofs soak mutants metrics dashboards simulate sbom \
+.PHONY: help serve servers test long check lint fmt type cover lock bench roofs soak mutants metrics dashboards simulate sbom \
   proto audit dist locust model clean
 
 help: ## list the targets
@@ -37,7 +37,10 @@ servers: # nginx, wrk, Redis and Triton's client, for the tests
 TESTERS := $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 8 ? n : 8)))
 
 test: $(VENV)/.dev servers ## run every test; a skipped one fails, those marked gpu excepted
-	$(BIN)/python -m pytest -n $(TESTERS) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n $(TESTERS) --dist loadfile -m "not long" $(ARGS)
+
+long: $(VENV)/.dev servers ## run the tests that `make test` leaves out for their length; some ten minutes
+	$(BIN)/python -m pytest -m long $(ARGS)
 
 check: lint type ## lint and types
 

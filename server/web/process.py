@@ -8,6 +8,9 @@ Its standard input is its tie to the supervisor: one line of settings, then noth
 supervisor.
 """
 
+import server.process.lean  # noqa: F401 - before structlog
+
+# isort: split
 import asyncio
 import os
 import sys
@@ -53,6 +56,7 @@ from server.web.http.versions import WrongVersion
 from server.web.keeping import Keeping
 from server.web.listening import Listening
 from server.web.observing import observing
+from server.web.oip.repository import Repository
 from server.web.rollout_metrics import RolloutCollector
 from server.web.rollouts import Rollouts
 from server.web.rpc.errors import RpcFailed
@@ -148,7 +152,10 @@ async def _run(settings: Settings, listeners: Sequence[int], offered: Path | Non
             if settings.protocols.grpc_port is not None:
                 from server.web.rpc.server import serve as serve_rpc  # an extra
 
-                tasks.create_task(serve_rpc(settings, runtime, gate, proxies, metrics, request_bytes, stopping.wait))
+                changes = Repository(models) if models and (settings.is_local or gate.checks_keys) else None
+                tasks.create_task(
+                    serve_rpc(settings, runtime, gate, proxies, metrics, request_bytes, stopping.wait, changes)
+                )
             await serve(fronts, settings, certificates, stop)
             for task in beside:
                 task.cancel()
