@@ -29,6 +29,7 @@ BUDGET = {
     "several models, versions and their change": 1_200,
     "rollouts, experiments, drift": 1_500,
     "uploads as they arrive, paced refusals, trusted proxies": 500,
+    "several web processes and GPUs": 900,
     "privacy, owners of images, redaction, shared rates": 900,
 }
 

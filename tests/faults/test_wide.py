@@ -175,9 +175,9 @@ def test_killed_engine_costs_no_connection(server):
     assert 200 in server.run(run())
 
 
-def test_drain_answers_what_is_accepted_on_every_front():
-    """And ends with 0."""
-    with serving("--web", "2", "--workers", "1", "--slo", "20s") as server:
+def test_limit_of_connections_and_drain_are_the_servers():
+    """One connection too many is refused, wherever it arrives; at the end every accepted image is answered."""
+    with serving("--web", "2", "--workers", "1", "--slo", "20s", "--max-connections", "13") as server:
 
         async def run():
             clients = await connections(server, 12)
@@ -186,23 +186,14 @@ def test_drain_answers_what_is_accepted_on_every_front():
             for client in clients:
                 await client.send("POST", "/v1/images", photo(2))
             await until(server, lambda now: accepted(now) >= 24)
+            last = await server.connect()
+            await last.request("GET", "/healthz")
+            refused = await (await server.connect()).request("GET", "/healthz")
             server.process.terminate()
-            return await asyncio.gather(*[client.read() for client in clients])
+            return await asyncio.gather(*[client.read() for client in clients]), refused
 
-        answers = server.run(run())
+        answers, refused = server.run(run())
 
+        assert (503, "too_many_connections") == (refused.status, refused.json()["code"])
         assert [200] * 12 == [answer.status for answer in answers]
         assert 0 == server.wait()
-
-
-def test_limit_of_connections_is_the_servers():
-    """Not that of each front."""
-    with serving("--web", "2", "--workers", "1", "--max-connections", "6", "--access-log") as server:
-
-        async def run():
-            clients = await connections(server, 6)
-            for client in clients:
-                await client.request("GET", "/healthz")
-            return await (await server.connect()).request("GET", "/healthz")
-
-        assert 503 == server.run(run()).status

@@ -22,8 +22,8 @@ def has_too_many(own: int, all_: Sequence[int]) -> bool:
 
 
 class Acceptor:
-    """Accepts on one socket. Its state: whether it still does, how many it accepts before it asks again, and how many it
-    will after the next wait: twice as many each time that nobody else takes any."""
+    """Accepts on one socket. Its state: whether it still does, how many it accepts before it asks again, and how many
+    it will after the next wait: twice as many each time that nobody else takes any."""
 
     def __init__(
         self,
