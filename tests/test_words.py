@@ -31,6 +31,7 @@ BUDGET = {
     "uploads as they arrive, paced refusals, trusted proxies": 500,
     "packages, pipelines, small machines, browsers, Ray": 1_200,
     "optimising models": 1_000,
+    "several web processes and GPUs": 900,
     "privacy, owners of images, redaction, shared rates": 900,
 }
 
