@@ -13,7 +13,7 @@ DOCUMENTS = [
     ROOT / "CONTRIBUTING.md",
     ROOT / "benchmarks" / "README.md",
 ]
-MOST_IN_README, MOST_IN_SENTENCE = 1_450, 25
+MOST_IN_README, MOST_IN_SENTENCE = 1_500, 25
 
 # Words, as `wc -w` counts them. Whoever adds a capability adds a line, of at most 1,200.
 BUDGET = {
