@@ -18,6 +18,7 @@ from server.commands.drift import options as drift
 from server.commands.export_web import options as export_web
 from server.commands.keys import options as keys
 from server.commands.models import options as models
+from server.commands.optimize import options as optimize
 from server.commands.replay import options as replay
 from server.commands.send import options as send
 from server.commands.spool import options as spool
@@ -112,6 +113,12 @@ def _tune(argv: Sequence[str]) -> int:
     return command.run(argv)
 
 
+def _optimize(argv: Sequence[str]) -> int:
+    from server.commands.optimize import command
+
+    return command.run(argv)
+
+
 def _keys(argv: Sequence[str]) -> int:
     from server.commands.keys import command
 
@@ -201,6 +208,13 @@ COMMANDS: Mapping[str, Command] = {
         "show how a model will be served", ABOUT_INSPECT, EXAMPLES_INSPECT, inspection.add_arguments, inspection.run
     ),
     "tune": Command("measure the best layout for a model", tune.ABOUT, tune.EXAMPLES, tune.add_all_arguments, _tune),
+    "optimize": Command(
+        "make a faster version that answers the same",
+        optimize.ABOUT,
+        optimize.EXAMPLES,
+        optimize.add_arguments,
+        _optimize,
+    ),
     "bench": Command(
         "measure a server: does it meet its deadline?", bench.ABOUT, bench.EXAMPLES, bench.add_arguments, _bench
     ),
