@@ -80,7 +80,13 @@ simulate: $(VENV)/.dev ## the scheduler against an oracle, in virtual time; writ
 hpa: $(VENV)/.dev ## the shipped autoscaler under changing traffic, in virtual time; writes docs/img/hpa.svg
 	$(BIN)/python -m benchmarks.hpa
 
-soak: $(VENV)/.dev servers ## ten minutes of faults and abuse: is every promise kept? ARGS="--only PHASE"; ARGS=--help lists them
+# In an environment of its own: 500 MB, and pins of its own.
+.venvs/ray/.lock: deploy/ray/requirements.lock | $(BIN)/python
+	$(PYTHON) -m venv --clear .venvs/ray
+	.venvs/ray/bin/python -m pip install --quiet --require-hashes -r deploy/ray/requirements.lock
+	cp deploy/ray/requirements.lock $@
+
+soak: $(VENV)/.dev servers .venvs/ray/.lock ## ten minutes of faults and abuse: is every promise kept? ARGS="--only PHASE"; ARGS=--help lists them
 	$(BIN)/python -m tests.soak $(ARGS)
 
 mutants: $(VENV)/.dev ## change the code and see whether a test notices: one change in ten; ARGS="batcher.queue*" for some of your own
@@ -110,6 +116,8 @@ lock: ## renew all lock files (needs uv); no index URL may stand in them
 	$(UV) $(COMPILE) --upgrade --group build --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 	$(UV) $(COMPILE) --group build $(IMAGE_EXTRAS) --override deploy/container/cpu.overrides -c requirements-dev.lock \
 	  pyproject.toml deploy/container/cpu.in -o deploy/container/requirements-cpu.lock
+	$(UV) $(COMPILE) --group build --override deploy/container/cpu.overrides -c requirements-dev.lock pyproject.toml \
+	  deploy/container/cpu.in deploy/ray/requirements.in -o deploy/ray/requirements.lock
 	$(UV) $(COMPILE) --group build $(IMAGE_EXTRAS) --extra cuda -c requirements-dev.lock \
 	  pyproject.toml -o deploy/container/requirements-cuda.lock
 
