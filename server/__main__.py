@@ -10,6 +10,7 @@ def main() -> int:
     console.secure_descriptors()
     if sys.argv[1:2] == ["serve"]:
         signals.hold()  # loading takes half a second, in which a server can be told to end as at any other time
+        import server.process.lean  # noqa: F401 - before structlog
     from server import cli
 
     return cli.main()

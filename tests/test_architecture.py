@@ -23,7 +23,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("server.models", "server.access", "server.queues", "server.telemetry"),
     ("server.drift",),
     ("server.fleet", "server.inference", "server.cleanup", "server.repository"),
-    ("server.engine",),
+    ("server.engine", "server.optimize"),
     ("server.experiments", "server.consume"),
     ("server.rollout",),
     ("server.web",),

@@ -4,6 +4,9 @@ With SOCKET it uses the engine that the web process offers there, so that client
 it has workers of its own. Its standard input is its tie to the supervisor (server/process/control.py).
 """
 
+import server.process.lean  # noqa: F401 - before structlog
+
+# isort: split
 import asyncio
 import os
 import sys

@@ -25,15 +25,17 @@ from server.web.health import Health
 from server.web.http.pacing import Pacing
 from server.web.images import Images
 from server.web.keeping import Keeping
+from server.web.metrics import Metrics
 from server.web.models import ModelsAdmin
 from server.web.observer import Observer
 from server.web.oip.infer import Inferrer
+from server.web.oip.repository import Repository, RepositoryResources
 from server.web.oip.resources import Protocol
 from server.web.openapi.document import Limits
 from server.web.openapi.resource import OpenApi
 from server.web.outcomes import PATH, Outcomes
 from server.web.page.resources import Page, as_page, wants_page
-from server.web.paths import FORM, OPEN, takes_images
+from server.web.paths import FORM, OF_OPERATORS, OPEN, takes_images
 from server.web.puts import Puts
 from server.web.records import Records
 from server.web.refusals import Refusals
@@ -59,7 +61,7 @@ class Application(NamedTuple):
 def build_app(
     runtime: Runtime,
     gate: Gate,
-    observer: Observer,
+    observer: Observer[Metrics],
     uploads: Uploads,
     proxies: TrustedProxies,
     keeping: Keeping | None = None,
@@ -91,6 +93,8 @@ def build_app(
         images = Images(runtime, metrics, uploads.limits.max_bytes, keeping, observer.tracer)
     records = Records(runtime, keeping, others=admin) if keeping and open_records else None
     changes = [*more, *(ModelsAdmin(models).routes() if models else ())] if admin else []
+    if models and (admin or gate.checks_keys):  # Triton's clients know one port; elsewhere it takes the scope admin
+        changes += RepositoryResources(Repository(models)).routes()
     outcomes = Outcomes(keeping) if clients and keeping else None
     most = request_bytes or uploads.limits.max_bytes
     protocol = Protocol(runtime, metrics, Inferrer(runtime, gate, metrics), most) if clients else None
@@ -194,7 +198,7 @@ class Resources:
             return as_page(response) if scope["path"] == FORM else response
         if wants_page(scope):
             return self._page.index()
-        if self._changes and scope["path"].startswith("/v1/models"):  # for admins, and may take long
+        if self._changes and scope["path"].startswith(OF_OPERATORS):  # may take long
             return await self._change(request)
         if self._outcomes and scope["method"] == "POST" and PATH.fullmatch(scope["path"]):
             async with self._side_share.turn():

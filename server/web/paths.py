@@ -31,6 +31,9 @@ RPC: Final = "/inference.GRPCInferenceService/"
 PUBLIC: Final = OPEN | {"/openapi.json", "/docs", f"{RPC}ServerLive", f"{RPC}ServerReady"}
 """For everybody, whoever it is."""
 
+OF_OPERATORS: Final = ("/v1/models", "/v2/repository/")
+"""Begin the paths that change models."""
+
 IMAGES = "/v1/images"
 _BATCH = "/v1/images:batch"
 _V2 = "/v2"

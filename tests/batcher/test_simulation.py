@@ -299,7 +299,7 @@ STORY = st.tuples(CHAPTER, CHAPTER, CHAPTER, CHAPTER).map(
 
 
 @pytest.mark.timeout(300)  # where it fails, it takes its time to shorten the story
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(STORY, st.sampled_from(PROFILES), st.booleans())
 def test_whatever_happens(steps, seconds, orderly):
     """After each step everything adds up, and in the end nobody waits and nothing is held."""

@@ -10,6 +10,7 @@ from benchmarks.contenders import CONTENDERS
 from benchmarks.works import WORKS
 
 
+@pytest.mark.long
 @pytest.mark.timeout(180)
 def test_everyone_is_measured(tmp_path, capsys):
     """Tureen and both baselines answer, the labels are right, the page is written, no process is left."""

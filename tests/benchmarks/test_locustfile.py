@@ -5,12 +5,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.end_to_end.harness import serving
 
 FILE = Path(__file__).parents[2] / "benchmarks" / "locustfile.py"
 HANG_GUARD_S = 50
 
 
+@pytest.mark.long
 def test_guests_are_answered(tmp_path):
     """Headless, for some seconds: requests, and no failure."""
     with serving("--slo", "30s") as server:

@@ -23,6 +23,7 @@ def results(tmp_path, monkeypatch):
     assert [child for child in psutil.Process().children(recursive=True) if child not in before] == []
 
 
+@pytest.mark.long
 def test_a_work_is_measured(results, capsys):
     """Every figure is there, and makes sense."""
     file = results / "out.json"

@@ -132,16 +132,16 @@ def test_metrics_count_what_happened(demo):
     assert 0.0 == after["tureen_queue_images"] == after["tureen_held_bytes"]
 
 
-def test_a_thousand_images_from_64_connections_each_get_their_own_answer(tmp_path):
+def test_many_images_from_64_connections_each_get_their_own_answer(tmp_path):
     """Batches mix strangers' images; no answer may reach the wrong one, or differ from the image's alone."""
     model = dense(tmp_path / "wide.onnx", size=32, hidden=(4096, 2048))
-    images = [photo(seed, 40, 30) for seed in range(1000)]
+    images = [photo(seed, 40, 30) for seed in range(300)]
 
     with serving("--workers", "1", "--model", str(model), "--slo", "60s") as server:
         answers = server.run(post_all(server, images, connections=64))
 
     reference = Reference(model)
-    assert Counter({200: 1000}) == Counter(reply.status for reply in answers)
+    assert Counter({200: 300}) == Counter(reply.status for reply in answers)
     wrong = [n for n, reply in enumerate(answers) if not reference.agrees(images[n], reply.json())]
     assert [] == wrong
     assert max(reply.json()["batch"] for reply in answers) > 1

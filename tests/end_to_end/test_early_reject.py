@@ -1,5 +1,6 @@
 """While uploads are being refused, plain ones are refused without being parsed: same answer, same books."""
 
+import asyncio
 import signal
 import subprocess
 import sys
@@ -95,9 +96,10 @@ def test_what_is_kept_for_a_client_is_answered_while_others_are_refused(tmp_path
         alice, bob = await server.connect(), await server.connect()
         kept = await alice.post(PHOTO, **credentials("alice"))
         server.workers[0].send_signal(signal.SIGSTOP)
-        refusal = await (await fill(server, **credentials("bob"))).read()
-        again = await alice.post(PHOTO, **credentials("alice"))
-        other = await bob.post(PHOTO, **credentials("bob"))
+        refused = await fill(server, **credentials("bob"))
+        refusal, again, other = await asyncio.gather(
+            refused.read(), alice.post(PHOTO, **credentials("alice")), bob.post(PHOTO, **credentials("bob"))
+        )  # refusals are paced: one after the other they could outlast the patience with the worker
         server.workers[0].send_signal(signal.SIGCONT)
         return kept, refusal, again, other
 

@@ -66,6 +66,7 @@ def check_raw(model):
         assert not {"score", "tip", "predictions"} & answer.keys()
 
 
+@pytest.mark.long
 def test_resnet50(resnet50):
     """float32, NCHW, 3 channels of 224 x 224, batch free: what most exports are."""
     check_classes(resnet50, PHOTOS[:4])

@@ -14,7 +14,7 @@ import pytest
 from tests.end_to_end.harness import serving
 from tests.photos import photo
 
-ROUNDS, BURST = 6, 40
+ROUNDS, BURST = 4, 40
 
 
 def names(store):

@@ -195,6 +195,7 @@ def test_half_closed_connection_counts_as_left(server, more):
     assert gone(after) > gone(before)
 
 
+@pytest.mark.long
 def test_client_that_never_reads_does_not_hold_up_the_end():
     """It asks for more than fits into all buffers on the way; after SIGTERM it is left, and the exit code is 0."""
 

@@ -46,6 +46,7 @@ def statuses(history):
     return {ending.status for one in history.operations for ending in one.endings}
 
 
+@pytest.mark.long
 def test_rolling_restarts_lose_no_request(tmp_path):
     """Each replica is restarted in turn; every client gets its own image's answer."""
     with fleet(tmp_path) as (front, _, restart):

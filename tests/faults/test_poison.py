@@ -63,6 +63,7 @@ def test_poison_is_found_and_answered_alone_and_the_others_get_their_answers(tmp
     assert 2.0 == after[f'tureen_worker_restarts_total{{reason="{REASONS[act]}"}}']
 
 
+@pytest.mark.long
 def test_poison_is_kept_out_where_there_is_one_worker_and_the_default_promise(tmp_path):
     """The worker takes as long to come back as clients wait, so that nobody is there for a second try: the content is
     a suspect all the same, and kept out after the second worker."""

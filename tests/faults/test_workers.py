@@ -16,6 +16,7 @@ from tests.reference import Reference
 pytestmark = pytest.mark.timeout(180)
 
 
+@pytest.mark.long
 def test_stopped_worker_is_killed_and_its_image_answered_by_another():
     """SIGSTOP makes a worker hang for good: after ten silent seconds it is replaced, and loses nothing."""
     with serving("--workers", "2", "--slo", "60s", "--max-batch", "1") as server:  # each takes two images
@@ -86,6 +87,7 @@ def test_grown_worker_is_replaced_when_it_is_empty():
     assert 0.0 == after["tureen_retried_images_total"]
 
 
+@pytest.mark.long
 def test_grown_worker_that_hangs_before_it_is_empty_is_killed(tmp_path):
     """It is to be replaced, but only once it has answered; as it never does, it is replaced all the same."""
     growing = "global kept; kept = bytearray(60_000_000); signal.pause()"
@@ -101,6 +103,7 @@ def test_grown_worker_that_hangs_before_it_is_empty_is_killed(tmp_path):
         assert 200 == server.run(run()).status
 
 
+@pytest.mark.long
 def test_images_are_refused_at_once_while_a_successor_hangs_at_its_start(tmp_path):
     """The only worker is gone and the next one hangs: nobody is accepted in vain."""
     (tmp_path / "sitecustomize.py").write_text(

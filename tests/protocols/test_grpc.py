@@ -263,6 +263,46 @@ async def outcome(call):
     return None
 
 
+@pytest.mark.parametrize("urgent", ["grpc", "rest"])
+def test_calls_and_uploads_wait_in_one_order(busy, urgent):
+    """Those with the nearer deadline are answered first, whichever protocol they came by."""
+    server, key = busy
+    within_s = {name: 20 if name == urgent else 40 for name in ("grpc", "rest")}
+    ended = []
+
+    async def posted(number):
+        connection = await server.connect()
+        headers = {"authorization": f"Bearer {key}", "x-request-timeout-ms": str(within_s["rest"] * 1000)}
+        ended.append(("rest", (await connection.post(photo(200 + number), **headers)).status))
+
+    async def called(client, number):
+        request = of_images(photo(300 + number))
+        await client.call("ModelInfer", request, timeout=within_s["grpc"], metadata=bearer(key))
+        ended.append(("grpc", 200))
+
+    async def waiting(count):
+        while (now := await server.metrics())["tureen_queue_images"] + now["tureen_running_images"] < count:
+            pass
+
+    async def work(client):
+        worker = server.workers[0]
+        worker.suspend()
+        begun = [asyncio.create_task(posted(90 + number)) for number in range(2)]  # with the worker: in no order
+        await waiting(2)
+        kinds = ["rest", "grpc"] if urgent == "grpc" else ["grpc", "rest"]  # the urgent ones come last
+        for count, kind in enumerate(kinds):
+            begun += [asyncio.create_task(posted(n) if kind == "rest" else called(client, n)) for n in range(4)]
+            await waiting(2 + 4 * (count + 1))
+        worker.resume()
+        await asyncio.gather(*begun)
+
+    run(grpc_address(server), lambda client: server.closing(work(client)))
+
+    later = "rest" if urgent == "grpc" else "grpc"
+    assert [(urgent, 200)] * 3 == ended[2:5]  # neighbours may reach the client in either order
+    assert [(later, 200)] * 3 == ended[-3:]
+
+
 def test_a_cancelled_call_leaves_the_queue(busy):
     """Its image is taken back, and those behind it are served."""
     server, key = busy

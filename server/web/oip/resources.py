@@ -20,7 +20,7 @@ from server.web.runtime import Runtime
 from server.web.terms import read_terms
 from server.web.whole import read_whole
 
-EXTENSIONS: Final = ("binary_tensor_data", "classification", "statistics", "model_configuration")
+EXTENSIONS: Final = ("binary_tensor_data", "classification", "statistics", "model_configuration", "model_repository")
 NAME: Final = "tureen"
 VERSION: Final = version_of("tureen")
 _RETRY_S = 1.0

@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 JSON, OCTETS, FORM = "application/json", "application/octet-stream", "multipart/form-data"
 NDJSON, TEXT, HTML, IMAGE = "application/x-ndjson", "text/plain", "text/html", "image/*"
+EVENTS = "text/event-stream"
 
 ALWAYS: Final = (
     "malformed_request", "bad_content_length", "encoded_body", "not_found", "method_not_allowed", "head_timeout",
@@ -87,6 +88,36 @@ OPERATIONS.update({
     ("POST", f"{_ONE}/load"): Operation("Hold a version ready", "operation", {200: (JSON, "Object")}, _ADMIN),
     ("POST", f"{_ONE}/unload"): Operation("Let go of a version", "operation", {200: (JSON, "Object")}, _ADMIN),
     ("POST", f"{_ONE}/promote"): Operation("Let a version answer", "operation", {200: (JSON, "Object")}, _ADMIN),
+})  # fmt: skip
+_ROLLOUT, _DRIFT = "/v1/models/{name}/rollout", "/v1/models/{name}/drift"
+OPERATIONS.update({
+    ("GET", _ROLLOUT): Operation("How far a rollout is", "operation", {200: (JSON, "Object")}, _ADMIN),
+    ("POST", _ROLLOUT): Operation(
+        "Begin a rollout", "operation", {200: (JSON, "Object")}, _ADMIN, {JSON: "Object"}
+    ),
+    ("POST", f"{_ROLLOUT}/{{change}}"): Operation(
+        "Pause, resume, promote or roll back", "operation", {200: (JSON, "Object")}, _ADMIN
+    ),
+    ("GET", _DRIFT): Operation("How far today's images are from the reference", "operation", {200: (JSON, "Object")},
+        _ADMIN),
+    ("POST", _DRIFT): Operation("Take a new reference", "operation", {200: (JSON, "Object")}, _ADMIN),
+    ("GET", "/watch"): Operation("What the server does now", "operation", {200: (JSON, "Object")}, _KEYS),
+    ("GET", "/watch/events"): Operation("The same, every second", "operation", {200: (EVENTS, "Event")}, _KEYS),
+})  # fmt: skip
+_REPOSITORY = "/v2/repository/models/{name}"
+OPERATIONS.update({
+    ("POST", "/v2/repository/index"): Operation(
+        "Every version, and whether it takes requests", "inference protocol", {200: (JSON, "Index")},
+        (*_ADMIN, "bad_inference"), {JSON: "Object"},
+    ),
+    ("POST", f"{_REPOSITORY}/load"): Operation(
+        "Let the newest version answer", "inference protocol", {200: (JSON, "Object")}, (*_ADMIN, "bad_inference"),
+        {JSON: "Object"},
+    ),
+    ("POST", f"{_REPOSITORY}/unload"): Operation(
+        "Refused: the version that answers stays", "inference protocol", {200: (JSON, "Object")},
+        (*_ADMIN, "bad_inference"), {JSON: "Object"},
+    ),
 })  # fmt: skip
 for _path in ("/v1/models/{model}/images", "/v1/models/{model}/versions/{version}/images"):
     OPERATIONS["POST", _path] = Operation(

@@ -17,6 +17,7 @@ from server.web.client import TrustedProxies
 from server.web.gate import Gate
 from server.web.metrics import Metrics
 from server.web.oip.infer import Inferrer
+from server.web.oip.repository import Repository
 from server.web.rpc.errors import RpcFailed
 from server.web.rpc.health import SERVICE, Health
 from server.web.rpc.reading import Reading
@@ -80,11 +81,13 @@ async def serve(
     metrics: Metrics,
     max_bytes: int,
     stop: Callable[[], Awaitable[object]],
+    repository: Repository | None = None,
 ) -> None:
     """Serve until `stop` returns, then answer what is under way. `max_bytes`: of one message. Raises `RpcFailed`."""
     reading = Reading(runtime.engine.max_bytes // max_bytes, settings.upload.upload_timeout)
     inferrer = Inferrer(runtime, gate, metrics)
-    service = Service(runtime, gate, proxies, metrics, inferrer, reading, AccessLog(settings.server.access_log))
+    access_log = AccessLog(settings.server.access_log)
+    service = Service(runtime, gate, proxies, metrics, inferrer, reading, access_log, repository)
     server = RpcServer(settings, service, runtime, max_bytes)
     async with anyio.create_task_group() as tasks:
         if settings.tls.tls_cert:

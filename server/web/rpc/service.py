@@ -1,6 +1,7 @@
 """The calls of the inference service. Each passes the gate before its message is read."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import anyio
@@ -10,6 +11,7 @@ from google.protobuf.message import DecodeError
 
 from server.access.principal import Principal
 from server.process.access_log import AccessLog
+from server.web.audit import audit_request
 from server.web.client import TrustedProxies
 from server.web.errors import RequestError
 from server.web.gate import Gate
@@ -17,6 +19,7 @@ from server.web.metrics import Metrics
 from server.web.oip import models
 from server.web.oip.infer import Asked, Inferrer, Target
 from server.web.oip.inference import MOST_ENTRIES, urgency_of
+from server.web.oip.repository import Repository
 from server.web.oip.resources import EXTENSIONS, NAME, VERSION
 from server.web.request import request_id
 from server.web.rpc import inference_pb2 as pb
@@ -77,7 +80,9 @@ class Service:
         inferrer: Inferrer,
         reading: Reading,
         access_log: AccessLog,
+        repository: Repository | None = None,
     ) -> None:
+        """`repository`: None where there is nothing to change, or nobody may."""
         self._runtime = runtime
         self._gate = gate
         self._proxies = proxies
@@ -85,6 +90,7 @@ class Service:
         self._inferrer = inferrer
         self._reading = reading
         self._access_log = access_log
+        self._repository = repository
 
     def handlers(self) -> grpc.GenericRpcHandler:
         """What a server routes calls by.
@@ -102,6 +108,12 @@ class Service:
             "ModelStatistics": self._statistics,
             "ModelInfer": self._infer,
         }
+        if self._repository:
+            calls |= {
+                "RepositoryIndex": partial(self._index, self._repository),
+                "RepositoryModelLoad": partial(self._load, self._repository),
+                "RepositoryModelUnload": partial(self._unload, self._repository),
+            }
         return grpc.method_handlers_generic_handler(
             SERVICE,
             {
@@ -195,6 +207,33 @@ class Service:
         request, engine = await call.message(pb.ModelStatisticsRequest), self._runtime.engine
         found = [models.find(engine, request.name, request.version)] if request.name else models.served(engine)
         return messages.statistics_of([self._metrics.statistics.of(model) for model in found])
+
+    async def _index(self, repository: Repository, call: Call) -> Message:
+        request = await call.message(pb.RepositoryIndexRequest)
+        found = await repository.index(ready=request.ready)
+        entries = [pb.RepositoryIndexResponse.ModelIndex(**one._asdict()) for one in found]
+        return pb.RepositoryIndexResponse(models=entries)
+
+    async def _load(self, repository: Repository, call: Call) -> Message:
+        request = await call.message(pb.RepositoryModelLoadRequest)
+        if request.parameters:  # a model comes from the folder as it is
+            raise RequestError("bad_inference")
+        await self._changed(call, "load", request.model_name, repository.load)
+        return pb.RepositoryModelLoadResponse()
+
+    async def _unload(self, repository: Repository, call: Call) -> Message:
+        request = await call.message(pb.RepositoryModelUnloadRequest)
+        await self._changed(call, "unload", request.model_name, repository.unload)
+        return pb.RepositoryModelUnloadResponse()
+
+    async def _changed(self, call: Call, what: str, name: str, change: Callable[[str], Awaitable[None]]) -> None:
+        """Do it, and leave a line in the audit log."""
+        outcome = "failed"
+        try:
+            await change(name)
+            outcome = "done"
+        finally:
+            audit_request(call.principal, "POST", f"/v2/repository/models/{name}/{what}", outcome)
 
 
 def _serialise(message: Message) -> bytes:

@@ -47,6 +47,7 @@ def test_peeking_tells_and_takes_nothing():
     assert 1.0 == buckets.peek("a", 1.0, 1.0, 0.0)
 
 
+@pytest.mark.long
 def test_memory_stays_flat_over_a_million_clients():
     """The one unused for longest makes room."""
     buckets = Buckets()

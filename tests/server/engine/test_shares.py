@@ -107,6 +107,7 @@ def test_asking_anew_gives_no_new_credit():
     assert not shares.is_within(Owner("a"), COST_S, later)
 
 
+@pytest.mark.long
 def test_memory_stays_flat_over_a_million_owners():
     """The longest silent is forgotten first."""
     shares = Shares(0.5, kept=1000)

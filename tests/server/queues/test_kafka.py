@@ -45,6 +45,7 @@ async def read_one(server, topic):
         return await consumer.getone()
 
 
+@pytest.mark.long
 @pytest.mark.anyio
 async def test_what_is_not_finished_is_delivered_to_the_next_reader():
     """With all that came after it; what is put back is delivered again, and counted; dead letters say why."""

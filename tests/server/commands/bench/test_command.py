@@ -127,6 +127,7 @@ def test_a_server_that_refuses_everything_breaks_the_promise(images, tmp_path):
     assert "503" in page.read_text()
 
 
+@pytest.mark.long
 def test_the_capacity_is_found(images):
     """From a rate to begin with, upwards."""
     with scripted(OK) as server:

@@ -147,7 +147,7 @@ async def engine(model, server):
         model=model,
         slo=50.0,
         worker=WorkerSettings(workers=1, threads=1),
-        cache=CacheSettings(cache=server.url, cache_timeout=0.5),
+        cache=CacheSettings(cache=server.url, cache_timeout=3.0),
     )
     async with Engine(made) as one:
         yield one

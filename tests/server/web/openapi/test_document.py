@@ -8,10 +8,12 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from server.contract.answer import ImageAnswer
 from server.web.app import Resources
 from server.web.batch import Batch
+from server.web.drifts import Drifts
 from server.web.errors import PROBLEMS
 from server.web.health import Health
 from server.web.images import Images
 from server.web.models import ModelsAdmin
+from server.web.oip.repository import RepositoryResources
 from server.web.oip.resources import Protocol
 from server.web.openapi.document import Limits, document
 from server.web.openapi.operations import OPERATIONS
@@ -20,6 +22,8 @@ from server.web.openapi.schemas import EXAMPLE_ANSWER
 from server.web.page.resources import Page
 from server.web.puts import Puts
 from server.web.records import Records
+from server.web.rollouts import Rollouts
+from server.web.watch import Watch
 from tests.server.web.openapi.routes import routes_of
 
 BY_PATTERN = {
@@ -41,9 +45,11 @@ def test_every_route_is_described():
     """And nothing that is no route."""
     images = Images(None, None, 0)
     records, protocol = Records(None, None, others=True), Protocol(None, None, None, 0)
-    changes = ModelsAdmin(None).routes()
+    operators = (ModelsAdmin(None), Rollouts(None, None), Drifts(None), RepositoryResources(None))
+    changes = [route for one in operators for route in one.routes()]
+    watch = Watch(None, None, None)
     page = Page(clients=True, admin=True, records=True)
-    resources = Resources(images, Health(None, None, True), records, True, page, None, changes, None, protocol)
+    resources = Resources(images, Health(None, None, True), records, True, page, watch, changes, None, protocol)
     resources.work("/v1/images/{id}", "PUT", Puts(None, images, None).put)
     resources.work("/v1/images:batch", "POST", Batch(None, images, None, 0).post)
     resources.describe(Limits(1, 1), keys=False)
