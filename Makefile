@@ -110,6 +110,8 @@ lock: ## renew all lock files (needs uv); no index URL may stand in them
 	$(UV) $(COMPILE) --upgrade --group build --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 	$(UV) $(COMPILE) --group build $(IMAGE_EXTRAS) --override deploy/container/cpu.overrides -c requirements-dev.lock \
 	  pyproject.toml deploy/container/cpu.in -o deploy/container/requirements-cpu.lock
+	$(UV) $(COMPILE) --group build --extra jwt --extra redis --extra lambda --override deploy/container/cpu.overrides \
+	  -c requirements-dev.lock pyproject.toml deploy/container/cpu.in -o deploy/container/requirements-lambda.lock
 	$(UV) $(COMPILE) --group build $(IMAGE_EXTRAS) --extra cuda -c requirements-dev.lock \
 	  pyproject.toml -o deploy/container/requirements-cuda.lock
 
