@@ -19,6 +19,7 @@ Batches = Callable[[], Iterator[Mapping[str, NDArray[Any]]]]
 """Gives the calibration pictures anew: the model's inputs, a few pictures at a time."""
 
 PERCENTILES = (99.99, 99.999)
+PASSES = 3  # over the calibration pictures
 METHODS = ("min-max", *(f"percentile {percentile:g}" for percentile in PERCENTILES), "entropy")
 
 

@@ -20,7 +20,7 @@ from server.optimize.errors import OptimizeError
 FILE = "optimize.toml"
 Precision = Literal["float", "int8", "dynamic-int8"]
 
-_NAMES: dict[Precision, str] = {"float": "float", "int8": "static INT8", "dynamic-int8": "dynamic INT8"}
+_NAMES: dict[Precision, str] = {"float": "optimised graph", "int8": "static INT8", "dynamic-int8": "dynamic INT8"}
 
 
 class Rewrite(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -28,7 +28,7 @@ def test_another_file_is_refused(tmp_path, text):
 @pytest.mark.parametrize(
     ("rewrite", "words"),
     [
-        (Rewrite(), "float"),
+        (Rewrite(), "optimised graph"),
         (Rewrite("int8", "min-max"), "static INT8, min-max"),
         (Rewrite("int8", "entropy", True, ("a",)), "static INT8, entropy, 7-bit weights, 1 layer in float"),
     ],
