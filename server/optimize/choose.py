@@ -14,7 +14,10 @@ def whole_model(ranges: Mapping[str, Mapping[str, tuple[float, float]]], *, satu
     tried first."""
     bits = (True, False) if saturates else (False,)
     return [
-        Rewrite("int8", method, seven, (), ranges[method]) for seven in bits for method in METHODS if method in ranges
+        Rewrite("int8", method, seven, ranges=ranges[method])
+        for seven in bits
+        for method in METHODS
+        if method in ranges
     ]
 
 

@@ -58,8 +58,11 @@ class Optimizer:
         self.trials = Trials(located, self.prepared, work)
         self._forms = Forms(located.model_file, self.prepared, self.trials, work, self._progress)
 
-    def run(self, pictures: Pictures | None, split: Split, least: float) -> Outcome:
-        """Try, time, judge. Raises `ModelError`, `OptimizeError`, `OSError`."""
+    def run(self, pictures: Pictures | None, split: Split, least: float, prune: float = 0.0) -> Outcome:
+        """Try, time, judge. `prune`: the share of weights to try without.
+
+        Raises `ModelError`, `OptimizeError`, `OSError`.
+        """
         share = least_share(len({picture.source for picture in split.held_out}), least)
         needed = least if share is None else share
         calibration = self._forms.expected_work(len(split.calibration))
@@ -70,6 +73,8 @@ class Optimizer:
             self._forms.add_int8(needed)
             if self.prepared.transformer:
                 self._forms.try_(Rewrite("dynamic-int8"))
+            if prune:
+                self._forms.try_(Rewrite(pruned=prune))
         return self._judged(pictures, split, self._timed(pictures, split), least, needed)
 
     def again(self, recorded: Recorded, pictures: Pictures | None, split: Split, least: float) -> Outcome:
@@ -112,7 +117,7 @@ class Optimizer:
         """The held-out pictures are looked at once: whoever looks until something passes has proved nothing."""
         agreements = {name: step.agreement.share for name, step in self._forms.steps.items() if step.agreement}
         waiting = choose.to_the_gate(speeds, agreements, needed if least else 0.0)
-        exact = next((name for name in waiting if self._forms.rewrites[name].precision == "float"), "")
+        exact = next((name for name in waiting if self._forms.rewrites[name].exact), "")
         missed: Outcome | None = None
         if pictures and waiting and waiting[0] != exact:
             missed = self._looked_at(waiting[0], pictures, split, least)

@@ -34,7 +34,7 @@ def always(gains):
         told()
         return {
             name: Speed(size=file.stat().st_size, load_s=0.1, memory=1, prepare_s=1e-3, alone_s=1e-3, batch=1,
-                        batch_s=1e-3, gain=1.0 if name == ORIGINAL else gains["float" if name == GRAPH else "int8"])
+                        batch_s=1e-3, gain=gains["int8" if "INT8" in name else "float"] if name != ORIGINAL else 1.0)
             for name, file in files.items()
         }  # fmt: skip
 
@@ -223,6 +223,16 @@ def test_where_int8_misses_the_gate_the_exact_form_is_written(photos, tmp_path):
     assert 0 == code, said
     assert (GRAPH, None) == (report.chosen, report.held_out)
     assert report.step(GRAPH).speed.gain == 1.2
+
+
+def test_pruning_by_magnitude_is_measured_and_said_to_gain_nothing(photos, tmp_path):
+    """With what it costs in agreement."""
+    model = folder(tmp_path / "food")
+    _, said = optimize(model, "--calibrate", photos, "--agree", "80%", "--prune", "90%")
+    (step,) = [step for step in load(model / "2").steps if step.name.endswith("90% of weights zero")]
+
+    assert step.agreement.share < 1
+    assert f"{step.name}: gains nothing" in said
 
 
 def test_no_agreement_asked_for_is_said(photos, tmp_path):
