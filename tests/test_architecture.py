@@ -27,7 +27,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("server.experiments", "server.consume"),
     ("server.rollout",),
     ("server.web",),
-    ("server.supervise",),
+    ("server.supervise", "server.aws_lambda"),
     ("server.commands",),
     ("server.cli",),
     ("server.__main__",),

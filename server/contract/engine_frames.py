@@ -56,6 +56,10 @@ class Forget(Message, frozen=True):
     account: str = ""
 
 
+class Note(Message, frozen=True):
+    """To whoever serves the engine: something (the payload) that the engine does not read."""
+
+
 class Drain(Message, frozen=True):
     """To an engine: answer what this front end has sent, then say `Drained`."""
 
@@ -108,7 +112,7 @@ class Drained(Message, frozen=True):
     """From an engine: everything that this front end sent has ended."""
 
 
-ToEngine = SubmitImage | SubmitTensor | Cancel | Forget | Drain
+ToEngine = SubmitImage | SubmitTensor | Cancel | Forget | Note | Drain
 FromEngine = Hello | Snapshot | Serving | Answered | Raised | Drained
 
 to_engine: Codec[ToEngine] = Codec(ToEngine)

@@ -1,16 +1,13 @@
 """An engine offered to front ends in other processes, over a Unix socket."""
 
-import math
-from collections.abc import AsyncIterator
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 
-import anyio
 import msgspec
 import structlog
-from anyio.abc import SocketStream, TaskGroup
-from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from server.contract.answer import Answer
 from server.contract.engine_frames import (
@@ -20,6 +17,7 @@ from server.contract.engine_frames import (
     Drained,
     Forget,
     Hello,
+    Note,
     Raised,
     Serving,
     Snapshot,
@@ -33,6 +31,7 @@ from server.contract.framing import FrameReader, WireError
 from server.contract.metadata import ModelMetadata
 from server.contract.task import ImageTask, Task, TensorTask
 from server.engine.intake import Intake
+from server.engine.pipe import Pipe
 from server.engine.wire_errors import to_words
 
 _SNAPSHOT_S = 0.1
@@ -40,116 +39,145 @@ _SNAPSHOT_S = 0.1
 log = structlog.stdlib.get_logger("tureen.engine")
 
 
+Hear = Callable[[bytes], None]
+
+
+def _ignore(note: bytes) -> None:
+    """Nobody listens."""
+
+
 @asynccontextmanager
-async def serve_engine(engine: Intake, path: Path) -> AsyncIterator[None]:
+async def serve_engine(engine: Intake, path: Path, hear: Hear = _ignore) -> AsyncIterator[None]:
     """Offer `engine` at `path` while entered; only this user may connect. A socket left behind there is replaced.
 
     Front ends share one queue and one promise. What a front end has under way is taken back when it disconnects.
-    Raises `OSError` if the socket cannot be made.
+    `hear` is called with each `Note` of a front end. Raises `OSError` if the socket cannot be made.
     """
-    async with await anyio.create_unix_listener(path, mode=0o600) as listener, anyio.create_task_group() as tasks:
-        tasks.start_soon(listener.serve, partial(_serve_front_end, engine), name="engine listener")
-        try:
-            yield
-        finally:
-            tasks.cancel_scope.cancel()
-            path.unlink(missing_ok=True)  # noqa: ASYNC240 - one system call
-
-
-async def _serve_front_end(engine: Intake, stream: SocketStream) -> None:
-    outbox, frames = anyio.create_memory_object_stream[bytes](math.inf)  # bounded by what the engine accepts
+    front_ends: set[_FrontEnd] = set()
+    server = await asyncio.get_running_loop().create_unix_server(
+        lambda: _FrontEnd(engine, hear, front_ends).pipe, sock=_bound(path)
+    )
     try:
-        async with stream, outbox, frames, anyio.create_task_group() as tasks:
-            tasks.start_soon(_send_all, frames, stream)
-            told: set[ModelMetadata] = set()
-            tasks.start_soon(_tell_status, engine, outbox, told)
-            await _FrontEnd(engine, outbox, tasks, told).read(stream)
-            tasks.cancel_scope.cancel()
-    except* (anyio.BrokenResourceError, anyio.ClosedResourceError, ConnectionError):
-        pass  # it has gone
-    except* WireError as group:
-        log.error("front_end_garbled", reason=str(group.exceptions[0]))
+        yield
+    finally:
+        server.close()
+        path.unlink(missing_ok=True)  # noqa: ASYNC240 - one system call
+        await asyncio.gather(*[front_end.end() for front_end in list(front_ends)])
 
 
-async def _send_all(frames: MemoryObjectReceiveStream[bytes], stream: SocketStream) -> None:
-    async for frame in frames:
-        await stream.send(frame)
-
-
-async def _tell_status(engine: Intake, outbox: MemoryObjectSendStream[bytes], told: set[ModelMetadata]) -> None:
-    """`told`: the models that the front end knows."""
-    outbox.send_nowait(from_engine.frame(Hello(engine.slo_s, engine.limits.max_pixels, engine.max_bytes)))
-    while True:
-        status = engine.status()
-        for lane in status.lanes:
-            if lane.metadata and lane.metadata not in told:
-                told.add(lane.metadata)
-                outbox.send_nowait(from_engine.frame(Serving(lane.metadata)))
-        outbox.send_nowait(from_engine.frame(Snapshot(), msgspec.msgpack.encode(status)))
-        await anyio.sleep(_SNAPSHOT_S)
+def _bound(path: Path) -> socket.socket:
+    if path.is_socket():
+        path.unlink()
+    sock = socket.socket(socket.AF_UNIX)
+    sock.bind(str(path))
+    path.chmod(0o600)  # before it listens
+    return sock
 
 
 class _FrontEnd:
-    """One front end. Its state: the tasks it has under way, by its numbers, each with the scope that ends it."""
+    """One front end. Its state: the tasks it has under way, by its numbers; the models it knows; whether it drains."""
 
-    def __init__(
-        self,
-        engine: Intake,
-        outbox: MemoryObjectSendStream[bytes],
-        tasks: TaskGroup,
-        told: set[ModelMetadata],
-    ) -> None:
-        """`told`: the models that it knows."""
-        self._told = told
+    def __init__(self, engine: Intake, hear: Hear, others: "set[_FrontEnd]") -> None:
+        """`others`: all that are connected."""
+        self.pipe = Pipe(self._read, self._gone, self._made)
         self._engine = engine
-        self._outbox = outbox
-        self._tasks = tasks
-        self._under_way: dict[int, anyio.CancelScope] = {}
+        self._hear = hear
+        self._others = others
+        self._reader: FrameReader[ToEngine] = FrameReader(to_engine)
+        self._told: set[ModelMetadata] = set()
+        self._under_way: dict[int, asyncio.Task[None]] = {}
+        self._beside: set[asyncio.Task[None]] = set()
         self._draining = False
 
-    async def read(self, stream: SocketStream) -> None:
-        """Do what it says until it hangs up. Raises `WireError`."""
-        reader: FrameReader[ToEngine] = FrameReader(to_engine)
-        async for data in stream:
-            for message, payload in reader.feed(data):
+    async def end(self) -> None:
+        """Hang up, and wait until what it had under way has been taken back."""
+        self.pipe.close()
+        tasks = [*self._under_way.values(), *self._beside]
+        self._gone()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    # -- what happens on the pipe --------------------------------------------------------------------
+
+    def _made(self) -> None:
+        self._others.add(self)
+        self._do_beside(self._tell_status())
+
+    def _gone(self) -> None:
+        self._others.discard(self)
+        for task in (*self._under_way.values(), *self._beside):
+            task.cancel()
+
+    def _read(self, data: bytes) -> None:
+        try:
+            for message, payload in self._reader.feed(data):
                 self._receive(message, payload)
+        except WireError as error:
+            log.error("front_end_garbled", reason=str(error))
+            self.pipe.abort()
 
     def _receive(self, message: ToEngine, payload: bytes) -> None:
         match message:
             case SubmitImage() | SubmitTensor():
-                scope = self._under_way[message.number] = anyio.CancelScope()
-                self._tasks.start_soon(self._answer, message, payload, scope)
+                number = message.number
+                task = self._under_way[number] = asyncio.create_task(self._answer(message, payload))
+                task.add_done_callback(lambda _: self._ended(number))
             case Cancel(number):
                 if number in self._under_way:
                     self._under_way[number].cancel()
+            case Note():
+                self._hear(payload)
             case Forget(content, account):
-                self._tasks.start_soon(self._engine.forget, content, account)
+                self._do_beside(self._engine.forget(content, account))
             case Drain():
                 self._draining = True
                 self._tell_drained()
 
-    async def _answer(self, message: SubmitImage | SubmitTensor, payload: bytes, scope: anyio.CancelScope) -> None:
-        with scope:
-            self._outbox.send_nowait(await self._answered(message, payload))
-        del self._under_way[message.number]
-        self._tell_drained()
+    # -- inside --------------------------------------------------------------------------------------
 
-    async def _answered(self, message: SubmitImage | SubmitTensor, payload: bytes) -> bytes:
+    def _do_beside(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._beside.add(task)
+        task.add_done_callback(self._beside.discard)
+
+    async def _tell_status(self) -> None:
+        """Tell what the engine is, and how it is as often as that changes."""
+        engine, last = self._engine, b""
+        self.pipe.send(from_engine.frame(Hello(engine.slo_s, engine.limits.max_pixels, engine.max_bytes)))
+        while True:
+            status = engine.status()
+            for lane in status.lanes:
+                if lane.metadata:
+                    self._tell_model(lane.metadata)
+            snapshot = msgspec.msgpack.encode(status)
+            if snapshot != last:
+                self.pipe.send(from_engine.frame(Snapshot(), snapshot))
+                last = snapshot
+            await asyncio.sleep(_SNAPSHOT_S)
+
+    def _tell_model(self, model: ModelMetadata) -> None:
+        if model not in self._told:
+            self._told.add(model)
+            self.pipe.send(from_engine.frame(Serving(model)))
+
+    async def _answer(self, message: SubmitImage | SubmitTensor, payload: bytes) -> None:
         try:
             answer = await self._engine.submit(
                 _task(message, payload), message.deadline, message.urgency, message.reuse, message.owner,
                 message.sticky,
             )  # fmt: skip
         except Exception as error:  # noqa: BLE001 - whatever it is, its front end is waiting to hear of it
-            return from_engine.frame(Raised(message.number, *to_words(error)))
-        if answer.model not in self._told:
-            self._told.add(answer.model)
-            self._outbox.send_nowait(from_engine.frame(Serving(answer.model)))
-        return _frame(message.number, answer)
+            self.pipe.send(from_engine.frame(Raised(message.number, *to_words(error))))
+            return
+        self._tell_model(answer.model)
+        self.pipe.send(*_frame(message.number, answer))
+
+    def _ended(self, number: int) -> None:
+        del self._under_way[number]
+        self._tell_drained()
 
     def _tell_drained(self) -> None:
         if self._draining and not self._under_way:
-            self._outbox.send_nowait(from_engine.frame(Drained()))
+            self.pipe.send(from_engine.frame(Drained()))
 
 
 def _task(message: SubmitImage | SubmitTensor, payload: bytes) -> Task:
@@ -159,11 +187,12 @@ def _task(message: SubmitImage | SubmitTensor, payload: bytes) -> Task:
     return ImageTask(payload, message.header, want, model, version)
 
 
-def _frame(number: int, answer: Answer) -> bytes:
+def _frame(number: int, answer: Answer) -> tuple[bytes, bytes]:
     reply = answer.reply
     message = Answered(
         number, answer.id, answer.hash, reply.begun, reply.decode_s, reply.infer_s, reply.batch,
         reply.model.name, reply.model.version, tuple(tensor.spec for tensor in reply.tensors), reply.source,
         answer.queued, reply.run_begun,
     )  # fmt: skip
-    return from_engine.frame(message, reply.members or b"".join(tensor.data for tensor in reply.tensors))
+    payload = reply.members or b"".join(tensor.data for tensor in reply.tensors)
+    return from_engine.head(message, len(payload)), payload

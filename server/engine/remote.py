@@ -1,7 +1,6 @@
 """An engine in another process, by the Unix socket at which `serve_engine` offers it."""
 
 import asyncio
-import math
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -12,11 +11,10 @@ from typing import Self
 
 import anyio
 import msgspec
-from anyio.abc import SocketStream
-from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from batcher import NoExecutor, QueueFull, Refused
 from batcher.policy import DEFAULT_URGENCY
+from batcher.stats import Stats
 from preprocess.header import Header
 from preprocess.limits import Limits
 from server.contract.answer import Answer, Reply, merged
@@ -28,6 +26,7 @@ from server.contract.engine_frames import (
     Forget,
     FromEngine,
     Hello,
+    Note,
     Raised,
     Serving,
     Snapshot,
@@ -47,10 +46,15 @@ from server.engine.arrivals import Arrivals, GiveUp, Reservation
 from server.engine.groups import leaves
 from server.engine.intake import Status
 from server.engine.loop_delay import LoopDelay
+from server.engine.pipe import Pipe
+from server.engine.shared import SharedArrivals
 from server.engine.wire_errors import from_words
+from server.process.board import ARRIVING, SUBMITTED, Board
 
 _GONE = "the engine has gone"
 _RETRY_S = 1.0
+_RECONNECT_S = 0.05
+_NOTHING = Status(Stats(0, 0, 0, 0, 0, 0.0, None, 0, 0, 0, 0, {}, {}, {}), 0, started=False)
 
 _status = msgspec.msgpack.Decoder(Status)
 
@@ -62,40 +66,46 @@ class RemoteEngine:
     which is a tenth of a second old. Entering raises `OSError` if there is no such socket. When the engine goes, what
     waits raises `EngineLost`, and so does all that comes later.
 
-    The whole state: `_waiting` (a future per task under way), `_models` and `_latest` (what the engine told).
+    With a `board` it is one of several front ends of a server. The bytes of all of them are bounded together. Entering
+    waits for nothing, and a lost connection is made again: until then tasks are refused with `NoExecutor`, as are those
+    that were lost.
+
+    The whole state: `_waiting` (a future per task under way), `_models` and `_latest` (what the engine told), `_pipe`.
     """
 
-    def __init__(self, path: Path, *, wait_ready: bool = True) -> None:
+    def __init__(self, path: Path, *, wait_ready: bool = True, board: Board | None = None) -> None:
         self.slo_s = 1.0
         self.limits = Limits()
         self.max_bytes = 0
         self.delay = LoopDelay()
         self._path = path
         self._wait_ready = wait_ready
+        self._board = board
         self._stack = AsyncExitStack()
         self._numbers = count()
         self._waiting: dict[int, asyncio.Future[Answer]] = {}
         self._models: dict[tuple[str, str], ModelMetadata] = {}
-        self._latest: Status | None = None
+        self._latest = _NOTHING
         self._slos: Mapping[str, float] = {}
-        self._arrivals = Arrivals(self)
+        self._arrivals: Arrivals = SharedArrivals(self, board) if board else Arrivals(self)
         self._told, self._ready, self._drained, self._lost = (anyio.Event() for _ in range(4))
-        self._outbox: MemoryObjectSendStream[bytes]
+        self._reader: FrameReader[FromEngine]
+        self._pipe: Pipe | None = None
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
-            stream = await stack.enter_async_context(await anyio.connect_unix(self._path))
-            self._outbox, frames = anyio.create_memory_object_stream[bytes](math.inf)  # bounded by what callers send
-            stack.enter_context(self._outbox)
-            stack.enter_context(frames)
             tasks = await stack.enter_async_context(anyio.create_task_group())
             stack.callback(tasks.cancel_scope.cancel)
-            tasks.start_soon(self._send_all, frames, stream)
-            tasks.start_soon(self._read_all, stream)
+            stack.callback(self._close)
             tasks.start_soon(self.delay.watch, lambda _: None)
-            await self._told.wait()
-            if self._wait_ready:
-                await self.wait_ready()
+            if self._board:
+                self._lost.set()
+                tasks.start_soon(self._stay_connected)
+            else:
+                await self._connect()
+                await self._told.wait()
+                if self._wait_ready:
+                    await self.wait_ready()
             self._stack = stack.pop_all()
         return self
 
@@ -121,10 +131,12 @@ class RemoteEngine:
     ) -> Answer:
         """As `Intake.submit`. Raises `EngineLost`, too."""
         if self._lost.is_set():
-            raise EngineLost(_GONE)
-        number = next(self._numbers)
+            raise self._gone()
+        number, size = next(self._numbers), len(task.payload)
         waiting: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting[number] = waiting
+        if self._board:
+            self._board.add(SUBMITTED, size)
         self._send(_message(number, task, deadline, urgency, reuse, owner, sticky), task.payload)
         try:
             return await waiting
@@ -133,6 +145,8 @@ class RemoteEngine:
             raise
         finally:
             del self._waiting[number]
+            if self._board:
+                self._board.add(SUBMITTED, -size)
 
     async def submit_to_each(
         self,
@@ -178,7 +192,6 @@ class RemoteEngine:
 
     def status(self) -> Status:
         """As `Intake.status`: what the engine told last."""
-        assert self._latest, "it is told first of all"
         return replace(self._latest, arriving_bytes=self._arrivals.bytes)
 
     async def wait_ready(self) -> ModelMetadata:
@@ -186,13 +199,22 @@ class RemoteEngine:
         await self._ready.wait()
         if not self._models:
             raise EngineLost(_GONE)
-        latest = self._latest.model if self._latest else None
-        return latest or next(iter(self._models.values()))
+        return self._latest.model or next(iter(self._models.values()))
 
     async def drain(self) -> None:
         """Wait until the engine has answered all that was sent over this socket; it goes on for others."""
-        self._send(Drain())
-        await self._drained.wait()
+        if not self._lost.is_set():
+            self._send(Drain())
+            await self._drained.wait()
+
+    def note(self, payload: bytes) -> None:
+        """Tell whoever serves the engine something that the engine itself does not read."""
+        self._send(Note(), payload)
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is an engine at the other end, as far as is known."""
+        return not self._lost.is_set()
 
     async def wait_lost(self) -> None:
         """Wait until the engine has gone. Cancellation: stops waiting."""
@@ -205,15 +227,19 @@ class RemoteEngine:
 
     @property
     def free_bytes(self) -> int:
-        """As `Room.free_bytes`, by the latest status."""
-        return self.max_bytes - (self._latest.stats.held_bytes if self._latest else 0)
+        """As `Room.free_bytes`, by the latest status; of other front ends of this server, exactly."""
+        held = self._latest.stats.held_bytes
+        if self._board:
+            return self.max_bytes - max(held, self._board.total(SUBMITTED)) - self._board.others(ARRIVING)
+        return self.max_bytes - held
 
     def check_room(self, size: int) -> None:
         """As `Room.check_room`, by the latest status."""
-        status = self.status()
-        if self._lost.is_set() or not status.ready:
+        # Where this is a server's own front, its engine says whether to wait for a worker that is being replaced.
+        can_answer = bool(self._models) if self._board else self._latest.ready
+        if self._lost.is_set() or not can_answer:
             raise NoExecutor("no worker is ready", _RETRY_S)
-        if status.stats.held_bytes + size > self.max_bytes:
+        if size > self.free_bytes:
             raise QueueFull(f"{self.max_bytes} bytes are held already", _RETRY_S)
 
     def announce(self, count: int) -> None:
@@ -221,36 +247,53 @@ class RemoteEngine:
 
     # -- inside --------------------------------------------------------------------------------------
 
+    async def _connect(self) -> None:
+        """Raises `OSError`."""
+        self._reader = FrameReader(from_engine)
+        self._told, self._ready, self._drained, self._lost = (anyio.Event() for _ in range(4))
+        self._pipe = Pipe(self._read, self._lose)
+        try:
+            pipe = self._pipe
+            await asyncio.get_running_loop().create_unix_connection(lambda: pipe, str(self._path))
+        except OSError:
+            self._lost.set()
+            raise
+
+    async def _stay_connected(self) -> None:
+        while True:
+            try:
+                await self._connect()
+                await self._lost.wait()
+            except OSError:  # it is starting
+                pass
+            await anyio.sleep(_RECONNECT_S)
+
+    def _close(self) -> None:
+        if self._pipe:
+            self._pipe.close()
+
     def _send(self, message: ToEngine, payload: bytes = b"") -> None:
-        self._outbox.send_nowait(to_engine.head(message, len(payload)))
-        if payload:
-            self._outbox.send_nowait(payload)
+        if self._pipe:
+            self._pipe.send(to_engine.head(message, len(payload)), payload)
 
-    async def _send_all(self, frames: MemoryObjectReceiveStream[bytes], stream: SocketStream) -> None:
+    def _read(self, data: bytes) -> None:
         try:
-            async for frame in frames:
-                await stream.send(frame)
-        except (anyio.BrokenResourceError, ConnectionError):
-            pass  # the reader sees it, too
-
-    async def _read_all(self, stream: SocketStream) -> None:
-        reader: FrameReader[FromEngine] = FrameReader(from_engine)
-        try:
-            async for data in stream:
-                for message, payload in reader.feed(data):
-                    self._receive(message, payload)
-        except (anyio.BrokenResourceError, ConnectionError, WireError):
-            pass
-        finally:
-            self._lose()
+            for message, payload in self._reader.feed(data):
+                self._receive(message, payload)
+        except WireError:
+            if self._pipe:
+                self._pipe.abort()
 
     def _lose(self) -> None:
-        self._lost.set()
-        for event in (self._told, self._ready, self._drained):
+        self._latest, self._models = _NOTHING, {}
+        for event in (self._lost, self._told, self._ready, self._drained):
             event.set()
         for waiting in self._waiting.values():
             if not waiting.done():
-                waiting.set_exception(EngineLost(_GONE))
+                waiting.set_exception(self._gone())
+
+    def _gone(self) -> Exception:
+        return NoExecutor(_GONE, _RETRY_S) if self._board else EngineLost(_GONE)
 
     def _receive(self, message: FromEngine, payload: bytes) -> None:
         match message:

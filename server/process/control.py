@@ -13,6 +13,9 @@ import sys
 from collections.abc import Callable
 from typing import Self
 
+EXIT_FATAL = 3
+"""The exit code of a child that has said why starting it again would fail again."""
+
 
 def drain_line(delay_s: float) -> bytes:
     """What tells a web process to drain."""

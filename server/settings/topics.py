@@ -125,6 +125,9 @@ class ServerSettings(Topic):
         default=False, description="connections from trusted_proxies begin with a PROXY protocol header"
     )
 
+    web: Annotated[Count, ADVANCED] = Field(
+        default=1, ge=1, le=64, description="processes that read requests and send answers"
+    )
     http_server: Annotated[HttpServer, Shown("uvicorn if installed, else hypercorn", advanced=True)] = Field(
         default=None, description="HTTP server"
     )

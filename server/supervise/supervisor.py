@@ -24,6 +24,7 @@ from server.settings import Settings
 from server.supervise.child import Child, ChildSpec
 from server.supervise.listening import CannotListen, listening, reserving
 from server.supervise.restarts import GiveUp, RestartPolicy
+from server.supervise.wide import ENGINE_SOCKET, widened
 
 EXIT_OK, EXIT_FAILED = 0, 1
 _WEB_GAVE_UP = 3  # server.web.process.EXIT_FATAL: it has said why on standard error
@@ -54,7 +55,7 @@ def serve(settings: Settings) -> int:
             if not settings.repository.models:  # each version of a repository is copied when it is loaded
                 model = stack.enter_context(kept(settings.model or demo.FOLDER))
                 settings = settings.model_copy(update={"model": model})
-            children = _children(settings, listeners, private)
+            children = _children(stack, settings, listeners, private)
             return asyncio.run(Supervisor(children, settings, listeners).run())
         except ModelError as error:
             log.error("cannot_serve", reason=str(error))
@@ -74,10 +75,16 @@ def consume(settings: Settings) -> int:
         return EXIT_FAILED
 
 
-def _children(settings: Settings, listeners: Sequence[socket.socket], private: Path) -> list[ChildSpec]:
-    """`private`: a folder for the sockets between them."""
-    engine = private / "engine.sock" if settings.queues.consume else None
-    children = [_web(settings, listeners, engine)]
+def _children(
+    stack: ExitStack, settings: Settings, listeners: Sequence[socket.socket], private: Path
+) -> list[ChildSpec]:
+    """`private`: a folder for the sockets between them. `stack`: closes what they inherit beside `listeners`."""
+    engine = private / ENGINE_SOCKET if settings.queues.consume else None
+    if settings.server.web > 1:
+        settings = settings.model_copy(update={"port": listeners[0].getsockname()[1]})
+        children = widened(stack, settings, listeners, private, _web(settings, listeners, engine))
+    else:
+        children = [_web(settings, listeners, engine)]
     if settings.storage.store:
         children.append(_cleanup(settings))
     if engine:
@@ -92,7 +99,7 @@ def _web(settings: Settings, listeners: Sequence[socket.socket], engine: Path | 
         name="web",
         module="server.web.process",
         settings=settings.model_dump_json().encode(),
-        arguments=(str(engine or ""), *map(str, descriptors)),
+        arguments=(str(engine or ""), "", *map(str, descriptors)),
         descriptors=descriptors,
         policy=RestartPolicy(fatal=frozenset({_WEB_GAVE_UP})),
     )
@@ -105,7 +112,7 @@ def _cleanup(settings: Settings) -> ChildSpec:
         name="cleanup",
         module="server.cleanup.process",
         settings=settings.model_dump_json().encode(),
-        drain_order=1,
+        drain_order=2,
         policy=RestartPolicy(pause_s=1.0, crashes=sys.maxsize, within_s=1.0, fatal=frozenset({_CLEANUP_GAVE_UP})),
     )
 

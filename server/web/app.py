@@ -25,6 +25,7 @@ from server.web.health import Health
 from server.web.http.pacing import Pacing
 from server.web.images import Images
 from server.web.keeping import Keeping
+from server.web.metrics import Metrics
 from server.web.models import ModelsAdmin
 from server.web.observer import Observer
 from server.web.oip.infer import Inferrer
@@ -60,7 +61,7 @@ class Application(NamedTuple):
 def build_app(
     runtime: Runtime,
     gate: Gate,
-    observer: Observer,
+    observer: Observer[Metrics],
     uploads: Uploads,
     proxies: TrustedProxies,
     keeping: Keeping | None = None,

@@ -38,7 +38,7 @@ def forwarding_banner(settings: Settings, listeners: Sequence[int]) -> str:
 
 def _block(rows: dict[str, str], settings: Settings, listeners: Sequence[int], warnings: Sequence[str]) -> str:
     scheme = "https" if settings.tls.tls_cert else "http"
-    address, *admin = (f"{scheme}://{_authority(listener)}" for listener in listeners)
+    address, *admin = (f"{scheme}://{_authority(listener, settings)}" for listener in listeners)
     grpc_port = settings.protocols.grpc_port
     grpc = f"{address.rpartition(':')[0].partition('://')[2]}:{grpc_port}"
     rows |= {
@@ -51,8 +51,10 @@ def _block(rows: dict[str, str], settings: Settings, listeners: Sequence[int], w
     return "\n".join(["Tureen is serving", *lines, "", f"  curl --data-binary @photo.jpg {address}/v1/images"])
 
 
-def _authority(listener: int) -> str:
+def _authority(listener: int, settings: Settings) -> str:
+    """Where others listen for clients, the settings know where."""
     with socket.socket(fileno=listener) as sock:
-        host, port = sock.getsockname()[:2]
+        named = sock.family == socket.AF_UNIX
+        host, port = (settings.host, settings.port) if named else sock.getsockname()[:2]
         sock.detach()
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 import structlog
 from starlette.responses import Response, StreamingResponse
@@ -42,7 +43,7 @@ class Exchange:
         handler: Handler,
         gate: Gate,
         runtime: Runtime,
-        observer: Observer,
+        observer: Observer[Any],
         uploads: Uploads,
         on_refusal: Callable[[], None],
         proxies: TrustedProxies,

@@ -8,9 +8,9 @@ from server.contract.answer import NOT_KEPT, Answer, Kept, Timing, render
 from server.contract.task import ImageTask
 from server.engine.arrivals import Reservation
 from server.telemetry.tracer import Tracer
+from server.web.counting import Counting
 from server.web.deferred import Deferred
 from server.web.keeping import Keeping
-from server.web.metrics import Metrics
 from server.web.multipart import image_in
 from server.web.paths import IMAGES, Target, takes_images, targets
 from server.web.request import Request
@@ -34,7 +34,7 @@ class Images:
     def __init__(
         self,
         runtime: Runtime,
-        metrics: Metrics,
+        metrics: Counting,
         max_image_bytes: int,
         keeping: Keeping | None = None,
         tracer: Tracer | None = None,

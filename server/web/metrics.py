@@ -15,7 +15,7 @@ from server.engine import Status
 from server.engine.intake import LaneStatus
 from server.telemetry.trace_context import TraceContext
 from server.web.answer_metrics import AnswerMetrics
-from server.web.http.connections import Connections
+from server.web.http.connections import Counts
 from server.web.keeping import Figures
 from server.web.oip.statistics import Statistics
 from server.web.paths import resource_of
@@ -37,7 +37,7 @@ class Source(Protocol):
 
     def status(self) -> Status: ...
 
-    connections: Connections
+    connections: Counts
 
 
 class Metrics:
@@ -94,6 +94,10 @@ class Metrics:
         """One image was answered. `trace`: an exemplar, if it is sampled."""
         self.statistics.observe(answer, queue_s, total_s)
         self.answers.answered(answer, queue_s, total_s, urgency, trace)
+
+    def failed(self, code: str, total_s: float, urgency: int, trace: TraceContext | None) -> None:
+        """An image was refused, or failed: which model would have answered is not said."""
+        self.answers.failed(code, total_s, urgency, trace)
 
     def render(self, accept: str = "") -> tuple[bytes, str]:
         """The exposition and its media type: OpenMetrics, with exemplars, for who accepts it; else Prometheus' text."""

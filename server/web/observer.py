@@ -1,23 +1,26 @@
 """Who is told of each request: the metrics, the access log, the tracer and the prediction log."""
 
 from collections.abc import Mapping
+from typing import Generic, TypeVar
 
 from server.process.access_log import AccessLog
 from server.telemetry.prediction_log import PredictionLog
 from server.telemetry.record import RequestRecord
 from server.telemetry.trace_context import TraceContext
 from server.telemetry.tracer import Tracer, trace_of
-from server.web.metrics import Metrics
+from server.web.counting import Counting
 from server.web.paths import IMAGES
 from server.web.request import Request
 
+M = TypeVar("M", bound=Counting)
 
-class Observer:
+
+class Observer(Generic[M]):
     """Tells them after the response: whatever it costs, no client waits for it."""
 
     def __init__(
         self,
-        metrics: Metrics,
+        metrics: M,
         access_log: AccessLog,
         tracer: Tracer | None = None,
         predictions: PredictionLog | None = None,
@@ -46,7 +49,7 @@ class Observer:
         if self.tracer and trace:
             trace = self.tracer.judge(trace, code, status, seconds, now)
         if progress.answer is None:
-            self.metrics.answers.failed(code, seconds, progress.urgency, trace)
+            self.metrics.failed(code, seconds, progress.urgency, trace)
         if self.tracer or self._predictions:
             record = RequestRecord(request.id, "/v1/images", code, status, request.received, now, progress, trace)
             if self.tracer:

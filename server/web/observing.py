@@ -22,7 +22,7 @@ from server.web.tls import Certificates
 @asynccontextmanager
 async def observing(
     settings: Settings, runtime: Runtime, keeping: Keeping | None, certificates: Certificates | None
-) -> AsyncIterator[Observer]:
+) -> AsyncIterator[Observer[Metrics]]:
     """The observer of this process; on leaving, what is left is sent and written, for a moment at most."""
     with ExitStack() as stack:
         tracer, predictions = _tracer(settings), _prediction_log(settings)

@@ -1,6 +1,7 @@
-"""The web process: `python -m server.web.process ENGINE FD...`, with the listening sockets it inherits: for clients,
-and for admin resources where those have a port of their own. ENGINE: the path of a socket where it offers its engine to
-other processes of this server, or "".
+"""The web process: `python -m server.web.process ENGINE BOARD FD...`, with the listening sockets it inherits: for
+clients, and for admin resources where those have a port of their own. ENGINE: the path of a socket where it offers its
+engine to other processes of this server, or "". BOARD: "", or the descriptor of the numbers that it shares with the
+fronts which read from clients; the first socket is then a Unix socket, for what they pass on.
 
 Its standard input is its tie to the supervisor: one line of settings, then nothing until it is told to drain
 (server/process/control.py). Signals of a terminal go to the whole process group; this process leaves them to the
@@ -11,7 +12,6 @@ import server.process.lean  # noqa: F401 - before structlog
 
 # isort: split
 import asyncio
-import gc
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -32,10 +32,13 @@ from server.consume.metrics import ConsumerCollector
 from server.drift.monitor import Monitor
 from server.engine import AbsentEngine, Engine, EngineFailed, serve_engine
 from server.engine.groups import leaves
+from server.engine.wide import WideEngine
 from server.models.card import MODEL_FILE, find_model
 from server.models.errors import ModelError
 from server.process import console, logs, signals, systemd
-from server.process.control import Control, read_first_line
+from server.process.board import Board
+from server.process.collector import spare_the_collector
+from server.process.control import EXIT_FATAL, Control, read_first_line
 from server.process.file_watch import watch
 from server.process.memory import usable_memory
 from server.rollout.steering import Steering
@@ -48,21 +51,21 @@ from server.web.drifts import Drifts
 from server.web.front import Front, serve
 from server.web.gate import Gate
 from server.web.http.connections import Connections
+from server.web.http.shared_connections import AllConnections
 from server.web.http.versions import WrongVersion
 from server.web.keeping import Keeping
+from server.web.listening import Listening
 from server.web.observing import observing
 from server.web.oip.repository import Repository
 from server.web.rollout_metrics import RolloutCollector
 from server.web.rollouts import Rollouts
 from server.web.rpc.errors import RpcFailed
 from server.web.runtime import Runtime
-from server.web.tls import Certificates, TlsFailed
-from server.web.uploads import BodyLimits, Uploads
+from server.web.tls import TlsFailed, certificates_of
+from server.web.uploads import FOR_UPLOADS, BodyLimits, Uploads
 from server.web.watch import Watch
 
 _ADMIN_CONNECTIONS = 64
-EXIT_FATAL = 3  # starting again would fail again
-_FOR_UPLOADS = 0.5  # of the time in which everything must have ended
 
 log = structlog.stdlib.get_logger("tureen.web")
 
@@ -72,26 +75,27 @@ def main(argv: list[str]) -> int:
     console.secure_descriptors()
     signals.ignore()
     logs.configure()
-    offered, *descriptors = argv
+    offered, shared, *descriptors = argv
     listeners = [int(fd) for fd in descriptors]
+    board = Board(int(shared), 0) if shared else None
     for listener in listeners:
         os.set_inheritable(listener, False)  # a worker that held it too would keep the port open after this closed it
     settings = Settings.model_validate_json(read_first_line())
     code = 0
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
-            runner.run(_run(settings, listeners, Path(offered) if offered else None))
+            runner.run(_run(settings, listeners, Path(offered) if offered else None, board))
         except* (AccessError, EngineFailed, RpcFailed, SpoolFailed, TlsFailed, WrongVersion) as group:
             log.error("cannot_serve", reason=str(leaves(group)[0]))
             code = EXIT_FATAL
     return code
 
 
-async def _run(settings: Settings, listeners: Sequence[int], offered: Path | None) -> None:
-    """`offered`: where the engine is offered to others."""
+async def _run(settings: Settings, listeners: Sequence[int], offered: Path | None, board: Board | None) -> None:
+    """`offered`: where the engine is offered to others. `board`: None where there are no fronts."""
     control = await Control.on_standard_input()
     access = set_up(settings.auth, settings.cache.redis_url)
-    certificates = _certificates(settings)
+    certificates = certificates_of(settings)
     proxies = TrustedProxies(settings.server.trusted_proxies)
     connections = Connections(derived.connections(settings.server, usable_memory()))
     async with AsyncExitStack() as stack:
@@ -99,24 +103,21 @@ async def _run(settings: Settings, listeners: Sequence[int], offered: Path | Non
         keeping = await _keeping(stack, settings.storage, forwards)  # before the engine: it ends after it
         drift = Monitor(_folder_of(settings), Runtime.wall_s)
         steering = Steering(drift, settings.repository.standby, Runtime.wall_s, stored=keeping is not None)
-        made = (
-            AbsentEngine(settings)
-            if forwards
-            else Engine(settings, wait_ready=False, router=steering.route, observer=steering)
-        )
-        engine: Engine | AbsentEngine = await stack.enter_async_context(made)
-        runtime = Runtime(engine, connections)
+        engine: Engine | AbsentEngine = await stack.enter_async_context(_engine(settings, steering, board))
+        runtime = Runtime(engine, AllConnections(board) if board else connections)
         observer = await stack.enter_async_context(observing(settings, runtime, keeping, certificates))
         metrics = observer.metrics
         metrics.registry.register(RolloutCollector(steering))
+        upload = settings.upload
+        uploads = Uploads(BodyLimits(upload.max_image_bytes, upload.upload_timeout, upload.min_upload_rate))
         if offered:
-            await stack.enter_async_context(serve_engine(engine, offered))
+            listening = Listening(runtime, metrics, uploads)
+            await stack.enter_async_context(serve_engine(engine, offered, listening.hear))
+        if offered and settings.queues.consume:
             metrics.registry.register(ConsumerCollector(lambda: read_state(offered.with_name(STATE))))
         watcher = Watch(runtime, metrics, engine.workers if isinstance(engine, Engine) else tuple)
         for tell in (metrics.loop_lag.observe, watcher.on_lag):
             engine.delay.tell(tell)
-        upload = settings.upload
-        uploads = Uploads(BodyLimits(upload.max_image_bytes, upload.upload_timeout, upload.min_upload_rate))
         request_bytes = derived.request_bytes(upload, usable_memory())
         open_records = settings.storage.records == "open"
         background = await stack.enter_async_context(anyio.create_task_group())  # leaving waits for it
@@ -130,7 +131,10 @@ async def _run(settings: Settings, listeners: Sequence[int], offered: Path | Non
             models=models, more=more, open_records=open_records, forwards=forwards, watch=watcher,
         )  # fmt: skip
         with_header = proxies if settings.server.proxy_protocol else TrustedProxies("")
-        fronts = [Front(share(admin=settings.is_local), listeners[0], connections, with_header.contains)]
+        to_clients = share(admin=settings.is_local)
+        fronts = [Front(to_clients, listeners[0], connections, with_header.contains)]
+        if board:  # whoever connects is a front, which has decrypted and says for whom it speaks
+            fronts = [Front(to_clients, listeners[0], connections, lambda peer: True, encrypted=False)]
         if not settings.is_local:  # with connections of its own: clients cannot take those of the operator
             fronts.append(Front(share(admin=True, clients=False), listeners[1], Connections(_ADMIN_CONNECTIONS)))
         stopping = asyncio.Event()
@@ -157,6 +161,14 @@ async def _run(settings: Settings, listeners: Sequence[int], offered: Path | Non
                 task.cancel()
 
 
+def _engine(settings: Settings, steering: Steering, board: Board | None) -> Engine | AbsentEngine:
+    if settings.queues.forward:
+        return AbsentEngine(settings)
+    if board:
+        return WideEngine(settings, board, wait_ready=False, router=steering.route, observer=steering)
+    return Engine(settings, wait_ready=False, router=steering.route, observer=steering)
+
+
 def _folder_of(settings: Settings) -> Callable[[str, str], Path | None]:
     """Where the references of versions lie: beside their `model.onnx`. A single file has no folder of its own."""
     if folder := settings.repository.models:
@@ -166,15 +178,6 @@ def _folder_of(settings: Settings) -> Callable[[str, str], Path | None]:
     except ModelError:
         return lambda model, version: None  # the engine says why it cannot serve it
     return lambda model, version: file.parent if settings.model and file.name == MODEL_FILE else None
-
-
-def _certificates(settings: Settings) -> Certificates | None:
-    """None for plain HTTP. Raises `TlsFailed`."""
-    if not settings.tls.tls_cert:
-        return None
-    if settings.server.proxy_protocol:  # its header comes before the handshake
-        raise TlsFailed("proxy_protocol and tls_cert exclude each other: let the load balancer end TLS")
-    return Certificates(settings.tls)
 
 
 async def _keeping(stack: AsyncExitStack, storage: StorageSettings, forwards: bool) -> Keeping | None:
@@ -194,7 +197,7 @@ async def _until_stop(
     await control.wait_stop(runtime.drain)
     stopping.set()
     left_s = max(0.0, timeout_s - runtime.draining_s)
-    uploads.end_within(left_s * _FOR_UPLOADS)
+    uploads.end_within(left_s * FOR_UPLOADS)
     return left_s
 
 
@@ -204,17 +207,10 @@ async def _announce(engine: Engine | AbsentEngine, settings: Settings, listeners
         console.say(forwarding_banner(settings, listeners))
         return
     model = await engine.wait_ready()
-    _spare_the_collector()
+    spare_the_collector()
     served = [f"{lane.model} {lane.version}" for lane in engine.status().lanes if lane.takes_traffic]
     systemd.notify("READY=1")
     console.say(banner(model, settings, listeners, engine.placement.why, engine.layout, served))
-
-
-def _spare_the_collector() -> None:
-    """What is here now stays: it need not be looked at again, nor what comes and goes so often as by default."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
 
 
 if __name__ == "__main__":

@@ -4,9 +4,9 @@ import re
 from http import HTTPStatus
 
 from server.process.access_log import AccessLog
+from server.web.counting import Counting
 from server.web.errors import RequestError, code_of, problem_response
 from server.web.http.date import http_date
-from server.web.metrics import Metrics
 from server.web.request import request_id
 from server.web.response import GUARDS
 
@@ -19,7 +19,7 @@ _FINAL_WAIT_S = 0.5  # a place may be free in no time, and a successor is up in 
 class Refusals:
     """Problem documents (RFC 9457), as bytes that a connection can write."""
 
-    def __init__(self, metrics: Metrics, access_log: AccessLog) -> None:
+    def __init__(self, metrics: Counting, access_log: AccessLog) -> None:
         self._metrics = metrics
         self._access_log = access_log
 

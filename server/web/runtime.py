@@ -7,14 +7,14 @@ from preprocess.header import Header
 from server.access.principal import ADDRESS, Principal
 from server.contract.owner import Owner
 from server.engine import Intake, Status
-from server.web.http.connections import Connections
+from server.web.http.connections import Counts
 from server.web.terms import Terms
 
 
 class Runtime:
     """One web process. Its only state: since when it is draining. Then it is not ready and closes connections."""
 
-    def __init__(self, engine: Intake, connections: Connections) -> None:
+    def __init__(self, engine: Intake, connections: Counts) -> None:
         self.engine = engine
         self.connections = connections
         self._draining_since: float | None = None
@@ -36,7 +36,8 @@ class Runtime:
 
     def drain(self) -> None:
         """Say from now on that requests should go elsewhere; those that come are served all the same."""
-        self._draining_since = self.now()
+        if self._draining_since is None:
+            self._draining_since = self.now()
 
     def would_refuse(
         self, principal: Principal, header: Header, size: int, terms: Terms, before: int

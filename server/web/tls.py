@@ -7,7 +7,7 @@ from typing import Final
 
 import structlog
 
-from server.settings import TlsSettings
+from server.settings import Settings, TlsSettings
 from server.web.tls_expiry import expiry
 
 HANDSHAKE_S: Final = 5.0
@@ -81,3 +81,12 @@ def _expiry(settings: TlsSettings) -> float:
 def _no_password() -> str:
     """OpenSSL would ask the terminal."""
     raise ValueError("the private key is encrypted, and nobody is there to type a password")
+
+
+def certificates_of(settings: Settings) -> Certificates | None:
+    """None for plain HTTP. Raises `TlsFailed`."""
+    if not settings.tls.tls_cert:
+        return None
+    if settings.server.proxy_protocol:  # its header comes before the handshake
+        raise TlsFailed("proxy_protocol and tls_cert exclude each other: let the load balancer end TLS")
+    return Certificates(settings.tls)

@@ -5,6 +5,9 @@ import math
 from dataclasses import dataclass
 from typing import Protocol
 
+FOR_UPLOADS = 0.5
+"""Of the time in which a server that is told to end must have ended."""
+
 
 @dataclass(frozen=True, slots=True)
 class BodyLimits:

@@ -25,6 +25,22 @@ class Endable(Protocol):
         """Whether its client has not taken all that was written."""
 
 
+class Counts(Protocol):
+    """How many connections there are and were."""
+
+    @property
+    def open(self) -> int:
+        """Connections within the limit, idle ones included."""
+
+    @property
+    def rejected(self) -> int:
+        """Connections over the limit so far."""
+
+    @property
+    def slow_heads(self) -> int:
+        """Requests so far whose head took too long."""
+
+
 class Connections:
     """Owns the count of connections. Its state: the admitted ones, those lingering over the limit, three totals."""
 
@@ -55,10 +71,10 @@ class Connections:
 
     def admit(self, connection: Endable) -> Event:
         """Whether there is room for one more. Whatever is said, `leave` is due when it is closed."""
-        if len(self._admitted) < self.limit and not self._ending:
+        if not self._is_full() and not self._ending:
             self._admitted.add(connection)
             return Event.ADMITTED
-        self._rejected += 1
+        self._reject()
         if len(self._lingering) >= _MAX_LINGERING:
             return Event.FAR_OVER_LIMIT
         self._lingering.add(connection)
@@ -94,6 +110,12 @@ class Connections:
         if not await self._ended(within_s * (1 - _TO_READ)):
             for connection in list(self._admitted):
                 connection.abort()
+
+    def _is_full(self) -> bool:
+        return len(self._admitted) >= self.limit
+
+    def _reject(self) -> None:
+        self._rejected += 1
 
     async def _ended(self, within_s: float) -> bool:
         """Whether all have ended within so many seconds."""

@@ -32,6 +32,7 @@ def test_nothing_given_gives_the_defaults():
             "trusted_proxies": "",
             "proxy_protocol": False,
             "http_server": None,
+            "web": 1,
             "max_connections": None,
             "admin_host": "127.0.0.1",
             "admin_port": 9091,
