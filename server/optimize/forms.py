@@ -61,9 +61,13 @@ class Forms:
         work = _CALIBRATION / PASSES * self._trials.batch
         ranges = ranges_of(self._prepared, self._trials.inputs, lambda: self._progress.step("calibrating", work))
         found: dict[str, tuple[float, float]] = {}
-        for rewrite in choose.whole_model(ranges, saturates=choose.saturates(cpu_flags())):
-            if result := self.try_(rewrite, note=_NOT_TIMED):
-                found[str(rewrite)] = result
+        for group in choose.whole_model(ranges, saturates=choose.saturates(cpu_flags())):
+            if found and max(share for share, _ in found.values()) >= needed:
+                self._progress.skip(self._trials.count * len(group))
+                break
+            for rewrite in group:
+                if result := self.try_(rewrite, note=_NOT_TIMED):
+                    found[str(rewrite)] = result
         name = choose.best(found) if found else ""
         if name:
             self._to_be_timed(name)
