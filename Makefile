@@ -7,7 +7,8 @@ HOST ?= http://127.0.0.1:8080
 
 .DEFAULT_GOAL := help
 .PHONY: help serve servers test long check lint fmt type cover lock bench roofs soak mutants metrics dashboards simulate sbom \
-  proto audit dist locust model clean
+  proto audit dist locust model clean \
+  image scan validate push deploy canary rollback
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -124,5 +125,45 @@ dist: $(VENV)/.dev sbom ## build a release into dist/: wheel, sdist, sbom.json a
 	cp sbom.json requirements.lock dist/
 	cd dist && sha256sum * > SHA256SUMS
 
+# ---- The steps of a pipeline (.github/workflows, .gitlab-ci.yml) ----
+
+ENGINE ?= podman
+IMAGE ?= localhost/tureen:dev
+MODEL ?= server/demo/colourfulness
+OVERLAY ?= deploy/kubernetes/overlays/cpu
+PLAN ?= standard
+URL ?= http://127.0.0.1:9091
+export IMAGE NAME VERSION URL
+
+image: ## build the CPU image; IMAGE=NAME:TAG, BASE=IMAGE@sha256:..., ENGINE=docker
+	$(ENGINE) build -f deploy/container/Dockerfile $(if $(BASE),--build-arg BASE=$(BASE)) -t "$$IMAGE" $(ARGS) .
+
+scan: $(VENV)/.dev ## known vulnerabilities of what is locked; OSV=all.zip or https://.../all.zip, an export of OSV for PyPI
+	@test -n "$(OSV)" || { echo "make scan: OSV= must name an export of OSV for PyPI" >&2; exit 2; }
+	@case "$(OSV)" in https://*) curl -fsSL --retry 3 -o osv.zip "$(OSV)";; *) cp "$(OSV)" osv.zip;; esac
+	$(BIN)/python -m tests.audit osv.zip
+
+validate: $(VENV)/.serve ## is MODEL fit to be released? ARGS="--against models/food/3 --latency 50ms"
+	$(BIN)/tureen validate "$(MODEL)" $(ARGS)
+
+push: image ## build and push IMAGE; REGISTRY_USER and REGISTRY_TOKEN log in first
+	@test -z "$$REGISTRY_TOKEN" || \
+	  printf %s "$$REGISTRY_TOKEN" | $(ENGINE) login -u "$$REGISTRY_USER" --password-stdin "$${IMAGE%%/*}"
+	$(ENGINE) push "$$IMAGE"
+
+deploy: ## apply OVERLAY with IMAGE to Kubernetes; the old pods come back if the new ones are not ready in 10 minutes
+	kubectl apply -k $(OVERLAY)
+	kubectl set image deployment/tureen tureen="$$IMAGE"
+	kubectl rollout status deployment/tureen --timeout=10m || { kubectl rollout undo deployment/tureen; exit 1; }
+
+# A key is passed on as a file that nobody else can read.
+WITH_KEY = umask 077; key=$$(mktemp); trap 'rm -f "$$key"' EXIT; printf %s "$$KEY" >"$$key"; set -- --url "$$URL" $${KEY:+--key "$$key"}
+
+canary: $(VENV)/.serve ## bring VERSION of the model NAME to traffic by PLAN; fails if the guards take it back; URL, KEY
+	@$(WITH_KEY); $(BIN)/tureen models rollout "$$NAME" "$$VERSION" --plan "$(PLAN)" "$$@"
+
+rollback: $(VENV)/.serve ## the rollout of the model NAME ends, and the old version answers all; URL, KEY
+	@$(WITH_KEY); $(BIN)/tureen models rollout "$$NAME" --rollback "$$@"
+
 clean: ## remove .venv and everything built
-	rm -rf $(VENV) .venvs .sbom sbom.json build dist .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis mutants mutants.log
+	rm -rf $(VENV) .venvs .sbom sbom.json osv.zip build dist .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis mutants mutants.log

@@ -8,20 +8,23 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from server.commands import completion, ready
 from server.commands import inspect as inspection
-from server.commands import ready
 from server.commands.ab import options as ab
 from server.commands.bench import options as bench
 from server.commands.consume import options as consume
 from server.commands.doctor import options as doctor
 from server.commands.drift import options as drift
+from server.commands.export_web import options as export_web
 from server.commands.keys import options as keys
 from server.commands.models import options as models
+from server.commands.optimize import options as optimize
 from server.commands.replay import options as replay
 from server.commands.send import options as send
 from server.commands.spool import options as spool
 from server.commands.top import options as top
 from server.commands.tune import options as tune
+from server.commands.validate import options as validate
 from server.process import console
 from server.settings import SettingsError, add_arguments, load_settings
 from server.settings.conflicts import check
@@ -110,6 +113,12 @@ def _tune(argv: Sequence[str]) -> int:
     return command.run(argv)
 
 
+def _optimize(argv: Sequence[str]) -> int:
+    from server.commands.optimize import command
+
+    return command.run(argv)
+
+
 def _keys(argv: Sequence[str]) -> int:
     from server.commands.keys import command
 
@@ -164,6 +173,22 @@ def _replay(argv: Sequence[str]) -> int:
     return command.run(argv)
 
 
+def _validate(argv: Sequence[str]) -> int:
+    from server.commands.validate import command
+
+    return command.run(argv)
+
+
+def _export_web(argv: Sequence[str]) -> int:
+    from server.commands.export_web import command
+
+    return command.run(argv)
+
+
+def _completion(argv: Sequence[str]) -> int:
+    return completion.run(argv, _parser)
+
+
 def _models(argv: Sequence[str]) -> int:
     if argv[:1] == ["rollout"]:
         from server.commands.rollout import command as rollout
@@ -183,6 +208,13 @@ COMMANDS: Mapping[str, Command] = {
         "show how a model will be served", ABOUT_INSPECT, EXAMPLES_INSPECT, inspection.add_arguments, inspection.run
     ),
     "tune": Command("measure the best layout for a model", tune.ABOUT, tune.EXAMPLES, tune.add_all_arguments, _tune),
+    "optimize": Command(
+        "make a faster version that answers the same",
+        optimize.ABOUT,
+        optimize.EXAMPLES,
+        optimize.add_arguments,
+        _optimize,
+    ),
     "bench": Command(
         "measure a server: does it meet its deadline?", bench.ABOUT, bench.EXAMPLES, bench.add_arguments, _bench
     ),
@@ -191,8 +223,18 @@ COMMANDS: Mapping[str, Command] = {
     "replay": Command(
         "compare a model with stored answers", replay.ABOUT, replay.EXAMPLES, replay.add_all_arguments, _replay
     ),
+    "validate": Command(
+        "is a model fit to be released?", validate.ABOUT, validate.EXAMPLES, validate.add_arguments, _validate
+    ),
     "models": Command(
         "show and change what a running server serves", models.ABOUT, models.EXAMPLES, models.add_arguments, _models
+    ),
+    "export-web": Command(
+        "write a page that runs a model in the browser",
+        export_web.ABOUT,
+        export_web.EXAMPLES,
+        export_web.add_arguments,
+        _export_web,
     ),
     "keys": Command("make and revoke API keys", keys.ABOUT, keys.EXAMPLES, keys.add_arguments, _keys),
     "ready": Command(
@@ -202,6 +244,13 @@ COMMANDS: Mapping[str, Command] = {
     "doctor": Command("check a machine and settings", doctor.ABOUT, doctor.EXAMPLES, add_arguments, _doctor),
     "ab": Command("report an A/B experiment", ab.ABOUT, ab.EXAMPLES, ab.add_arguments, _ab),
     "drift": Command("compare live images with a reference", drift.ABOUT, drift.EXAMPLES, drift.add_arguments, _drift),
+    "completion": Command(
+        "print a script for bash, zsh or fish",
+        completion.ABOUT,
+        completion.EXAMPLES,
+        completion.add_arguments,
+        _completion,
+    ),
 }
 
 
@@ -214,7 +263,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else argv
     parser = _parser()
     known, _ = parser.parse_known_args(words)  # the unknown are reported by the command, with all else that is wrong
-    if known.version:
+    if known.show_version:
         print(f"tureen {_version()}")
         return 0
     if known.command is None:
@@ -228,7 +277,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tureen", description=ABOUT, epilog=EXAMPLES, formatter_class=raw, allow_abbrev=False
     )
-    parser.add_argument("--version", action="store_true", help="show the version and exit")
+    parser.add_argument("--version", dest="show_version", action="store_true", help="show the version and exit")
     commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
     for name, command in COMMANDS.items():
         command.add_arguments(

@@ -14,6 +14,7 @@ import pytest
 from server.commands import inspect
 from server.commands.bench import options as bench
 from server.commands.models import options as models
+from server.commands.optimize import options as optimize
 from server.commands.tune import options as tune
 from server.settings import load_settings
 from server.web.errors import PROBLEMS
@@ -30,6 +31,7 @@ COMMANDS = {
     "bench": bench.parse,
     "tune": lambda words: tune.parse(words, {}),
     "models": models.parse,
+    "optimize": optimize.parse,
     "inspect": lambda words: _parsed(inspect.add_arguments, words),
 }
 

@@ -13,7 +13,7 @@ DOCUMENTS = [
     ROOT / "CONTRIBUTING.md",
     ROOT / "benchmarks" / "README.md",
 ]
-MOST_IN_README, MOST_IN_SENTENCE = 1_450, 25
+MOST_IN_README, MOST_IN_SENTENCE = 1_500, 25
 
 # Words, as `wc -w` counts them. Whoever adds a capability adds a line, of at most 1,200.
 BUDGET = {
@@ -29,6 +29,8 @@ BUDGET = {
     "several models, versions and their change": 1_200,
     "rollouts, experiments, drift": 1_500,
     "uploads as they arrive, paced refusals, trusted proxies": 500,
+    "packages, pipelines, small machines, browsers, Ray": 1_200,
+    "optimising models": 1_000,
     "several web processes and GPUs": 900,
     "privacy, owners of images, redaction, shared rates": 900,
 }

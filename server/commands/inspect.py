@@ -46,6 +46,7 @@ def inspect(path: Path) -> str:
     from server.models.card import find_model
     from server.models.card_diff import differences
     from server.models.card_text import card_text
+    from server.optimize.report import in_a_line, load
 
     model = open_model(find_model(path), _MAX_BATCH)
     session = model.session
@@ -58,6 +59,7 @@ def inspect(path: Path) -> str:
         ("here", ", ".join(f"{size}: {seconds * 1e3:.3g} ms" for size, seconds in profile.sizes.items())),
         ("answer", model.describe()),
         *(("card", line) for line in differences(model.card, session.input, session.signature, model.warmth.seen)),
+        *(("faster", in_a_line(report)) for report in filter(None, [load(model.file.parent)])),
         *(("warning", text) for text in model.warnings),
     ]
     card = card_text(session.recipe, model.output, model.card.input.constants)

@@ -78,7 +78,7 @@ async def warm_up(lane: Lane, count: int, model: Path, limits: Limits) -> None:
 
 async def check_golden(lane: Lane, model: Path, limits: Limits) -> int:
     """Compare its answers to the golden images with what is expected; how many there are. Raises `LoadFailed`."""
-    golden: Golden | None = await anyio.to_thread.run_sync(read_golden, model)
+    golden: Golden | None = await anyio.to_thread.run_sync(read_golden, model, lane.spec.version)
     if golden is None:
         return 0
     for name, expected in golden.images.items():

@@ -13,16 +13,21 @@ _READ_AND_SENT = 2  # a request waits for the loop twice
 
 
 class LoopDelay:
-    """Its state: the allowance, and who is told."""
+    """Its state: the allowance, who is told, and whether the next lateness is forgiven."""
 
     def __init__(self) -> None:
         self.allowance_s = 0.0
         """Seconds that a request may lose to the loop without being noticed: the worst of the last few moments."""
         self._observers: list[Callable[[float], None]] = []
+        self._forgiven = False
 
     def tell(self, observer: Callable[[float], None]) -> None:
         """Call `observer` with the seconds by which a timer was late, 10 times per second."""
         self._observers.append(observer)
+
+    def forgive(self) -> None:
+        """The loop stood still while nobody waited: the period under way does not count."""
+        self._forgiven = True
 
     async def watch(self, allow: Callable[[float], None]) -> None:
         """Tell the observers how late a timer was, and `allow` what to allow for. Until cancelled."""
@@ -38,4 +43,6 @@ class LoopDelay:
 
     def note(self, late_s: float) -> None:
         """A timer was so many seconds late."""
+        if self._forgiven:
+            self._forgiven, late_s = False, 0.0
         self.allowance_s = max(_READ_AND_SENT * late_s, self.allowance_s * _KEPT)

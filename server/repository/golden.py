@@ -2,6 +2,7 @@
 
     NAME/golden/cat.jpg
     NAME/golden/golden.json     {"tolerance": 0.01, "images": {"cat.jpg": {"predictions": [...]}}}
+    NAME/VERSION/golden.json    the same for one version, in place of it
 
 Comparing is pure. Values are compared as clients see them: scores of labels, one score, or raw outputs.
 """
@@ -29,9 +30,13 @@ class Golden(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tolerance: float = TOLERANCE
 
 
-def read_golden(model: Path) -> Golden | None:
-    """What is expected of the model in this folder; None if there are no golden images. Raises `RepositoryError`."""
-    file = model / FOLDER / FILE
+def read_golden(model: Path, version: str = "") -> Golden | None:
+    """What is expected of a version of the model in this folder; None if there are no golden images.
+
+    Raises `RepositoryError`.
+    """
+    own = model / version / FILE
+    file = own if version and own.exists() else model / FOLDER / FILE
     try:
         return msgspec.json.decode(file.read_bytes(), type=Golden)
     except FileNotFoundError:
@@ -63,7 +68,11 @@ def pictures(model: Path) -> list[Path]:
 
 def write_golden(model: Path, golden: Golden) -> Path:
     """Write the file; where it is."""
-    file = model / FOLDER / FILE
+    return write_to(model / FOLDER / FILE, golden)
+
+
+def write_to(file: Path, golden: Golden) -> Path:
+    """Write this file."""
     file.write_bytes(msgspec.json.format(msgspec.json.encode(golden), indent=2) + b"\n")
     return file
 

@@ -1,10 +1,12 @@
 """The container image: built from the shipped file, and run as strictly as an orchestrator would."""
 
+import io
 import json
 
 import pytest
+from PIL import Image
 
-from tests.deploy.container import IMAGE, Podman
+from tests.deploy.container import IMAGE, ROOT, Podman
 from tests.photos import photo
 
 pytestmark = pytest.mark.timeout(600)
@@ -37,6 +39,24 @@ def test_it_serves_on_a_read_only_root_and_ends_on_sigterm_as_pid_1(podman):
 
     assert "colourfulness" == answer["model"]["name"]
     assert (0, "0 false") == (healthy, ended)
+
+
+def test_the_small_profile_decodes_its_largest_image_in_512_mb(podman):
+    """12 megapixels in the format whose decoding takes the most; nothing is killed."""
+    out = io.BytesIO()
+    Image.effect_noise((400, 300), 60).convert("RGB").resize((4000, 3000)).save(out, "WEBP", quality=30, method=0)
+    profile = f"--volume={ROOT / 'deploy' / 'edge'}:/profile:ro"
+    with podman.running(
+        "--memory=512m",
+        "--memory-swap=512m",
+        profile,
+        command=("serve", "--config", "/profile/small.toml", "--slo", "60s"),
+    ) as container:
+        container.wait_ready()
+        answer = container.post(out.getvalue())
+        killed = container.inspect("{{.State.OOMKilled}}")
+
+    assert ("colourfulness", "false") == (answer["model"]["name"], killed)
 
 
 @pytest.mark.parametrize(("cpus", "workers"), [("0.5", "1 x 1 thread"), ("1", "1 x 1 thread")])

@@ -23,6 +23,13 @@ def test_version_is_that_of_the_package():
     assert (run.returncode, run.stdout) == (0, f"tureen {version('tureen')}\n")
 
 
+def test_a_version_of_a_model_is_not_the_version_of_tureen():
+    """`tureen models promote food 4` asks a server; here none listens."""
+    run = tureen("models", "promote", "food", "4", "--url", "http://127.0.0.1:9")
+
+    assert (1, "") == (run.returncode, run.stdout)
+
+
 def test_help_names_the_commands_and_shows_an_example():
     """Who knows nothing yet learns what to type next."""
     run = tureen("--help")

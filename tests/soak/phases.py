@@ -30,5 +30,6 @@ PHASES: Mapping[str, Phase] = {
     "queues": Phase("queues", "1,000 messages of SQS and of Kafka through killed and rebalanced consumers", 200),
     "flood": Phase("flood", "ResNet-50: one key asks for fifty times its share beside ten that behave", 80),
     "clients": Phase("clients", "30,000 keys, and as many addresses: what the server keeps of them", 150),
+    "protocols": Phase("protocols", "50,000 generated requests, 20,000 damaged gRPC messages, overload by gRPC", 900),
     "steady": Phase("steady", "mixed load at half of what it can do", 130),
 }

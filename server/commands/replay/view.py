@@ -1,6 +1,5 @@
 """What a person sees of `tureen replay`: a bar while it runs, a table when it is done; and the files."""
 
-import base64
 import csv
 import io
 from collections.abc import Callable, Sequence
@@ -8,19 +7,15 @@ from html import escape
 from pathlib import Path
 
 import msgspec
-from PIL import Image
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from preprocess.decode import decode
-from preprocess.errors import ImageError
-from preprocess.limits import Limits
 from server.commands.replay.compare import Compared, Summary, Verdict
+from server.commands.thumbnails import thumbnail
 
 _MOVES = 10  # in the table
 _PICTURES = 500  # on the page
-_SIDE = 160  # of a picture on the page, in pixels
 
 
 def bar(console: Console) -> Progress:
@@ -99,21 +94,9 @@ def as_html(total: Summary, model: str, compared: Sequence[Compared], original: 
 
 
 def _figure(row: Compared, body: bytes | None) -> str:
-    picture = _small(body) if body else None
-    image = f'<img alt="" src="data:image/jpeg;base64,{picture}">' if picture else ""
+    image = (thumbnail(body) if body else None) or ""
     words = f"{_told(row.before)} → {_told(row.after)}"
     return f"<figure>{image}<figcaption>{escape(words)}<br>{escape(row.original)}</figcaption></figure>"
-
-
-def _small(body: bytes) -> str | None:
-    try:
-        image = decode(body, (_SIDE, _SIDE), Limits()).upright()
-    except ImageError:
-        return None
-    image.thumbnail((_SIDE, _SIDE), Image.Resampling.BILINEAR)
-    out = io.BytesIO()
-    image.convert("RGB").save(out, "JPEG", quality=80)
-    return base64.b64encode(out.getvalue()).decode()
 
 
 def _told(verdict: Verdict) -> str:

@@ -119,6 +119,10 @@ class Session:
         """Whether a batch of any size is run as it is, none filled up."""
         return not self.pipelined and self.fixed is None
 
+    def inputs_of(self, batch: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        """All of the model's inputs for a batch of prepared images: `batch`, and the card's constants."""
+        return self._feed.inputs(batch)
+
     def limit(self, size: int) -> None:
         """From now on no batch larger than `size`, one of `sizes`, is run."""
         self.sizes = tuple(each for each in self.sizes if each <= size)

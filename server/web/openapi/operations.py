@@ -102,7 +102,7 @@ OPERATIONS.update({
         _ADMIN),
     ("POST", _DRIFT): Operation("Take a new reference", "operation", {200: (JSON, "Object")}, _ADMIN),
     ("GET", "/watch"): Operation("What the server does now", "operation", {200: (JSON, "Object")}, _KEYS),
-    ("GET", "/watch/events"): Operation("The same, every second", "operation", {200: (EVENTS, "Text")}, _KEYS),
+    ("GET", "/watch/events"): Operation("The same, every second", "operation", {200: (EVENTS, "Event")}, _KEYS),
 })  # fmt: skip
 _REPOSITORY = "/v2/repository/models/{name}"
 OPERATIONS.update({

@@ -84,6 +84,7 @@ _OURS: dict[str, Schema] = {
     "Server": _object({"name": _TEXT, "version": _TEXT, "extensions": _list(_TEXT)}, "name", "version", "extensions"),
     "Live": _object({"live": {"const": True}}, "live"),
     "Ready": _object({"ready": {"const": True}}, "ready"),
+    "Event": _object({"event": _TEXT, "data": _TEXT, "retry": {"type": "integer"}}, "data"),
     "Index": _list(_object({"name": _TEXT, "version": _TEXT, "state": _TEXT, "reason": _TEXT}, "name", "version")),
     "Models": _object({"models": _list(_TEXT)}, "models"),
     "Model": _object(

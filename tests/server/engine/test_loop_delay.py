@@ -32,3 +32,14 @@ def test_worst_moment_is_forgotten_within_a_second():
 
     assert allowances == sorted(allowances, reverse=True)
     assert allowances[-1] < 0.05 * allowances[0]
+
+
+def test_standstill_that_harmed_nobody_is_forgiven_once():
+    """A function that was frozen between two invocations has no less time for the next one."""
+    delay = LoopDelay()
+    delay.forgive()
+    delay.note(60.0)
+    forgiven = delay.allowance_s
+    delay.note(0.05)
+
+    assert (0.0, pytest.approx(0.1)) == (forgiven, delay.allowance_s)

@@ -1,0 +1,1 @@
+"""`tureen export-web`: a static page that answers images in the browser, as the server would."""
