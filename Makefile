@@ -118,6 +118,8 @@ lock: ## renew all lock files (needs uv); no index URL may stand in them
 	  pyproject.toml deploy/container/cpu.in -o deploy/container/requirements-cpu.lock
 	$(UV) $(COMPILE) --group build --override deploy/container/cpu.overrides -c requirements-dev.lock pyproject.toml \
 	  deploy/container/cpu.in deploy/ray/requirements.in -o deploy/ray/requirements.lock
+	$(UV) $(COMPILE) --group build --extra jwt --extra redis --extra lambda --override deploy/container/cpu.overrides \
+	  -c requirements-dev.lock pyproject.toml deploy/container/cpu.in -o deploy/container/requirements-lambda.lock
 	$(UV) $(COMPILE) --group build $(IMAGE_EXTRAS) --extra cuda -c requirements-dev.lock \
 	  pyproject.toml -o deploy/container/requirements-cuda.lock
 
