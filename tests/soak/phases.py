@@ -26,6 +26,7 @@ PHASES: Mapping[str, Phase] = {
     "lanes": Phase("lanes", "two models in bursts on the same cores", 60),
     "restarts": Phase("restarts", "rolling restarts and kills behind nginx", 150),
     "rolling": Phase("rolling", "four replicas behind nginx, restarted one after the other", 90),
+    "arm64": Phase("arm64", "the same answers on arm64, emulated", 120),
     "ray": Phase("ray_serve", "Ray Serve on two nodes: kills, overload, scaling", 240),
     "abuse": Phase("abuse", "hundreds of abusive requests: what they leave behind", 70),
     "storage": Phase("storage", "web and clean-up killed 50 times with 10,000 images stored", 120),

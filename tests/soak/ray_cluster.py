@@ -180,12 +180,13 @@ def main() -> None:
     tell("kill -9 of a node", lost.statuses)
     tell("resubmitted", json.loads(_get("/healthz"))["resubmitted"])
 
-    scaled = tureen_ray.app({"slo": "1s", "num_cpus": "1"})
-    serve.run(scaled)
+    small = {"slo": "2s", "num_cpus": "1"}
+    serve.run(tureen_ray.app({**small, "replicas": "1"}))
     most = sum(loaded(None, seconds).statuses.values()) / seconds
     load = loaded(2 * most, seconds)
     tell("at 2x", {"closed loop": most, "good": load.statuses["200"] / seconds, "statuses": load.statuses,
                    "503 without Retry-After": load.without_retry_after})  # fmt: skip
+    serve.run(tureen_ray.app(small))
     with Load(_PORT, None):
         tell("scaled up to 2 after_s", until(2))
     tell("scaled down to 1 after_s", until(1))
