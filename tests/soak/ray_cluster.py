@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -27,20 +27,24 @@ from tests.photos import photo
 _NODE = {"num_cpus": 4, "object_store_memory": 100 * 2**20}
 _CLIENTS = 8
 _PORT = 18_777
+_MANY = 32  # clients, for what is to be too much
 _BODIES = [photo(seed, 320, 240) for seed in range(16)]
+_HEAVY = [photo(seed, 2000, 1500, "WEBP") for seed in range(4)]  # it is the engine that they keep busy, not the proxy
 _SLO = "10s"
 
 
 class Load:
     """Clients that send at a rate, or as fast as they are answered; every status is counted."""
 
-    def __init__(self, port: int, rate: float | None) -> None:
+    def __init__(
+        self, port: int, rate: float | None, bodies: Sequence[bytes] = _BODIES, clients: int = _CLIENTS
+    ) -> None:
         self.statuses: Counter[str] = Counter()
         self.seconds: list[float] = []
         self.without_retry_after = 0
-        self._port, self._rate = port, rate
+        self._port, self._rate, self._bodies, self._clients = port, rate, bodies, clients
         self._over = threading.Event()
-        self._threads = [threading.Thread(target=self._run, args=(number,)) for number in range(_CLIENTS)]
+        self._threads = [threading.Thread(target=self._run, args=(number,)) for number in range(clients)]
 
     def __enter__(self) -> "Load":
         for thread in self._threads:
@@ -53,12 +57,12 @@ class Load:
             thread.join()
 
     def _run(self, number: int) -> None:
-        due = time.monotonic() + number / _CLIENTS / (self._rate or 1000)
+        due = time.monotonic() + number / self._clients / (self._rate or 1000)
         while not self._over.is_set():
             if self._rate:
-                due += _CLIENTS / self._rate
+                due += self._clients / self._rate
                 self._over.wait(max(0.0, due - time.monotonic()))
-            self._once(_BODIES[number % len(_BODIES)])
+            self._once(self._bodies[number % len(self._bodies)])
 
     def _once(self, body: bytes) -> None:
         began = time.monotonic()
@@ -182,14 +186,17 @@ def main() -> None:
 
     small = {"slo": "2s", "num_cpus": "1"}
     serve.run(tureen_ray.app({**small, "replicas": "1"}))
-    most = sum(loaded(None, seconds).statuses.values()) / seconds
-    load = loaded(2 * most, seconds)
+    with Load(_PORT, None, _HEAVY) as closed:
+        time.sleep(seconds)
+    most = closed.statuses["200"] / seconds
+    with Load(_PORT, 2 * most, _HEAVY, _MANY) as load:
+        time.sleep(seconds)
     tell("at 2x", {"closed loop": most, "good": load.statuses["200"] / seconds, "statuses": load.statuses,
                    "503 without Retry-After": load.without_retry_after})  # fmt: skip
     serve.run(tureen_ray.app(small))
-    with Load(_PORT, None):
+    with Load(_PORT, None, _HEAVY):
         tell("scaled up to 2 after_s", until(2))
-    tell("scaled down to 1 after_s", until(1))
+    tell("scaled down to 1 after_s", until(1, 120.0))
     serve.shutdown()
     ray.shutdown()
     cluster.shutdown()
