@@ -54,7 +54,7 @@ resource "google_secret_manager_secret_version" "key" {
   secret_data = google_storage_hmac_key.tureen.secret
 }
 
-# The API keys of clients, as `tureen keys` writes them: gcloud secrets versions add tureen-keys --data-file keys
+# The API keys of clients, as `tureen keys` writes them: gcloud secrets versions add tureen-keys --data-file keys.json
 resource "google_secret_manager_secret" "keys" {
   secret_id = "${var.name}-keys"
   replication {

@@ -13,7 +13,7 @@ from tests.server.aws_lambda import events
 from tests.server.aws_lambda.runtime_api import function
 from tests.soak.phase import Findings, Job, quantile
 
-_STARTS, _WARM = 5, 200
+_STARTS, _WARM = 5, 100
 _MB = 1_000_000
 
 
