@@ -8,7 +8,7 @@ HOST ?= http://127.0.0.1:8080
 .DEFAULT_GOAL := help
 .PHONY: help serve servers test long check lint fmt type cover lock bench roofs soak mutants metrics dashboards simulate sbom \
   proto audit dist locust model clean \
-  image scan validate push deploy canary rollback
+  hpa image scan validate push deploy canary rollback
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -76,6 +76,9 @@ metrics: $(VENV)/.dev ## renew docs/metrics.md from the code
 
 simulate: $(VENV)/.dev ## the scheduler against an oracle, in virtual time; writes docs/img/simulation.svg
 	$(BIN)/python -m benchmarks.simulation $(ARGS)
+
+hpa: $(VENV)/.dev ## the shipped autoscaler under changing traffic, in virtual time; writes docs/img/hpa.svg
+	$(BIN)/python -m benchmarks.hpa
 
 soak: $(VENV)/.dev servers ## ten minutes of faults and abuse: is every promise kept? ARGS="--only PHASE"; ARGS=--help lists them
 	$(BIN)/python -m tests.soak $(ARGS)

@@ -147,7 +147,7 @@ async def engine(model, server):
         model=model,
         slo=50.0,
         worker=WorkerSettings(workers=1, threads=1),
-        cache=CacheSettings(cache=server.url, cache_timeout=3.0),
+        cache=CacheSettings(cache=server.url, cache_timeout=1.0),
     )
     async with Engine(made) as one:
         yield one
@@ -166,7 +166,7 @@ async def kept(server, count):
 
 async def source_of_a_wait(one, task):
     """Where a reply comes from while the only worker is busy with others, so that the cache has time to be asked."""
-    others = [asyncio.create_task(one.submit(image(number), None, 0)) for number in range(1000, 1030)]
+    others = [asyncio.create_task(one.submit(image(number), None, 0)) for number in range(1000, 1060)]
     reply = (await one.submit(task, None, 7)).reply
     await asyncio.gather(*others)
     return reply
