@@ -134,6 +134,10 @@ class Batcher(Generic[T, R]):
         answer = self._ask(self._clock(), Request((urgency, due, 0), prep_s, size, coming))
         return answer if isinstance(answer, Refused) else None
 
+    def note_refusals(self, reason: str, count: int) -> None:
+        """So many items were refused elsewhere, by what was said here of others like them; `reason`: as in `Stats`."""
+        self._dispatcher.admission.refused[reason] += count
+
     def check_open(self, *, coming: int = 0, **spec: Unpack[JobSpec]) -> None:
         """As `refusal`, but raises it."""
         refusal = self.refusal(coming=coming, **spec)

@@ -108,7 +108,7 @@ def main() -> None:
         raise SystemExit("this needs wrk")
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        (folder / "image.jpg").write_bytes(photo(96, 96))
+        (folder / "image.jpg").write_bytes(photo(96, 96, 0))
         servers = [stack.enter_context(serving(web, str(folder))) for web in (1, given.web)]
         for name, more in (("miss", _MISS), ("hit", "")):
             script = folder / f"{name}.lua"

@@ -201,6 +201,11 @@ class Engine:
             self._beyond["refused"] += 1
         return refused
 
+    def note_refusals(self, reason: str, count: int) -> None:
+        """Fronts refused so many images for the default model, by what was said here of others like them."""
+        if lane := self._table.default_lane:
+            lane.batcher.note_refusals(reason, count)
+
     def remembers(self, size: int, payload: bytes | None, owner: Owner = NOBODY) -> bool:
         """As `Intake.remembers`."""
         lane = self._table.default_lane

@@ -1,7 +1,8 @@
 """An engine in another process, by the Unix socket at which `serve_engine` offers it."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from itertools import count
@@ -12,9 +13,10 @@ from typing import Self
 import anyio
 import msgspec
 
-from batcher import NoExecutor, QueueFull, Refused
+from batcher import NoExecutor, QueueFull, Refused, WouldBeLate
 from batcher.policy import DEFAULT_URGENCY
 from batcher.stats import Stats
+from preprocess.cost import decode_seconds
 from preprocess.header import Header
 from preprocess.limits import Limits
 from server.contract.answer import Answer, Reply, merged
@@ -47,6 +49,7 @@ from server.engine.groups import leaves
 from server.engine.intake import Status
 from server.engine.loop_delay import LoopDelay
 from server.engine.pipe import Pipe
+from server.engine.recent_refusal import RecentRefusal
 from server.engine.shared import SharedArrivals
 from server.engine.wire_errors import from_words
 from server.process.board import ARRIVING, SUBMITTED, Board
@@ -62,7 +65,7 @@ _status = msgspec.msgpack.Decoder(Status)
 class RemoteEngine:
     """An `Intake` over a socket. Use it as an async context manager; entering waits until the engine has a model.
 
-    Verdicts on tasks come from the engine; `refusal` therefore says None, and `reserve` goes by the latest status,
+    Verdicts on tasks come from the engine; `refusal` knows only recent ones, and `reserve` goes by the latest status,
     which is a tenth of a second old. Entering raises `OSError` if there is no such socket. When the engine goes, what
     waits raises `EngineLost`, and so does all that comes later.
 
@@ -91,6 +94,9 @@ class RemoteEngine:
         self._told, self._ready, self._drained, self._lost = (anyio.Event() for _ in range(4))
         self._reader: FrameReader[FromEngine]
         self._pipe: Pipe | None = None
+        self._refused: RecentRefusal | None = None
+        self.on_early_refusal: Callable[[str], None] = lambda reason: None
+        """Called with the reason, as the batcher counts it, of each refusal that was decided here."""
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
@@ -143,6 +149,10 @@ class RemoteEngine:
         except asyncio.CancelledError:
             self._send(Cancel(number))
             raise
+        except (WouldBeLate, QueueFull) as error:
+            if not task.model and deadline is not None:
+                self._refused = RecentRefusal(error, time.monotonic(), deadline, urgency, task.prepare_s, owner.id)
+            raise
         finally:
             del self._waiting[number]
             if self._board:
@@ -179,12 +189,21 @@ class RemoteEngine:
     def refusal(
         self, header: Header, size: int, deadline: float, urgency: int, coming: int, owner: Owner = NOBODY
     ) -> Refused | None:
-        """None: only the engine can tell."""
-        return None
+        """As `Intake.refusal`, by what the engine said of another task a moment ago; None if it said nothing.
+
+        Only for a front end of its own server, which tells it what was refused so.
+        """
+        recent, now = self._refused, time.monotonic()
+        if self._board is None or not recent:
+            return None
+        if not recent.holds_for(now, deadline, urgency, decode_seconds(header, size), owner.id):
+            return None
+        self.on_early_refusal("would_be_late" if isinstance(recent.error, WouldBeLate) else "queue_full")
+        return recent.error
 
     def remembers(self, size: int, payload: bytes | None, owner: Owner = NOBODY) -> bool:
-        """False: only the engine can tell."""
-        return False
+        """Whether anything is: of what, only the engine can tell."""
+        return self._board is not None and self._latest.reuse.cache_entries > 0
 
     async def forget(self, content: str, account: str = "") -> None:
         """As `Intake.forget`; it does not wait."""

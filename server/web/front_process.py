@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
-import anyio
 import structlog
 import uvloop
 from starlette.types import ASGIApp
@@ -50,7 +49,8 @@ from server.web.uploads import FOR_UPLOADS, BodyLimits, Uploads
 
 ENGINE_SOCKET: Final = "engine.sock"
 HTTP_SOCKET: Final = "http.sock"
-_TELL_S: Final = 0.1
+_MANY: Final = 8
+_TELL_S: Final = 0.02  # after something has happened
 
 log = structlog.stdlib.get_logger("tureen.web")
 
@@ -68,6 +68,15 @@ class _Front(NamedTuple):
         """Tell the engine's process what has been counted. While there is none, it waits here."""
         if self.engine.is_connected and (tallied := self.tally.take()):
             self.note(tallied)
+
+    def room(self) -> int:
+        """For how many uploads there is room now, as far as is known here: many while none waits."""
+        return 0 if self.engine.status().stats.waiting else _MANY
+
+    def on_lag(self, late_s: float) -> None:
+        """The event loop was late by so many seconds: told ten times per second."""
+        self.tally.note_lag(late_s)
+        self.tell()
 
     def note(self, note: AnyNote) -> None:
         """Tell the engine's process."""
@@ -99,21 +108,21 @@ async def _run(settings: Settings, folder: Path, board: Board, listener: int) ->
     upload = settings.upload
     async with AsyncExitStack() as stack:
         engine = await stack.enter_async_context(RemoteEngine(folder / ENGINE_SOCKET, board=board))
-        tally = Tally()
-        engine.delay.tell(tally.note_lag)
+        tally = Tally(lambda: tell_soon())
         uploads = Uploads(BodyLimits(upload.max_image_bytes, upload.upload_timeout, upload.min_upload_rate))
         front = _Front(settings, engine, Runtime(engine, connections), tally, uploads)
+        engine.delay.tell(front.on_lag)
+        engine.on_early_refusal = tally.note_early_refusal
+        tell_soon = partial(asyncio.get_running_loop().call_later, _TELL_S, front.tell)
         proxies = TrustedProxies(settings.server.trusted_proxies)
         app = _application(front, proxies, Relay(folder / HTTP_SOCKET))
         with_header = proxies if settings.server.proxy_protocol else TrustedProxies("")
         spare_the_collector()
         async with asyncio.TaskGroup() as tasks:
-            beside = [tasks.create_task(_tell(front))]
-            if certificates:
-                beside.append(tasks.create_task(watch(certificates.paths, certificates.reload)))
+            watching = [tasks.create_task(watch(one.paths, one.reload)) for one in (certificates,) if one]
             fronts = [Front(app, listener, connections, with_header.contains, leave=connections.has_too_many)]
             await serve(fronts, settings, certificates, partial(_until_stop, control, front))
-            for task in beside:
+            for task in watching:
                 task.cancel()
         front.tell()
 
@@ -130,7 +139,7 @@ def _application(front: _Front, proxies: TrustedProxies, relay: Relay) -> Applic
     exchange = Exchange(images.post, gate, runtime, observer, uploads, early_reject.arm, proxies, cors)
     own: ASGIApp | None = exchange if answers_uploads(settings) else None
     app = FrontApp(own, relay, tally.count, front.tell)
-    pacing = Pacing(proxies, early_reject.room, tally.note_refusal_delay, asyncio.get_running_loop())
+    pacing = Pacing(proxies, front.room, tally.note_refusal_delay, asyncio.get_running_loop())
     return Application(app, early_reject, refusals, pacing)
 
 
@@ -140,12 +149,6 @@ def answers_uploads(settings: Settings) -> bool:
     limits = auth.is_set or auth.client_rate or auth.client_burst or auth.client_images
     kept = settings.storage.store or settings.queues.forward
     return not (limits or kept or telemetry.otlp_endpoint or telemetry.prediction_log)
-
-
-async def _tell(front: _Front) -> None:
-    while True:
-        await anyio.sleep(_TELL_S)
-        front.tell()
 
 
 async def _until_stop(control: Control, front: _Front) -> float:

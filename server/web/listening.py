@@ -1,5 +1,7 @@
 """What the engine's process hears from the fronts."""
 
+from collections.abc import Callable
+
 import msgspec
 import structlog
 
@@ -14,7 +16,11 @@ log = structlog.stdlib.get_logger("tureen.web")
 class Listening:
     """Does what the notes of fronts say."""
 
-    def __init__(self, runtime: Runtime, metrics: Metrics, uploads: Uploads) -> None:
+    def __init__(
+        self, runtime: Runtime, metrics: Metrics, uploads: Uploads, note_refusals: Callable[[str, int], None]
+    ) -> None:
+        """`note_refusals`: of the batcher that refused others like them."""
+        self._note_refusals = note_refusals
         self._runtime = runtime
         self._metrics = metrics
         self._uploads = uploads

@@ -111,7 +111,8 @@ async def _run(settings: Settings, listeners: Sequence[int], offered: Path | Non
         upload = settings.upload
         uploads = Uploads(BodyLimits(upload.max_image_bytes, upload.upload_timeout, upload.min_upload_rate))
         if offered:
-            listening = Listening(runtime, metrics, uploads)
+            note_refusals = engine.note_refusals if isinstance(engine, Engine) else lambda reason, count: None
+            listening = Listening(runtime, metrics, uploads, note_refusals)
             await stack.enter_async_context(serve_engine(engine, offered, listening.hear))
         if offered and settings.queues.consume:
             metrics.registry.register(ConsumerCollector(lambda: read_state(offered.with_name(STATE))))

@@ -1,11 +1,11 @@
 """What a front has seen, for the one page of metrics: kept for a moment, then told to the engine's process.
 
-A front has no metrics of its own. Its tally counts and measures as `Metrics` does, and is replayed there ten times per
-second, so that one registry has the sums of the whole server, whichever front is asked, and keeps them when a front
-dies. What is lost with a front is its last tenth of a second.
+A front has no metrics of its own. Its tally counts and measures as `Metrics` does, and is replayed there within 20 ms.
+So one registry has the sums of the whole server, whichever front is asked, and keeps them when a front dies. What is
+lost with a front is its last 20 ms.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -63,6 +63,8 @@ class Tallied(Note, frozen=True):
     failures: list[Failure]
     lags: list[float]
     refusal_delays: list[float]
+    refused: dict[str, int]
+    """Images that fronts refused by themselves, by the batcher's reasons."""
 
 
 AnyNote = Unready | Ending | Tallied
@@ -72,19 +74,24 @@ decode = msgspec.msgpack.Decoder(AnyNote).decode
 
 
 class Tally:
-    """A `Counting`. Its whole state: what has not been taken yet."""
+    """A `Counting`. Its whole state: what has not been taken yet, and whether `wake` has been called for it."""
 
-    def __init__(self) -> None:
+    def __init__(self, wake: Callable[[], object] = lambda: None) -> None:
+        """`wake` is called when there is something to be taken."""
+        self._wake = wake
+        self._woken = False
         self._counts: dict[tuple[str, str], int] = {}
         self._observed: list[Observed] = []
         self._failures: list[Failure] = []
         self._lags: list[float] = []
         self._refusal_delays: list[float] = []
+        self._refused: dict[str, int] = {}
 
     def count(self, path: str, outcome: str) -> str:
         """As `Counting.count`."""
         resource = resource_of(path)
         self._counts[resource, outcome] = self._counts.get((resource, outcome), 0) + 1
+        self._note()
         return resource
 
     def observe(
@@ -111,27 +118,42 @@ class Tally:
                 trace,
             )
         )
+        self._note()
 
     def failed(self, code: str, total_s: float, urgency: int, trace: TraceContext | None) -> None:
         """As `Counting.failed`."""
         self._failures.append(Failure(code, total_s, urgency, trace))
+        self._note()
 
     def note_lag(self, late_s: float) -> None:
         """The event loop was late by so many seconds."""
         self._lags.append(late_s)
+        self._note()
 
     def note_refusal_delay(self, delay_s: float) -> None:
         """A refusal was held back for so many seconds."""
         self._refusal_delays.append(delay_s)
+        self._note()
+
+    def note_early_refusal(self, reason: str) -> None:
+        """An image was refused here, by what the engine said of another. `reason`: as the batcher counts it."""
+        self._refused[reason] = self._refused.get(reason, 0) + 1
+        self._note()
 
     def take(self) -> Tallied | None:
         """Everything since it was last taken; None if that is nothing."""
-        counts = [(*key, count) for key, count in self._counts.items()]
-        taken = Tallied(counts, self._observed, self._failures, self._lags, self._refusal_delays)
-        if not (counts or taken.observed or taken.failures or taken.lags or taken.refusal_delays):
+        if not self._woken:
             return None
+        counts = [(*key, count) for key, count in self._counts.items()]
+        taken = Tallied(counts, self._observed, self._failures, self._lags, self._refusal_delays, self._refused)
         self._counts, self._observed, self._failures, self._lags, self._refusal_delays = {}, [], [], [], []
+        self._refused, self._woken = {}, False
         return taken
+
+    def _note(self) -> None:
+        if not self._woken:
+            self._woken = True
+            self._wake()
 
 
 def replay(tallied: Tallied, metrics: Metrics, models: Mapping[tuple[str, str], ModelMetadata]) -> None:

@@ -186,14 +186,14 @@ def test_limit_of_connections_and_drain_are_the_servers():
             for client in clients:
                 await client.send("POST", "/v1/images", photo(2))
             await until(server, lambda now: accepted(now) >= 24)
-            last = await server.connect()
-            await last.request("GET", "/healthz")
-            refused = await (await server.connect()).request("GET", "/healthz")
+            more = [await (await server.connect()).request("GET", "/healthz") for _ in range(3)]
             server.process.terminate()
-            return await asyncio.gather(*[client.read() for client in clients]), refused
+            return await asyncio.gather(*[client.read() for client in clients]), more
 
-        answers, refused = server.run(run())
+        answers, more = server.run(run())
 
-        assert (503, "too_many_connections") == (refused.status, refused.json()["code"])
+        refused = [reply.json()["code"] for reply in more if reply.status == 503]
+        assert {"too_many_connections"} == set(refused)
+        assert 2 <= len(refused)  # the one before may have been the metrics', just closed
         assert [200] * 12 == [answer.status for answer in answers]
         assert 0 == server.wait()
