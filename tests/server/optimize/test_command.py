@@ -33,7 +33,7 @@ def always(gains):
     def measure(model, files, photos, told):
         told()
         return {
-            name: Speed(size=file.stat().st_size, load_s=0.1, memory=1, prepare_s=1e-3, alone_s=1e-3, batch=1,
+            name: Speed(size=file.stat().st_size, load_s=0.1, memory=1, prepare_s=1e-3, latency_s=1e-3, batch=1,
                         batch_s=1e-3, gain=gains["int8" if "INT8" in name else "float"] if name != ORIGINAL else 1.0)
             for name, file in files.items()
         }  # fmt: skip
