@@ -25,6 +25,7 @@ def results(tmp_path, monkeypatch):
     assert [child for child in psutil.Process().children(recursive=True) if child not in before] == []
 
 
+@pytest.mark.long
 def test_steps_and_server_are_measured_in_turns(results, capsys):
     """One copy a batch each, of a quarter of the bytes from the last step on; that no GPU was there is said."""
     file = results / "raw.json"

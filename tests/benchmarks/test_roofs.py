@@ -40,6 +40,7 @@ def test_a_work_is_measured(results, capsys):
     assert "| efficiency " in capsys.readouterr().out
 
 
+@pytest.mark.long
 def test_a_run_with_refusals_has_no_figure(results, capsys):
     """32 connections at a queue of one: most are refused, and a rate of the rest would be no capacity."""
     code = roofs.main(["--work", "tiny", "--seconds", "0.2", "--rounds", "1", "--serve=--max-queue 1"])

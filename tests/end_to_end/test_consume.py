@@ -108,6 +108,7 @@ def test_every_kind_of_message_is_answered(bucket, tmp_path):
     assert [True] == list({answer["stored"] for answer in told})
 
 
+@pytest.mark.long
 def test_killed_consumers_lose_nothing_and_repeat_nothing(bucket, tmp_path):
     """Whatever was in hand is delivered to another one; the store has each object once."""
     random.seed(2)
@@ -145,6 +146,7 @@ def running(process, module):
             pass
 
 
+@pytest.mark.long
 def test_beside_clients_a_queue_waits(bucket, tmp_path):
     """Both are answered by the same workers; when web dies, the consumer finds the next one."""
     url, _ = bucket.queue_with_dead_letters("beside")

@@ -158,6 +158,7 @@ def test_a_full_spool_is_told(tmp_path):
         assert (503, "storage_unavailable") == (replies[2].status, replies[2].json()["code"])
 
 
+@pytest.mark.long
 def test_whatever_is_killed_what_was_called_stored_is_stored_once(tmp_path):
     """Web and clean-up are killed at random, again and again; after the last start all is there, to the byte."""
     random.seed(1)

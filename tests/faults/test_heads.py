@@ -145,6 +145,7 @@ def test_late_head_is_refused_and_counted():
         assert dict.fromkeys(HTTP_SERVERS, (late, 2.0)) == run_on_each(servers, run)
 
 
+@pytest.mark.long
 def test_trickling_body_is_given_up_before_its_time_limit():
     """At one byte a second it would hold its connection for an hour; a minimum rate ends it."""
 

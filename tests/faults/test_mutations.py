@@ -16,7 +16,7 @@ from tests.preprocess.mutations import good_files, mutations
 
 pytestmark = pytest.mark.timeout(1800)
 
-COUNT = int(os.environ.get("TEST_MUTATIONS", "1000"))
+COUNT = int(os.environ.get("TEST_MUTATIONS", "500"))
 SEED = 7
 CONNECTIONS = 8
 

@@ -65,6 +65,7 @@ def test_rolling_restarts_lose_no_request(tmp_path, count):
     assert len(history.operations) > 100
 
 
+@pytest.mark.long
 def test_killed_processes_of_a_replica_cost_no_request(tmp_path):
     """kill -9 of any one process of a replica, as soon as it is whole again: what it had in flight is answered by the
     other."""

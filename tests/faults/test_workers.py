@@ -68,6 +68,7 @@ def test_images_behind_one_that_hangs_are_answered_by_another_worker():
     assert after["tureen_retried_images_total"] >= 1
 
 
+@pytest.mark.long
 def test_grown_worker_is_replaced_when_it_is_empty():
     """A worker past its allowance answers what it has, then makes room for a fresh one; nobody notices."""
     large = photo(1, 2400, 1800, "PNG")  # decoding it takes some 20 MB more than the worker had

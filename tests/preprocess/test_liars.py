@@ -67,6 +67,7 @@ def pace():
     return max(1.0, min(times) / decode_seconds(read_header(data, LIMITS), len(data)))
 
 
+@pytest.mark.long
 @pytest.mark.timeout(0 if COUNT > 1000 else 120)
 def test_nothing_costs_more_than_its_header_was_priced_for():
     """CPU within ten times the prediction and 0.3 s, memory within 16 bytes per pixel and 24 MB; known codes only."""

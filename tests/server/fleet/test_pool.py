@@ -95,6 +95,7 @@ def test_not_even_a_spare_one_is_left_out_where_none_has_loaded_the_model(model)
     assert "--workers" not in said
 
 
+@pytest.mark.long
 def test_a_model_that_is_fast_gets_more_workers_by_what_the_first_measured(model, monkeypatch):
     """As beside a GPU with CPUs enough: two, and when the first is ready it is told how many it takes to feed it."""
     monkeypatch.setattr("server.fleet.pool.usable_cpus", lambda: 16)
