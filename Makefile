@@ -8,7 +8,7 @@ HOST ?= http://127.0.0.1:8080
 .DEFAULT_GOAL := help
 .PHONY: help serve servers test long check lint fmt type cover lock bench roofs soak mutants metrics dashboards simulate sbom \
   proto audit dist locust model clean \
-  image scan validate push deploy canary rollback
+  hpa image scan validate push deploy canary rollback
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -77,6 +77,9 @@ metrics: $(VENV)/.dev ## renew docs/metrics.md from the code
 simulate: $(VENV)/.dev ## the scheduler against an oracle, in virtual time; writes docs/img/simulation.svg
 	$(BIN)/python -m benchmarks.simulation $(ARGS)
 
+hpa: $(VENV)/.dev ## the shipped autoscaler under changing traffic, in virtual time; writes docs/img/hpa.svg
+	$(BIN)/python -m benchmarks.hpa
+
 soak: $(VENV)/.dev servers ## ten minutes of faults and abuse: is every promise kept? ARGS="--only PHASE"; ARGS=--help lists them
 	$(BIN)/python -m tests.soak $(ARGS)
 
@@ -107,6 +110,8 @@ lock: ## renew all lock files (needs uv); no index URL may stand in them
 	$(UV) $(COMPILE) --upgrade --group build --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 	$(UV) $(COMPILE) --group build $(IMAGE_EXTRAS) --override deploy/container/cpu.overrides -c requirements-dev.lock \
 	  pyproject.toml deploy/container/cpu.in -o deploy/container/requirements-cpu.lock
+	$(UV) $(COMPILE) --group build --extra jwt --extra redis --extra lambda --override deploy/container/cpu.overrides \
+	  -c requirements-dev.lock pyproject.toml deploy/container/cpu.in -o deploy/container/requirements-lambda.lock
 	$(UV) $(COMPILE) --group build $(IMAGE_EXTRAS) --extra cuda -c requirements-dev.lock \
 	  pyproject.toml -o deploy/container/requirements-cuda.lock
 

@@ -9,13 +9,16 @@ from server.optimize.rewrite import Rewrite
 LEAST_GAIN = 1.05  # in images per second: less is within what a machine varies by
 
 
-def whole_model(ranges: Mapping[str, Mapping[str, tuple[float, float]]], *, saturates: bool) -> list[Rewrite]:
-    """All layers in INT8, by each method. `saturates`: the CPU's sums of 8-bit products may; then 7-bit weights are
-    tried first."""
+def whole_model(
+    ranges: Mapping[str, Mapping[str, tuple[float, float]]], *, saturates: bool
+) -> Sequence[Sequence[Rewrite]]:
+    """All layers in INT8 by each method, in groups: the next group is for where none of the first is good enough.
+
+    `saturates`: the CPU's sums of 8-bit products may; then weights of 7 bits come first.
+    """
+    methods = [method for method in METHODS if method in ranges]
     bits = (True, False) if saturates else (False,)
-    return [
-        Rewrite("int8", method, seven, (), ranges[method]) for seven in bits for method in METHODS if method in ranges
-    ]
+    return [[Rewrite("int8", method, seven, ranges=ranges[method]) for method in methods] for seven in bits]
 
 
 def best(found: Mapping[str, tuple[float, float]]) -> str:

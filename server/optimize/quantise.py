@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from server.models.errors import in_one_line
 from server.optimize.errors import OptimizeError
 from server.optimize.graph import Prepared, quiet
-from server.optimize.prune import Proto
+from server.optimize.prune import Proto, zero_smallest
 from server.optimize.rewrite import Rewrite
 
 Ranges = Mapping[str, tuple[float, float]]
@@ -19,6 +19,7 @@ Batches = Callable[[], Iterator[Mapping[str, NDArray[Any]]]]
 """Gives the calibration pictures anew: the model's inputs, a few pictures at a time."""
 
 PERCENTILES = (99.99, 99.999)
+PASSES = 3  # over the calibration pictures
 METHODS = ("min-max", *(f"percentile {percentile:g}" for percentile in PERCENTILES), "entropy")
 
 
@@ -65,7 +66,15 @@ def _float(prepared: Prepared, rewrite: Rewrite, out: Path, only: Sequence[str])
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     options.optimized_model_filepath = str(out)
     options.log_severity_level = 4
-    ort.InferenceSession(str(prepared.file), options, providers=["CPUExecutionProvider"])
+    source = str(prepared.file)
+    if rewrite.pruned:
+        import onnx
+
+        model = onnx.load(source)
+        zero_smallest(model, rewrite.pruned)
+        source = f"{out}.pruned"
+        onnx.save(model, source)
+    ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
 
 
 def _static(prepared: Prepared, rewrite: Rewrite, out: Path, only: Sequence[str]) -> None:

@@ -20,24 +20,33 @@ from server.optimize.errors import OptimizeError
 FILE = "optimize.toml"
 Precision = Literal["float", "int8", "dynamic-int8"]
 
-_NAMES: dict[Precision, str] = {"float": "float", "int8": "static INT8", "dynamic-int8": "dynamic INT8"}
+_NAMES: dict[Precision, str] = {"float": "optimised graph", "int8": "static INT8", "dynamic-int8": "dynamic INT8"}
 
 
 class Rewrite(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`method`: how `ranges` were found. `seven_bits`: weights in 7 bits, for CPUs whose 8-bit products saturate.
+    `kept`: nodes that stay in float. `pruned`: the share of each layer's weights, the smallest, that are zero.
     `ranges`: least and greatest value of each tensor, where they are fixed beforehand."""
 
     precision: Precision = "float"
     method: str = ""
     seven_bits: bool = False
     kept: tuple[str, ...] = ()
+    pruned: float = 0.0
     ranges: Mapping[str, tuple[float, float]] = {}
 
     def __str__(self) -> str:
         parts = [_NAMES[self.precision], self.method, "7-bit weights" if self.seven_bits else ""]
         if self.kept:
             parts.append(f"{len(self.kept)} layer{'s' * (len(self.kept) > 1)} in float")
+        if self.pruned:
+            parts.append(f"{self.pruned:.0%} of weights zero")
         return ", ".join(filter(None, parts))
+
+    @property
+    def exact(self) -> bool:
+        """Whether it answers as the original but for rounding."""
+        return self.precision == "float" and not self.pruned
 
 
 class Recorded(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -56,7 +65,10 @@ def dump(recorded: Recorded) -> str:
     lines += [f"{name} = {text_of(getattr(recorded, name))}" for name in ("original", "result", "calibration")]
     lines += ["", "[versions]", *(f"{name} = {text_of(value)}" for name, value in recorded.versions.items())]
     lines += ["", "[rewrite]"]
-    lines += [f"{name} = {text_of(getattr(rewrite, name))}" for name in ("precision", "method", "seven_bits", "kept")]
+    lines += [
+        f"{name} = {text_of(getattr(rewrite, name))}"
+        for name in ("precision", "method", "seven_bits", "kept", "pruned")
+    ]
     lines += ["", "[ranges]"]
     lines += [f"{text_of(name)} = {text_of(list(pair))}" for name, pair in sorted(rewrite.ranges.items())]
     return "\n".join(lines) + "\n"

@@ -46,6 +46,11 @@ class Trials:
         """How many pictures are calibrated together."""
         return self.answers.model.session.fixed or min(BATCH, self.answers.model.session.max_batch)
 
+    @property
+    def count(self) -> int:
+        """Calibration pictures that are prepared."""
+        return len(self._slots)
+
     def see(self, pictures: Pictures, chosen: Sequence[Picture]) -> None:
         """Prepare the calibration pictures, as many as memory is given for. Raises what reading them raises."""
         parts: list[NDArray[Any]] = []

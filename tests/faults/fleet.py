@@ -1,4 +1,4 @@
-"""Two replicas behind a real nginx with the shipped configuration, its ports changed."""
+"""Replicas behind a real nginx with the shipped configuration, but for its ports and the number of back ends."""
 
 import asyncio
 import os
@@ -33,9 +33,11 @@ def nginx(folder, front, backs, repeat=True, log=False, change=str):
     `log`: write for each request, into access.log of the folder, to whom it was passed on; `-` for nobody. `change`:
     what else to do to the text.
     """
-    text = CONFIG.read_text()
-    for old, new in zip(("8080", "8081", "8082"), (front, *backs), strict=True):
-        text = re.sub(rf"\b{old}\b", str(new), text)
+    text = re.sub(r"\b8080\b", str(front), CONFIG.read_text())
+    shipped = re.findall(r" *server 127\.0\.0\.1:808[12] .*\n", text)
+    assert 2 == len(shipped)
+    text = text.replace(shipped[1], "")
+    text = text.replace(shipped[0], "".join(shipped[0].replace("8081", str(back)) for back in backs))
     if not repeat:
         text = text.replace(" non_idempotent", "")
     temporary = "\n".join(
@@ -56,9 +58,9 @@ def nginx(folder, front, backs, repeat=True, log=False, change=str):
 
 
 @contextmanager
-def fleet(folder, repeat=True):
-    """Two replicas and nginx; `restart(k)` and `replicas[k]` work on them while it is entered."""
-    front, *backs = free_ports(3)
+def fleet(folder, repeat=True, count=2):
+    """Replicas and nginx; `restart(k)` and `replicas[k]` work on them while it is entered."""
+    front, *backs = free_ports(1 + count)
     with ExitStack() as stack:
         replicas = [stack.enter_context(serving(*FLAGS, "--port", str(port))) for port in backs]
 

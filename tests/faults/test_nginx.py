@@ -47,14 +47,15 @@ def statuses(history):
 
 
 @pytest.mark.long
-def test_rolling_restarts_lose_no_request(tmp_path):
+@pytest.mark.parametrize("count", [2, 4])
+def test_rolling_restarts_lose_no_request(tmp_path, count):
     """Each replica is restarted in turn; every client gets its own image's answer."""
-    with fleet(tmp_path) as (front, _, restart):
+    with fleet(tmp_path, count=count) as (front, _, restart):
 
         async def run():
             async with clients_of(front) as clients:
-                await restart(0)
-                await restart(1)
+                for number in range(count):
+                    await restart(number)
             return clients.history
 
         history = asyncio.run(run())

@@ -25,6 +25,7 @@ PHASES: Mapping[str, Phase] = {
     "changes": Phase("changes", "1,000 changes of version under load", 600),
     "lanes": Phase("lanes", "two models in bursts on the same cores", 60),
     "restarts": Phase("restarts", "rolling restarts and kills behind nginx", 150),
+    "rolling": Phase("rolling", "four replicas behind nginx, restarted one after the other", 90),
     "abuse": Phase("abuse", "hundreds of abusive requests: what they leave behind", 70),
     "storage": Phase("storage", "web and clean-up killed 50 times with 10,000 images stored", 120),
     "queues": Phase("queues", "1,000 messages of SQS and of Kafka through killed and rebalanced consumers", 200),

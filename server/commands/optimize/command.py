@@ -75,7 +75,7 @@ def _run(options: Options, measure: Measure) -> int:
             if given.recorded:
                 outcome = optimizer.again(given.recorded, given.pictures, given.split, options.agree)
             else:
-                outcome = optimizer.run(given.pictures, given.split, options.agree)
+                outcome = optimizer.run(given.pictures, given.split, options.agree, options.prune)
         report = _report(options, given, final, optimizer, outcome, begun)
         if outcome.file:
             report = _publish(options, given, final, optimizer, outcome, report)

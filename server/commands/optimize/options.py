@@ -39,6 +39,7 @@ class Options:
     s3_endpoint: str
     source: str | None
     agree: float
+    prune: float
     provider: str
     out: Path | None
     recipe: Path | None
@@ -62,6 +63,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="share of the pictures that must get the same answer, shown with 95%% confidence (default: 99%%; 0"
         " asks for nothing)",
     )  # fmt: skip
+    parser.add_argument(
+        "--prune",
+        metavar="SHARE",
+        type=_share,
+        default=0.0,
+        help="also try with this share of each layer's weights, the smallest, set to zero (default: none)",
+    )
     parser.add_argument(
         "--provider", choices=PROVIDERS, default="cpu", help="what runs the model (default: cpu); others need a build"
         " of ONNX Runtime that has them",

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from server.commands.optimize.options import Options
 from server.optimize import report as reports
+from server.optimize.choose import LEAST_GAIN
 from server.optimize.gate import with_calibration
 from server.optimize.report import ORIGINAL, Report, Step
 from server.statistics.exact import trials_needed
@@ -46,7 +47,7 @@ class Bar:
 def show(options: Options, report: Report, written: Path | None) -> None:
     """The report on standard output."""
     if options.json:
-        sys.stdout.buffer.write(reports.dump(report))
+        print(reports.dump(report).decode(), end="")
         return
     out = Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=_WIDTH)
     out.print(f"{report.model} {report.original} on {report.machine['cpu']}, one thread\n", markup=False)
@@ -84,6 +85,11 @@ def conclusion(options: Options, report: Report, written: Path | None) -> list[s
             f"INT8 was not tried: --calibrate FOLDER needs pictures, at least {with_calibration(held_out):,} to show"
             f" {options.agree:.4g} agreement."
         )
+    lines += [
+        f"{step.name}: gains nothing; ONNX Runtime multiplies zeros like other numbers."
+        for step in report.steps
+        if step.name.endswith("weights zero") and step.speed and step.speed.gain < LEAST_GAIN
+    ]
     if report.golden_tolerance is not None:
         lines.append(f"Golden images: tolerance {report.golden_tolerance:g} for this version.")
     lines.append(f"Written: {written}" if written else "Nothing was written.")

@@ -15,6 +15,7 @@ from server.commands.models.golden import record
 from server.commands.optimize import command
 from server.inference.model import open_model
 from server.models.card import find_model, versions_in
+from server.optimize.forms import GRAPH
 from server.optimize.paired import Speed
 from server.optimize.report import ORIGINAL, load
 from server.optimize.version import sha256
@@ -33,7 +34,7 @@ def always(gains):
         told()
         return {
             name: Speed(size=file.stat().st_size, load_s=0.1, memory=1, prepare_s=1e-3, alone_s=1e-3, batch=1,
-                        batch_s=1e-3, gain=1.0 if name == ORIGINAL else gains["float" if name == "graph" else "int8"])
+                        batch_s=1e-3, gain=gains["int8" if "INT8" in name else "float"] if name != ORIGINAL else 1.0)
             for name, file in files.items()
         }  # fmt: skip
 
@@ -210,7 +211,28 @@ def test_without_pictures_the_graph_is_optimised_and_it_says_what_to_do(tmp_path
 
     assert 0 == code
     assert "--calibrate FOLDER needs pictures, at least 449 to show 0.99" in said
-    assert (4, "float") == (load(model / "2").removed_channels, load(model / "2").chosen)
+    assert (4, GRAPH) == (load(model / "2").removed_channels, load(model / "2").chosen)
+
+
+def test_where_int8_misses_the_gate_the_exact_form_is_written(photos, tmp_path):
+    """And the report claims nothing of INT8 for it."""
+    model = folder(tmp_path / "food", outlier=3000.0)
+    code, said = optimize(model, "--calibrate", photos, "--agree", "95%", gains={"float": 1.2, "int8": 2.0})
+    report = load(model / "2")
+
+    assert 0 == code, said
+    assert (GRAPH, None) == (report.chosen, report.held_out)
+    assert report.step(GRAPH).speed.gain == 1.2
+
+
+def test_pruning_by_magnitude_is_measured_and_said_to_gain_nothing(photos, tmp_path):
+    """With what it costs in agreement."""
+    model = folder(tmp_path / "food")
+    _, said = optimize(model, "--calibrate", photos, "--agree", "80%", "--prune", "90%")
+    (step,) = [step for step in load(model / "2").steps if step.name.endswith("90% of weights zero")]
+
+    assert step.agreement.share < 1
+    assert f"{step.name}: gains nothing" in said
 
 
 def test_no_agreement_asked_for_is_said(photos, tmp_path):
@@ -272,6 +294,7 @@ def test_an_interrupt_leaves_nothing(written, photos, tmp_path, number):
 _TELLS = """
 import sys
 from server.commands.optimize import command
+from server.optimize.forms import GRAPH
 from server.optimize.paired import measure
 def told(*given):
     print("measuring", flush=True)

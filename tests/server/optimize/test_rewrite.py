@@ -10,7 +10,7 @@ def test_the_file_says_the_same_when_it_is_read(tmp_path):
     """To the last digit of every range, whatever the tensors are called."""
     ranges = {'/a.b/c "d"': (-0.1, 1 / 3), "e": (0.0, 1e-30)}
     recorded = Recorded("a" * 64, "b" * 64, "c" * 64, {"onnx": "1.23.2"},
-                        Rewrite("int8", "entropy", True, ("conv_1", "conv_2"), ranges))  # fmt: skip
+                        Rewrite("int8", "entropy", True, ("conv_1", "conv_2"), 0.5, ranges))  # fmt: skip
     (tmp_path / "optimize.toml").write_text(dump(recorded))
 
     assert recorded == load(tmp_path / "optimize.toml")
@@ -28,7 +28,7 @@ def test_another_file_is_refused(tmp_path, text):
 @pytest.mark.parametrize(
     ("rewrite", "words"),
     [
-        (Rewrite(), "float"),
+        (Rewrite(), "optimised graph"),
         (Rewrite("int8", "min-max"), "static INT8, min-max"),
         (Rewrite("int8", "entropy", True, ("a",)), "static INT8, entropy, 7-bit weights, 1 layer in float"),
     ],
