@@ -20,6 +20,7 @@ PHASES: Mapping[str, Phase] = {
     "idle": Phase("idle", "10,000 idle connections", 50),
     "expiry": Phase("expiry", "deadlines that pass while every worker is stopped", 20),
     "overload": Phase("overload", "ResNet-50 offered up to ten times what it can do", 100),
+    "fronts": Phase("fronts", "a tiny model offered up to ten times what it can do, by one and two web processes", 110),
     "refusals": Phase("refusals", "what saying no costs", 30),
     "storm": Phase("storm", "clients that retry at once", 180),
     "changes": Phase("changes", "1,000 changes of version under load", 600),
