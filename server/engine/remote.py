@@ -268,15 +268,13 @@ class RemoteEngine:
 
     async def _connect(self) -> None:
         """Raises `OSError`."""
+        self._pipe = pipe = Pipe(self._read, self._lose, self._begin)
+        await asyncio.get_running_loop().create_unix_connection(lambda: pipe, str(self._path))
+
+    def _begin(self) -> None:
+        """It is connected. CORRECTNESS: not before: what is submitted meanwhile would be sent to nobody, and wait."""
         self._reader = FrameReader(from_engine)
         self._told, self._ready, self._drained, self._lost = (anyio.Event() for _ in range(4))
-        self._pipe = Pipe(self._read, self._lose)
-        try:
-            pipe = self._pipe
-            await asyncio.get_running_loop().create_unix_connection(lambda: pipe, str(self._path))
-        except OSError:
-            self._lost.set()
-            raise
 
     async def _stay_connected(self) -> None:
         while True:
