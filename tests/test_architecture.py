@@ -78,6 +78,7 @@ RULES = {
             "server.fleet",
             "server.inference",
             "server.engine",
+            "server.optimize",
             "server.consume",
         ),
         never=HTTP,

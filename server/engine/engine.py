@@ -320,7 +320,7 @@ class Engine:
     async def _start(self, stack: AsyncExitStack) -> None:
         logs.leave_to_host()
         settings = self._settings
-        self._placement = await resolve_device(settings.provider_name, settings.device)
+        self._placement = await resolve_device(settings.provider_name, settings.devices)
         store = await self._store(stack)
         repository = self._repository(stack)
         self._tasks = await stack.enter_async_context(anyio.create_task_group())
@@ -350,7 +350,9 @@ class Engine:
         """Of lanes at the cores; on a GPU as many workers run at a time as one model has."""
         if not self._settings.repository.models:
             return None
-        cores = usable_cpus() if self._placement.provider == "cpu" else self._settings.worker.workers or _ON_A_GPU
+        place = self._placement
+        on_gpus = self._settings.worker.workers or _ON_A_GPU * place.gpus
+        cores = usable_cpus() if place.provider == "cpu" else on_gpus
         return Turns(cores, self._clock)
 
     async def _open_only(self, common: Common) -> None:

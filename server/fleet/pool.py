@@ -89,6 +89,8 @@ class Pool:
         self._load = msgspec.structs.replace(load, memory_growth=max_growth if load.provider == "cpu" else 0)
         self._plan = plan
         self._size = plan.workers
+        self._devices = plan.devices
+        self._absent: set[int] = set()  # places whose GPU could not be used yet
         self._spare = 0
         self._in_turn = plan.decision is not None and plan.decision.in_turn
         self._opening = asyncio.Semaphore(1 if self._in_turn else plan.workers)
@@ -116,8 +118,9 @@ class Pool:
 
     @property
     def size(self) -> int:
-        """How many workers there should be; as long as that is not decided, how many are started."""
-        return self._size
+        """How many workers there should be; as long as that is not decided, how many are started. Those whose GPU
+        cannot be used are left out."""
+        return self._size - len(self._absent)
 
     def activity(self) -> tuple[WorkerActivity, ...]:
         """What each worker does now."""
@@ -161,8 +164,10 @@ class Pool:
             try:
                 death = await self._live(number, first)
             except CannotLoad as error:
-                if not served:
+                if not served and not self._devices:
                     return self._leave_out(number, error)
+                if not served:
+                    self._put_off(number, error)
                 death = Death(False, 0, 0.0, "load", str(error))
             first = None
             served |= death.was_ready
@@ -170,7 +175,7 @@ class Pool:
 
     async def _succeed(self, number: int, death: Death) -> None:
         """Wait until another worker is to be started. Raises `PoolFailed`."""
-        if self._give_up_at_once and not self.model.done():
+        if self._give_up_at_once and not self.model.done() and death.reason != "load":
             raise PoolFailed(f"its worker {_LOST[death.reason]} {death.detail}".strip())
         self._futile[number] = self._futile[number] + 1 if death.futile else 0
         others = [futile for place, futile in self._futile.items() if place != number]
@@ -205,6 +210,18 @@ class Pool:
         del self._futile[number]
         log.warning("worker_skipped", worker=number, reason=str(error))
 
+    def _put_off(self, number: int, error: CannotLoad) -> None:
+        """Go on without a worker until its GPU can be used. Raises `PoolFailed` if none can."""
+        self._absent.add(number)
+        if not self.model.done() and len(self._absent) == len(self._keepers):
+            raise PoolFailed(str(error)) from error
+
+    def _load_of(self, number: int) -> Load:
+        """What the worker at a place is told: its own GPU, where there are several."""
+        if not self._devices:
+            return self._load
+        return msgspec.structs.replace(self._load, device=self._devices[number % len(self._devices)])
+
     def _advice(self) -> str:
         """For the operator who asked for several workers on a GPU, where one of them has loaded the model."""
         several = self._in_turn and self._size > 1 and self.model.done()
@@ -215,7 +232,7 @@ class Pool:
         started = time.monotonic()
         try:
             async with self._opening:
-                running = running or await WorkerProcess.start(self._batcher, self._load)
+                running = running or await WorkerProcess.start(self._batcher, self._load_of(number))
                 worker, started = running.worker, running.started
                 worker.on_dependent = self._on_dependent
                 self._workers.add(worker)
@@ -223,6 +240,8 @@ class Pool:
                 ready = await self._until_ready(worker)
             self._welcome(number, ready, time.monotonic() - started)
             notes, seconds = ready.model.notes, round(self._start_s, 3)
+            if self._devices:
+                notes = (*notes, f"on GPU {self._load_of(number).device}")
             log.info("worker_ready", worker=number, pid=running.pid, seconds=seconds, grant=ready.grant, notes=notes)
             reason = await self._watched(number, running)
             if not worker.overspent:  # else it is known which image it was
@@ -253,6 +272,7 @@ class Pool:
 
     def _welcome(self, number: int, ready: Ready, start_s: float) -> None:
         self._ready.add(number)
+        self._absent.discard(number)
         self._start_s = start_s
         self._batcher.expect_executor(time.monotonic())  # should all die: until that is noticed, any moment
         if not self.model.done():
@@ -278,7 +298,7 @@ class Pool:
     def _feed(self, batch_seconds: Mapping[int, float]) -> None:
         """By what the first worker measured: more of them, if that many are needed beside a GPU."""
         rate = max((size / seconds for size, seconds in batch_seconds.items()), default=0.0)
-        if (decision := scaled_to_gpu(self._decided, rate, usable_cpus())) != self._decided:
+        if (decision := scaled_to_gpu(self._decided, rate, usable_cpus(), len(self._devices) or 1)) != self._decided:
             self._load = msgspec.structs.replace(self._load, decoders=decoders(decision.layout.workers))
             self._lay_out(decision)
 

@@ -17,15 +17,18 @@ _POWER = Path("/sys/class/powercap")
 
 
 class Speed(msgspec.Struct, frozen=True):
-    """One model in one process with one thread. Seconds, bytes. `capacity`: images per second, decoding included.
-    `gain`: the model's images per second beside the original's, the median of the rounds. `joules`: per image, of the
-    whole machine, where it tells."""
+    """One model in one process with one thread. Bytes, and seconds of CPU per image.
+
+    `load_s` and `latency_s` are seconds on the clock; the latter until a lone image is answered, decoding included.
+    `capacity`: images per second, decoding included. `gain`: the model's images per second beside the original's, the
+    median of the rounds. `joules`: per image, of the whole machine, where it tells.
+    """
 
     size: int
     load_s: float
     memory: int
     prepare_s: float
-    alone_s: float
+    latency_s: float
     batch: int
     batch_s: float
     gain: float = 1.0
@@ -34,10 +37,6 @@ class Speed(msgspec.Struct, frozen=True):
     @property
     def capacity(self) -> float:
         return 1 / (self.prepare_s + self.batch_s)
-
-    @property
-    def latency_s(self) -> float:
-        return self.prepare_s + self.alone_s
 
 
 def measure(model: Path, files: Mapping[str, Path], photos: Path, told: Callable[[], None]) -> dict[str, Speed]:
@@ -61,7 +60,7 @@ Measure = Callable[[Path, Mapping[str, Path], Path, Callable[[], None]], dict[st
 
 class _Round(msgspec.Struct, frozen=True):
     prepare_s: float
-    alone_s: float
+    latency_s: float
     batch_s: float
     joules: float | None
 
@@ -74,7 +73,7 @@ def _speed(name: str, child: "_Child", rounds: list[dict[str, _Round]], original
         load_s=child.opened["load_s"],
         memory=child.opened["memory"],
         prepare_s=median(one.prepare_s for one in own),
-        alone_s=median(one.alone_s for one in own),
+        latency_s=median(one.latency_s for one in own),
         batch=child.opened["batch"],
         batch_s=median(one.batch_s for one in own),
         gain=median(each[original].batch_s / each[name].batch_s for each in rounds),
@@ -108,7 +107,7 @@ class _Child:
         batch = self._ask("batch")
         after = _joules()
         spent = None if before is None or after is None or after < before else (after - before) / batch["images"]
-        return _Round(alone["prepare_s"], alone["infer_s"], batch["infer_s"], spent)
+        return _Round(alone["prepare_s"], alone["latency_s"], batch["infer_s"], spent)
 
     def _ask(self, act: str) -> dict[str, Any]:
         assert self._process.stdin

@@ -64,6 +64,7 @@ class Settings(Topic):
         return "cuda" if name == "cuda" else "cpu" if name == "cpu" else "auto"
 
     @property
-    def device(self) -> int:
-        """The index of the GPU."""
-        return int(self.provider.partition(":")[2] or 0)
+    def devices(self) -> tuple[int, ...]:
+        """The indices of the GPUs; none where all are to be used."""
+        given = self.provider.partition(":")[2] or "0"
+        return () if given == "all" else tuple(dict.fromkeys(map(int, given.split(","))))

@@ -15,7 +15,7 @@ from server.settings.units import COUNT, DURATION, NUMBER, PERIOD, PIXELS, SIZE,
 
 HOST = Kind("HOST", "an IP address or a host name", "127.0.0.1, 0.0.0.0 or ::")
 MODEL = Kind("PATH", "an .onnx file or a model folder, which must exist")
-PROVIDER = Kind("NAME", "auto, cpu, cuda or the index of a GPU as in cuda:1")
+PROVIDER = Kind("NAME", "auto, cpu, cuda, or GPUs by index as in cuda:1, cuda:0,1 or cuda:all")
 FOLDER = Kind("PATH", "a folder, which may not exist yet")
 CACHE = Kind("WHERE", "memory, off, or the URL of a Redis server", "redis://127.0.0.1:6379/0")
 MODELS = Kind("WHERE", "a folder of models, which must exist, or s3://BUCKET/PREFIX", "models/ or s3://ml/models")
@@ -104,8 +104,11 @@ def _read_optional_number(given: object) -> float | None:
     return None if given is None else float(NUMBER.read(given))
 
 
+_PROVIDER = re.compile(r"auto|cpu|cuda(:(all|[0-9]{1,3}(,[0-9]{1,3})*))?")
+
+
 def _read_provider(given: object) -> object:
-    if not isinstance(given, str) or not re.fullmatch(r"auto|cpu|cuda(:[0-9]{1,3})?", given):
+    if not isinstance(given, str) or not _PROVIDER.fullmatch(given):
         raise ValueError("that is none of them")
     return given
 

@@ -26,18 +26,22 @@ class Podman:
     def __init__(self, folder: Path) -> None:
         configuration = folder / "containers.conf"
         configuration.write_text(_CONFIGURATION)
-        self._environment = os.environ | {"CONTAINERS_CONF": str(configuration)}
+        self.environment = os.environ | {"CONTAINERS_CONF": str(configuration)}
         self._folder = folder
 
     def __call__(self, *arguments: str, check: bool = True, timeout_s: float = 600) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            ["podman", *arguments], env=self._environment, capture_output=True, text=True, timeout=timeout_s
+            ["podman", *arguments], env=self.environment, capture_output=True, text=True, timeout=timeout_s
         )
         assert done.returncode == 0 or not check, done.stderr[-2000:]
         return done
 
     def build(self, *arguments: str) -> None:
         """Build `IMAGE` from the shipped file; the base stands in for the one that would be pulled."""
+        self.build_file(ROOT / "deploy" / "container" / "Dockerfile", IMAGE, ROOT, *arguments)
+
+    def build_file(self, file: Path, image: str, folder: Path, *arguments: str) -> None:
+        """Build an image from a file that takes its base as an argument."""
         if self("image", "exists", BASE, check=False).returncode:
             archive = self._folder / "base.tar"
             subprocess.run(
@@ -47,9 +51,8 @@ class Podman:
             self("import", "-q", str(archive), BASE)
             archive.unlink()
         mounts = [f"--volume={path}:{path}:ro" for path in _what_pip_needs()]
-        file = str(ROOT / "deploy" / "container" / "Dockerfile")
         self("build", "--network=host", "--format=docker", f"--build-arg=BASE={BASE}", *mounts, *arguments,
-             "-f", file, "-t", IMAGE, str(ROOT))  # fmt: skip
+             "-f", str(file), "-t", image, str(folder))  # fmt: skip
 
     @contextlib.contextmanager
     def running(self, *arguments: str, command=()):
@@ -77,7 +80,7 @@ class Container:
     def wait_ready(self) -> str:
         """Follow the log up to the start-up block; the log so far."""
         with subprocess.Popen(
-            ["podman", "logs", "-f", self.name], env=self.podman._environment,
+            ["podman", "logs", "-f", self.name], env=self.podman.environment,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         ) as follow:  # fmt: skip
             lines = []

@@ -12,7 +12,6 @@ import yaml
 
 from server.settings.topics import ServerSettings, UploadSettings
 from tests.aws import aws
-from tests.server.aws_lambda.events import put
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "aws"
 BIN = Path(sys.executable).parent
@@ -98,11 +97,13 @@ def test_object_below_in_is_told_to_the_queue_and_no_other(cloud):
     queue = cloud.sqs.get_queue_url(QueueName=told["QueueName"])["QueueUrl"]
     for key in ("kept/1.jpg", "in/1.jpg"):
         cloud.s3.put_object(Bucket=told["Bucket"], Key=key, Body=b"-")
-    bodies = [json.loads(one["Body"]) for one in cloud.take_all(queue)]
+    bodies = []
+    while not any("Records" in body for body in bodies):  # a test event comes first
+        told = cloud.sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=5, MaxNumberOfMessages=10)
+        bodies += [json.loads(one["Body"]) for one in told.get("Messages", ())]
     keys = [record["s3"]["object"]["key"] for body in bodies for record in body.get("Records", ())]
 
     assert ["in/1.jpg"] == keys
-    assert put(told["Bucket"], "in/1.jpg")["Records"][0]["eventSource"] == bodies[-1]["Records"][0]["eventSource"]
 
 
 def test_function_answers_its_queue_in_part(cloud):

@@ -20,6 +20,7 @@ PHASES: Mapping[str, Phase] = {
     "idle": Phase("idle", "10,000 idle connections", 50),
     "expiry": Phase("expiry", "deadlines that pass while every worker is stopped", 20),
     "overload": Phase("overload", "ResNet-50 offered up to ten times what it can do", 100),
+    "fronts": Phase("fronts", "a tiny model offered up to ten times what it can do, by one and two web processes", 110),
     "refusals": Phase("refusals", "what saying no costs", 30),
     "storm": Phase("storm", "clients that retry at once", 180),
     "changes": Phase("changes", "1,000 changes of version under load", 600),
@@ -34,5 +35,8 @@ PHASES: Mapping[str, Phase] = {
     "flood": Phase("flood", "ResNet-50: one key asks for fifty times its share beside ten that behave", 80),
     "clients": Phase("clients", "30,000 keys, and as many addresses: what the server keeps of them", 150),
     "protocols": Phase("protocols", "50,000 generated requests, 20,000 damaged gRPC messages, overload by gRPC", 900),
+    "cold": Phase("cold", "AWS Lambda: the first answer of a function, and the next ones", 40),
+    "hybrid": Phase("hybrid", "two clouds, a replica and an S3 server in each: one is killed", 60),
+    "compose": Phase("compose", "the Compose stack of Debian's packages; a replica is killed", 240),
     "steady": Phase("steady", "mixed load at half of what it can do", 130),
 }

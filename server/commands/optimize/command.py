@@ -50,7 +50,7 @@ class _Input:
 def run(argv: Sequence[str], measure: Measure = measure) -> int:
     """Optimise, write, show. `measure` times the forms. Returns the exit code."""
     options = parse(argv)
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # the same clean end
+    signal.signal(signal.SIGTERM, _interrupt)  # the same clean end
     try:
         return _run(options, measure)
     except (ModelError, OptimizeError, StoreError) as error:
@@ -62,6 +62,10 @@ def run(argv: Sequence[str], measure: Measure = measure) -> int:
         return 128 + signal.SIGINT
     print(printable(f"tureen optimize: {options.model}: {reason}"), file=sys.stderr)
     return _FAILED
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def _run(options: Options, measure: Measure) -> int:
@@ -107,7 +111,11 @@ def _pictures(options: Options) -> Pictures | None:
         return None
     if "://" not in options.calibrate:
         return Folder(Path(options.calibrate))
-    return Stored(open_store(StorageSettings(store=options.calibrate, s3_endpoint=options.s3_endpoint)))
+    try:
+        settings = StorageSettings(store=options.calibrate, s3_endpoint=options.s3_endpoint)
+    except ValueError:  # pydantic's
+        raise OptimizeError(f"--calibrate {options.calibrate}: must be a folder or s3://BUCKET/PREFIX") from None
+    return Stored(open_store(settings))
 
 
 def _report(

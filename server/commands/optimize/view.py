@@ -90,6 +90,9 @@ def conclusion(options: Options, report: Report, written: Path | None) -> list[s
         for step in report.steps
         if step.name.endswith("weights zero") and step.speed and step.speed.gain < LEAST_GAIN
     ]
+    joules = {step.name: step.speed.joules for step in report.steps if step.speed and step.speed.joules}
+    if joules:
+        lines.append(", ".join(f"{name}: {used:.3g} J per image" for name, used in joules.items()) + ".")
     if report.golden_tolerance is not None:
         lines.append(f"Golden images: tolerance {report.golden_tolerance:g} for this version.")
     lines.append(f"Written: {written}" if written else "Nothing was written.")

@@ -33,11 +33,17 @@ _MOST_ON_A_GPU = 4  # then the web process is busy all the time
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """A provider, the GPU's index, and in a few words why."""
+    """A provider, the index of the first GPU, and in a few words why. `devices`: of all, where there are several."""
 
     provider: Literal["cpu", "cuda"]
     device: int
     why: str
+    devices: tuple[int, ...] = ()
+
+    @property
+    def gpus(self) -> int:
+        """How many there are to be used, at least one."""
+        return len(self.devices) or 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +67,8 @@ class LayoutPlan:
     decision: LayoutChoice | None
     layouts: tuple[Layout, ...] = ()
     slo_s: float = 1.0
+    devices: tuple[int, ...] = ()
+    """The GPUs that workers take in turn, where there are several. One that cannot be used is tried again later."""
 
     @property
     def workers(self) -> int:
@@ -87,7 +95,7 @@ class LayoutSettings:
 async def lay_out(wanted: LayoutSettings, place: Placement) -> LayoutPlan:
     """The layout, or the layouts left to measure."""
     if place.provider == "cuda":
-        return LayoutPlan(beside_a_gpu(wanted.asked, usable_cpus()))
+        return LayoutPlan(beside_gpus(wanted.asked, usable_cpus(), place.gpus), devices=place.devices)
     cpus = usable_cpus()
     if wanted.asked.workers and wanted.asked.threads:
         return LayoutPlan(LayoutChoice(default(cpus, wanted.asked), 0, "as configured"))
@@ -115,15 +123,25 @@ def beside_a_gpu(asked: LayoutRequest, cpus: int) -> LayoutChoice:
     return LayoutChoice(Layout(2, 1), 0, "two for a GPU", in_turn=True, spare=1)
 
 
+def beside_gpus(asked: LayoutRequest, cpus: int, gpus: int) -> LayoutChoice:
+    """As `beside_a_gpu` for each of `gpus`, which share the CPUs. Workers that are configured are spread over them."""
+    one = beside_a_gpu(asked, cpus // gpus)
+    if asked.workers or gpus == 1:
+        return one
+    workers = one.layout.workers * gpus
+    why = f"{one.layout.workers} for each of {gpus} GPUs"
+    return replace(one, layout=Layout(workers, 1), why=why, spare=workers - 1)
+
+
 def decoders(workers: int) -> int:
     """How many images each of `workers` decodes at a time beside a GPU: together one per CPU."""
     return max(1, usable_cpus() // workers)
 
 
-def scaled_to_gpu(decision: LayoutChoice, rate: float, cpus: int) -> LayoutChoice:
-    """The choice with as many workers as decoding for `rate` images per second needs; unchanged if the number of
-    workers is configured."""
-    workers = min(ceil(rate / _FED_BY_ONE), _MOST_ON_A_GPU, cpus // _CPUS_A_WORKER)
+def scaled_to_gpu(decision: LayoutChoice, rate: float, cpus: int, gpus: int = 1) -> LayoutChoice:
+    """The choice with as many workers as decoding for `rate` images per second of each GPU needs; unchanged if the
+    number of workers is configured."""
+    workers = gpus * min(ceil(rate / _FED_BY_ONE), _MOST_ON_A_GPU, cpus // gpus // _CPUS_A_WORKER)
     if not decision.spare or workers <= decision.layout.workers:
         return decision
     why = f"to feed a GPU that runs {rate:,.0f} images/s"
@@ -158,21 +176,34 @@ def from_profile(profile: Profile, wanted: LayoutSettings) -> LayoutChoice | Non
     return LayoutChoice(row.layout, row.batch, f"from the profile of {profile.date}")
 
 
-async def resolve_device(asked: Literal["auto", "cpu", "cuda"], device: int, devices: Path = Path("/dev")) -> Placement:
-    """Resolve `asked` on this machine. `devices`: the folder of device files."""
+async def resolve_device(
+    asked: Literal["auto", "cpu", "cuda"], devices: tuple[int, ...], files: Path = Path("/dev")
+) -> Placement:
+    """Resolve `asked` on this machine. `devices`: GPUs by index; none for all. `files`: the folder of device files."""
+    if asked == "cuda" and not devices:
+        return await _all_gpus()
+    device = devices[0] if devices else 0
     if asked != "auto":
-        return Placement(asked, device, "as configured")
-    if not may_have_gpu(devices):
+        return Placement(asked, device, "as configured", devices if len(devices) > 1 else ())
+    if not may_have_gpu(files):
         return Placement("cpu", device, "auto: no NVIDIA GPU found")
-    if problem := await _cuda_problem(device):
+    if problem := await _probe(str(device)):
         return Placement("cpu", device, f"auto: GPU {device} is unusable: {problem}")
     return Placement("cuda", device, f"auto: GPU {device} found")  # pragma: no cover - needs one
 
 
-async def _cuda_problem(device: int) -> str:
-    """Why CUDA cannot be used on that GPU; empty if it can."""
+async def _all_gpus() -> Placement:
+    """All that CUDA shows: `CUDA_VISIBLE_DEVICES` and MIG have had their say. Where it shows none, the first worker
+    says why."""
+    said = await _probe("count")
+    count = int(said) if said.isdigit() else 0
+    return Placement("cuda", 0, f"as configured: {count} found", tuple(range(count)) if count > 1 else ())
+
+
+async def _probe(what: str) -> str:
+    """Why CUDA cannot be used on a GPU; empty if it can. Of `count`: how many GPUs there are, or why none."""
     probe = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-P", "-m", "server.inference.onnx.providers", str(device)),
+        *(sys.executable, "-P", "-m", "server.inference.onnx.providers", what),
         stdin=DEVNULL,
         stdout=PIPE,
         stderr=DEVNULL,

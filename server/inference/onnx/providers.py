@@ -124,8 +124,24 @@ def _load_errors() -> Iterator[str]:
             yield str(error)
 
 
+def gpu_count() -> int:
+    """How many GPUs CUDA shows this process, by its driver: none that `CUDA_VISIBLE_DEVICES` hides, and an instance of
+    MIG is one. Raises `OSError` without a driver."""
+    driver = ctypes.CDLL("libcuda.so.1")
+    count = ctypes.c_int()
+    if driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count)):
+        return 0
+    return count.value
+
+
 def main(argv: list[str]) -> int:
-    """Print why CUDA cannot be used on the device given by its index; 0 if it can."""
+    """Print why CUDA cannot be used on the device given by its index; 0 if it can. `count`: print how many it has."""
+    if argv[0] == "count":
+        try:
+            print(gpu_count())
+        except OSError as error:
+            print(error)
+        return 0
     problem = cuda_problem(int(argv[0]))
     if problem is None:
         return 0  # pragma: no cover - needs a GPU

@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import NamedTuple
 
-_WAIT_S = 50
+_WAIT_S = 120
 
 
 class Outcome(NamedTuple):

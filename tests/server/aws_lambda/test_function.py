@@ -15,6 +15,7 @@ from tests.photos import photo
 from tests.server.aws_lambda import events
 from tests.server.aws_lambda.runtime_api import function
 
+pytestmark = pytest.mark.timeout(150)  # a function starts beside other tests
 BUCKET = "photos"
 SHAPES = (events.url, events.stage, events.rest, events.alb, events.alb_multi)
 

@@ -45,10 +45,12 @@ class SeaweedFS:
         self.endpoint = f"http://127.0.0.1:{given['s3.port']}"
         words = [f"-{name}={port}" for name, port in given.items()]
         words += ["-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-admin.ui=false", "-webdav=false", "-s3.port.iceberg=0"]
-        self._process = subprocess.Popen(
-            [_program(), "mini", f"-dir={folder}", *words, "-master.telemetry=false"],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+        self._command = [_program(), "mini", f"-dir={folder}", *words, "-master.telemetry=false"]
+        self.start()
+
+    def start(self):
+        """Also again, after `close`."""
+        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def signal(self, number):
         os.kill(self._process.pid, number)

@@ -37,12 +37,12 @@ def spoil(link):
     link.symlink_to("bad.onnx")
 
 
-def brought_up(model, workers, spare, until):
+def brought_up(model, workers, spare, until, devices=()):
     """The pool's size in the end, the events that were logged; or what it raised. The model is good for one worker."""
 
     async def run():
         async with Batcher() as batcher:
-            plan = LayoutPlan(LayoutChoice(Layout(workers, 1), 0, "", in_turn=True, spare=spare))
+            plan = LayoutPlan(LayoutChoice(Layout(workers, 1), 0, "", in_turn=True, spare=spare), devices=devices)
             async with Pool(batcher, Load(str(model), 1, 1_000_000), plan, 1 << 30) as pool:
                 pool.model.add_done_callback(lambda _: spoil(model))
                 for _ in iter(lambda: until(pool), True):
@@ -50,13 +50,13 @@ def brought_up(model, workers, spare, until):
                 return pool.size
 
     with structlog.testing.capture_logs() as logged:
-        return asyncio.run(asyncio.wait_for(run(), 30)), logged
+        return asyncio.run(asyncio.wait_for(run(), 100)), logged
 
 
-def failure(model, workers, spare):
+def failure(model, workers, spare, devices=()):
     """Why the pool gave up."""
     with pytest.raises(ExceptionGroup) as raised:
-        brought_up(model, workers, spare, until=lambda pool: False)
+        brought_up(model, workers, spare, lambda pool: False, devices)
     (failed,) = flat(raised.value)
     assert isinstance(failed, PoolFailed)
     return str(failed)
@@ -75,6 +75,34 @@ def test_workers_open_the_model_in_turn_and_a_spare_one_that_cannot_is_left_out(
     said = [(event["event"], event["worker"]) for event in logged if "worker" in event]
     assert [("worker_ready", 0), ("worker_ended", 1), ("worker_skipped", 1)] == said[:3]
     assert "it does not run" in next(event["reason"] for event in logged if event["event"] == "worker_skipped")
+
+
+def test_a_gpu_that_cannot_be_used_is_left_out_and_tried_again(model):
+    """Each worker is told a GPU of its own; the model stands for the GPU's memory: gone for a while for the second."""
+    mended = []
+
+    def until(pool):
+        if pool.model.done() and pool.size == 1:
+            mended.append(mend(model))
+        return mended and pool.size == 2
+
+    size, logged = brought_up(model, 2, 1, until, devices=(0, 3))
+
+    notes = [event["notes"][-1] for event in logged if event["event"] == "worker_ready"]
+    assert (2, ["on GPU 0", "on GPU 3"]) == (size, notes)
+    assert 1 in [event["worker"] for event in logged if event["event"] == "worker_cannot_load"]
+
+
+def test_where_no_gpu_can_be_used_the_start_fails(model):
+    """With the reason of the last."""
+    spoil(model)
+
+    assert failure(model, workers=2, spare=1, devices=(0, 1)).startswith("it does not run: ")
+
+
+def mend(link):
+    link.unlink()
+    link.symlink_to("good.onnx")
 
 
 def test_workers_that_were_asked_for_are_not_left_out(model):

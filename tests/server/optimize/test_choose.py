@@ -8,7 +8,7 @@ from server.optimize.paired import Speed
 
 def speed(gain):
     """A speed that matters by its gain only."""
-    return Speed(size=1, load_s=1.0, memory=1, prepare_s=1.0, alone_s=1.0, batch=1, batch_s=1 / gain, gain=gain)
+    return Speed(size=1, load_s=1.0, memory=1, prepare_s=1.0, latency_s=1.0, batch=1, batch_s=1 / gain, gain=gain)
 
 
 def test_the_fastest_that_agrees_enough_comes_first():

@@ -33,7 +33,7 @@ def always(gains):
     def measure(model, files, photos, told):
         told()
         return {
-            name: Speed(size=file.stat().st_size, load_s=0.1, memory=1, prepare_s=1e-3, alone_s=1e-3, batch=1,
+            name: Speed(size=file.stat().st_size, load_s=0.1, memory=1, prepare_s=1e-3, latency_s=1e-3, batch=1,
                         batch_s=1e-3, gain=gains["int8" if "INT8" in name else "float"] if name != ORIGINAL else 1.0)
             for name, file in files.items()
         }  # fmt: skip
@@ -244,6 +244,15 @@ def test_no_agreement_asked_for_is_said(photos, tmp_path):
     assert "nothing is claimed about the answers" in said
 
 
+@pytest.mark.parametrize("where", ["https://example.org/photos", "s3://b"])
+def test_a_store_that_cannot_be_is_refused(tmp_path, where):
+    """In a sentence."""
+    code, said = optimize(folder(tmp_path / "food"), "--calibrate", where)
+
+    assert 1 == code
+    assert f"--calibrate {where}: must be a folder or s3://BUCKET/PREFIX" in said
+
+
 @pytest.mark.parametrize("provider", ["openvino", "tensorrt"])
 def test_a_provider_that_is_not_served_is_refused(tmp_path, provider):
     """With what it needs; nothing falls back to the CPU in silence."""
@@ -278,10 +287,14 @@ def test_a_full_disk_leaves_nothing(written, tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_leaves_nothing(written, photos, tmp_path, number):
-    """Neither a version nor a process."""
+    """No version. A process in the background of a script, which ignores SIGINT, still ends at SIGTERM."""
+    ignored = {signal.SIGINT: signal.SIG_DFL, signal.SIGTERM: signal.SIG_IGN}[number]
     words = [sys.executable, "-P", "-c", _TELLS, written[0] / "1", "--calibrate", photos, "--agree", "80%",
              "--out", tmp_path]  # fmt: skip
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, ignored),
+    ) as process:  # fmt: skip
         assert "measuring\n" == process.stdout.readline()
         process.send_signal(number)
         _, err = process.communicate()

@@ -2,8 +2,9 @@
 
 import pytest
 
+from server.cleanup.stores import FolderStore
 from server.optimize.errors import OptimizeError
-from server.optimize.pictures import SOURCE, Folder, Picture, look_through, split
+from server.optimize.pictures import SOURCE, Folder, Picture, Stored, look_through, split
 
 
 def folder(path, **files):
@@ -32,6 +33,15 @@ def test_crops_belong_to_the_picture_they_were_cut_from(tmp_path):
     assert {"cat-crop1.jpg": "cat", "cat_crop_2.jpg": "cat", "cat.jpg": "cat", "cat2.jpg": "cat2"} == found(
         Folder(tmp_path)
     )
+
+
+def test_the_images_of_a_store_are_found(tmp_path):
+    """Without the records beside them."""
+    store = FolderStore(tmp_path)
+    for name in ("2026-11-28/a.jpg", "2026-11-28/a.json", "2026-11-29/b.png"):
+        store.put(name, name.encode(), "application/octet-stream")
+
+    assert {"2026-11-28/a.jpg": "2026-11-28/a", "2026-11-29/b.png": "2026-11-29/b"} == found(Stored(store))
 
 
 def test_a_pattern_says_what_the_source_is(tmp_path):

@@ -3,7 +3,7 @@
 import pytest
 
 from server.repository.errors import RepositoryError
-from server.repository.golden import Golden, difference, read_golden, read_image, write_golden
+from server.repository.golden import Golden, difference, read_golden, read_image, write_golden, write_to
 
 CLASSES = {"predictions": [{"label": "cat", "score": 0.7}, {"label": "dog", "score": 0.2}]}
 SCORE = {"score": 3.5, "label": "fair"}
@@ -47,6 +47,16 @@ def test_an_answer_within_the_tolerance_is_as_expected(expected, got):
 def test_what_differs_is_said(expected, got, said):
     """In a few words, with both values."""
     assert said == difference(expected, got, 0.01)
+
+
+def test_a_version_may_have_answers_of_its_own(tmp_path):
+    """Other versions keep the model's."""
+    (tmp_path / "golden").mkdir()
+    (tmp_path / "2").mkdir()
+    write_golden(tmp_path, Golden({"a.jpg": CLASSES}, 0.01))
+    write_to(tmp_path / "2" / "golden.json", Golden({"a.jpg": CLASSES}, 0.05))
+
+    assert [0.01, 0.01, 0.05] == [read_golden(tmp_path, version).tolerance for version in ("", "1", "2")]
 
 
 def test_the_file_is_read_as_it_was_written(tmp_path):

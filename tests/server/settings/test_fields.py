@@ -63,13 +63,26 @@ def test_a_toml_value_of_the_wrong_type_is_refused(toml, value):
 
 
 @pytest.mark.parametrize(
-    ("provider", "name", "device"), [("auto", "auto", 0), ("cuda", "cuda", 0), ("cuda:2", "cuda", 2)]
+    ("provider", "name", "devices"),
+    [
+        ("auto", "auto", (0,)),
+        ("cuda", "cuda", (0,)),
+        ("cuda:2", "cuda", (2,)),
+        ("cuda:2,0,2", "cuda", (2, 0)),
+        ("cuda:all", "cuda", ()),
+    ],
 )
-def test_one_setting_names_the_provider_and_its_gpu(provider, name, device):
+def test_one_setting_names_the_provider_and_its_gpus(provider, name, devices):
     """Without an index it is the first GPU."""
     settings = load_settings(["--provider", provider], {})
 
-    assert (name, device) == (settings.provider_name, settings.device)
+    assert (name, devices) == (settings.provider_name, settings.devices)
+
+
+@pytest.mark.parametrize("provider", ["cuda:", "cuda:1,", "cuda:0,all", "cpu:1", "all"])
+def test_gpus_that_are_no_list_are_refused(provider):
+    """Indices and commas, or all."""
+    assert len(refusal(["--provider", provider])) == 1
 
 
 def test_the_fastest_http_server_that_is_installed_is_the_default():

@@ -18,6 +18,7 @@ from server.fleet.layout.placement import (
     LayoutSettings,
     Placement,
     beside_a_gpu,
+    beside_gpus,
     decoders,
     from_profile,
     lay_out,
@@ -30,13 +31,48 @@ from server.process.cpus import usable_cpus
 
 
 def settled(*asked, devices):
-    return asyncio.run(asyncio.wait_for(resolve_device(*asked, devices), 30))
+    provider, *indices = asked
+    return asyncio.run(asyncio.wait_for(resolve_device(provider, tuple(indices), devices), 30))
 
 
 @pytest.mark.parametrize("asked", ["cpu", "cuda"])
 def test_what_is_asked_for_is_taken(tmp_path, asked):
     """Whether it can be used shows where it is opened."""
     assert Placement(asked, 2, "as configured") == settled(asked, 2, devices=tmp_path)
+
+
+def test_several_gpus_are_taken_as_they_are_named(tmp_path):
+    """The first is where one is enough."""
+    assert Placement("cuda", 2, "as configured", (2, 0)) == settled("cuda", 2, 0, devices=tmp_path)
+
+
+def test_all_gpus_of_a_machine_without_a_driver_are_none(tmp_path):
+    """The first worker says why: it is never the CPU silently."""
+    place = settled("cuda", devices=tmp_path)
+
+    assert ("cuda", 0, ()) == (place.provider, place.device, place.devices)
+
+
+@pytest.mark.parametrize(
+    ("asked", "cpus", "gpus", "workers", "spare", "why"),
+    [
+        (LayoutRequest(), 16, 1, 2, 1, "two for a GPU"),
+        (LayoutRequest(), 16, 4, 8, 7, "2 for each of 4 GPUs"),
+        (LayoutRequest(), 8, 4, 4, 3, "1 for each of 4 GPUs"),
+        (LayoutRequest(workers=3), 16, 2, 3, 0, "as configured"),
+    ],
+)
+def test_each_gpu_has_workers_of_its_own(asked, cpus, gpus, workers, spare, why):
+    """They share the CPUs."""
+    assert LayoutChoice(Layout(workers, 1), 0, why, in_turn=True, spare=spare) == beside_gpus(asked, cpus, gpus)
+
+
+def test_each_gpu_gets_as_many_workers_as_feed_it():
+    """By what the first one measured of its own."""
+    two = beside_gpus(LayoutRequest(), 16, 2)
+
+    assert (8, 7) == (scaled_to_gpu(two, 7_000, 16, 2).layout.workers, scaled_to_gpu(two, 7_000, 16, 2).spare)
+    assert two == scaled_to_gpu(two, 1_000, 16, 2)
 
 
 def test_auto_is_the_cpu_where_there_is_no_gpu(tmp_path):
