@@ -126,7 +126,10 @@ class ServerSettings(Topic):
     )
 
     web: Annotated[Count, ADVANCED] = Field(
-        default=1, ge=1, le=64, description="processes that read requests and send answers; more than one is experimental"
+        default=1,
+        ge=1,
+        le=64,
+        description="processes that read requests and send answers; more than one is experimental",
     )
     http_server: Annotated[HttpServer, Shown("uvicorn if installed, else hypercorn", advanced=True)] = Field(
         default=None, description="HTTP server"
