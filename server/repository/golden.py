@@ -7,6 +7,7 @@
 Comparing is pure. Values are compared as clients see them: scores of labels, one score, or raw outputs.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,7 @@ def difference(expected: Members, got: Members, tolerance: float) -> str:
     if "predictions" in expected:
         found = _of_predictions(expected["predictions"], got["predictions"], tolerance)
     if not found and "score" in expected:
-        found = _of_score("score", expected["score"], got["score"], tolerance)
+        found = _of_score("score", _number(expected["score"]), _number(got["score"]), tolerance)
     if not found and "outputs" in expected:
         found = _of_outputs(expected["outputs"], got["outputs"], tolerance)
     return found
@@ -95,14 +96,18 @@ def _of_predictions(expected: Sequence[Members], got: Sequence[Members], toleran
     if expected and (not got or expected[0]["label"] != got[0]["label"]):
         best = got[0]["label"] if got else "nothing"
         return f"the best class is {best!r}, expected {expected[0]['label']!r}"
-    scores = {one["label"]: one["score"] for one in got}
+    scores = {one["label"]: _number(one["score"]) for one in got}
     least = min(scores.values(), default=0.0)
     for one in expected:  # a class that is not among the best has the least of their scores, at most
-        if found := _of_score(
-            one["label"], one["score"], scores.get(one["label"], min(least, one["score"])), tolerance
-        ):
+        label, score = one["label"], _number(one["score"])
+        if found := _of_score(label, score, scores.get(label, min(least, score)), tolerance):
             return found
     return ""
+
+
+def _number(value: float | None) -> float:
+    """JSON has null for what is not a number."""
+    return math.nan if value is None else value
 
 
 def _of_score(name: str, expected: float, got: float, tolerance: float) -> str:

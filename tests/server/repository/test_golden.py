@@ -42,6 +42,8 @@ def test_an_answer_within_the_tolerance_is_as_expected(expected, got):
         (RAW, {"outputs": {"boxes": [[0.0, 10.0], [20.0, 98.0]]}}, "output boxes is off by 2, allowed 1"),
         (RAW, {"outputs": {"boxes": [0.0]}}, "output boxes has 1 values, expected 4"),
         (RAW, {"outputs": {}}, "output boxes has 0 values, expected 4"),
+        (SCORE, {"score": None}, "score is nan, expected 3.5 within 0.01"),  # JSON has null for what is not a number
+        (CLASSES, scores(("cat", None)), "cat is nan, expected 0.7 within 0.01"),
     ],
 )
 def test_what_differs_is_said(expected, got, said):
