@@ -25,7 +25,7 @@ $(VENV)/.serve: requirements.lock pyproject.toml | $(BIN)/python
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.serve
-	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --no-compile --require-hashes -r requirements-dev.lock
 	@touch $@
 
 serve: $(VENV)/.serve ## start the server on its defaults (demo model, http://127.0.0.1:8080); ARGS="--port 9000" adds flags

@@ -5,6 +5,9 @@ descriptor of the numbers that all processes share, ROW its own row there, FD th
 standard input is as that of `server.web.process`.
 """
 
+import server.process.lean  # noqa: F401 - before structlog
+
+# isort: split
 import asyncio
 import os
 import sys

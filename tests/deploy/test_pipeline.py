@@ -23,12 +23,14 @@ WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 GITLAB = ROOT / ".gitlab-ci.yml"
 _NO_SCRIPT = {"stages", "default", "workflow"}
 _BUILT = ("-o", f"{BIN.parent}/.serve", "-o", f"{BIN.parent}/.dev")  # this environment is up to date
+_OF_OUR_MAKE = ("MAKEFLAGS", "MAKEOVERRIDES", "MFLAGS", "ARGS")  # where `make test` runs this
 
 
 def make(target, *words, **variables):
     """Run a target as a pipeline does."""
     command = ["make", "-C", str(ROOT), *_BUILT, f"VENV={BIN.parent}", target, *words]
-    return subprocess.run(command, env=os.environ | variables, capture_output=True, text=True)
+    environ = {name: value for name, value in os.environ.items() if name not in _OF_OUR_MAKE}
+    return subprocess.run(command, env=environ | variables, capture_output=True, text=True)
 
 
 def steps():

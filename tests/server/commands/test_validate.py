@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+import structlog
 from onnx import TensorProto, helper
 
 from server import demo
@@ -83,6 +84,12 @@ def test_a_bad_model_stops_the_pipeline(model, tmp_path, capsys):
     assert (1, "pass") == (code, found["contract"])
     assert {"size", "golden", "agreement"} <= {name for name, outcome in found.items() if outcome == "fail"}
     assert "food 2 must not be released" in capsys.readouterr().out
+
+
+@pytest.fixture(autouse=True)
+def as_it_starts():
+    """Logs as a fresh process has them: tests that capture logs leave structlog configured."""
+    structlog.reset_defaults()
 
 
 @pytest.mark.parametrize("content", [None, b"no model"])

@@ -6,7 +6,9 @@ import sys
 import pytest
 
 
-@pytest.mark.parametrize("module", ["server.web.process", "server.inference.worker", "server.consume.process"])
+@pytest.mark.parametrize(
+    "module", ["server.web.process", "server.web.front_process", "server.inference.worker", "server.consume.process"]
+)
 def test_a_server_process_loads_no_rich(module):
     """It shows nothing on a terminal, and rich would be a third of its imports."""
     check = f"import sys, {module}; print('structlog' in sys.modules, 'rich' in sys.modules)"
