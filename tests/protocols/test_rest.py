@@ -239,6 +239,21 @@ def test_health_and_readiness(several, path, status):
     assert status == send(several[0], "GET", path).status
 
 
+def test_a_repeated_image_counts_as_a_hit(demo):
+    """As Triton counts: it waits and succeeds, and computes nothing. The three parts of computing count alike."""
+    names = ("success", "queue", "compute_input", "compute_infer", "compute_output", "cache_hit")
+
+    def counts():
+        (stats,) = send(demo, "GET", "/v2/models/colourfulness/stats").json()["model_stats"]
+        return [stats["inference_stats"][name]["count"] for name in names]
+
+    before = counts()
+    for _ in range(2):
+        assert 200 == send(demo, "POST", "/v1/images", photo(77), cache_control="max-age=60").status
+
+    assert [2, 2, 1, 1, 1, 1] == [after - old for after, old in zip(counts(), before, strict=True)]
+
+
 def test_statistics_count_images(several):
     """A batch of two is two inferences."""
     server, _ = several
