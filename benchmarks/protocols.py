@@ -7,7 +7,6 @@ nothing is cached or shared.
 
 import argparse
 import asyncio
-import socket
 import statistics
 import time
 from collections.abc import Awaitable, Callable
@@ -20,7 +19,7 @@ import numpy as np
 import psutil
 
 from benchmarks.machine import cpu_s
-from benchmarks.served import Served, serving, tureen
+from benchmarks.served import Served, free_port, serving, tureen
 from server.commands.bench.photos import photo
 from server.web.rpc import inference_pb2 as pb
 
@@ -49,7 +48,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--requests", type=int, default=300, help="per turn")
     given = parser.parse_args()
-    port = _free_port()
+    port = free_port()
     flags = ["--workers", "1", "--threads", "1", "--grpc-port", str(port), "--slo", "30s", "--cache", "off"]
     with serving(tureen(flags)) as served:
         turns = asyncio.run(_measured(served, port, given.rounds, given.requests))
@@ -165,12 +164,6 @@ def _message(datatype: str, shape: Any, data: bytes) -> bytes:
     request.inputs.add(name="image", datatype=datatype, shape=shape)
     message: bytes = request.SerializeToString()
     return message
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 if __name__ == "__main__":

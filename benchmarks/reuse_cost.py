@@ -9,7 +9,6 @@ import asyncio
 import itertools
 import shutil
 import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -21,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.machine import cpu_s
-from benchmarks.served import Served, serving, tureen
+from benchmarks.served import Served, free_port, serving, tureen
 from server.commands.bench.photos import photo
 
 _PICTURE = photo(320, 240, 0)
@@ -63,7 +62,7 @@ def main() -> None:
             **({"cache in Redis": ("--cache", stack.enter_context(_redis(folder)))} if _has_redis() else {}),
             "store in a folder": ("--cache", "off", "--store", str(folder / "store")),
             "store, S3 away": (
-                "--cache", "off", "--store", "s3://photos/x", "--s3-endpoint", f"http://127.0.0.1:{_free_port()}",
+                "--cache", "off", "--store", "s3://photos/x", "--s3-endpoint", f"http://127.0.0.1:{free_port()}",
                 "--spool-dir", str(folder / "spool"),
             ),
         }  # fmt: skip
@@ -182,7 +181,7 @@ def _has_redis() -> bool:
 
 @contextmanager
 def _redis(folder: Path) -> Iterator[str]:
-    port = _free_port()
+    port = free_port()
     process = subprocess.Popen(
         ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)],
         stdout=subprocess.DEVNULL,
@@ -192,12 +191,6 @@ def _redis(folder: Path) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import os
 import re
 import selectors
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -22,6 +23,13 @@ _PERIOD_S = 0.1
 _WORKERS = re.compile(rb"^(tureen_workers(?:_ready)?) (\S+)", re.MULTILINE)
 _ADDRESS = re.compile(rb"^ *address +http://(\S+):(\d+)", re.MULTILINE)
 _TUREEN = Path(sys.executable).with_name("tureen")
+
+
+def free_port() -> int:
+    """A port of the loopback that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 class StartFailed(Exception):

@@ -3,7 +3,6 @@
 import ast
 import json
 import os
-import shutil
 import subprocess
 import sys
 from functools import partial
@@ -13,10 +12,10 @@ from threading import Thread
 
 import playwright
 import pytest
-from playwright.sync_api import sync_playwright
 
 from server import demo as demo_model
 from tests.end_to_end.harness import serving
+from tests.page.browser import chromium
 from tests.photos import photo
 from tests.protocols.conftest import ROOT, TRITON
 from tests.protocols.test_rest import send
@@ -110,13 +109,11 @@ def test_the_page_shows_the_answer(pages, tmp_path):
     """From another origin, which the server lets in."""
     (tmp_path / "photo.jpg").write_bytes(PHOTO)
     flags = ("--workers", "1", "--slo", "30s", "--cors-origins", pages)
-    with serving(*flags) as server, sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+    with serving(*flags) as server, chromium() as browser:
         page = browser.new_page()
         page.goto(f"{pages}/upload.html?server=http://{server.host}:{server.port}")
         page.set_input_files("input", tmp_path / "photo.jpg")
         page.wait_for_function("document.querySelector('pre').textContent.startsWith('{')")
         answer = json.loads(page.inner_text("pre"))
-        browser.close()
 
     assert Reference(demo_model.FOLDER).agrees(PHOTO, answer)

@@ -9,7 +9,7 @@ from tests.end_to_end.harness import serving
 from tests.photos import photo
 from tests.protocols.conftest import grpc_address, with_triton
 from tests.protocols.test_rest import send
-from tests.security.keys import add_key
+from tests.security.keys import add_key, bearer
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -25,10 +25,6 @@ def served(tmp_path):
     flags = ("--models", str(folder), "--keys", str(tmp_path / "keys.json"), "--grpc-port", "0", "--slo", "30s")
     with serving(*flags, environ={"TUREEN_WORKERS": "1"}, admin=keys["metrics"]) as server:
         yield server, keys
-
-
-def bearer(key):
-    return {"authorization": f"Bearer {key}"}
 
 
 @pytest.mark.parametrize("kind", ["http", "grpc"])

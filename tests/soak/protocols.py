@@ -16,6 +16,7 @@ from server.web.rpc import inference_pb2 as pb
 from server.web.rpc.status import CODES
 from tests.end_to_end.harness import Server, serving
 from tests.photos import photo
+from tests.protocols.conftest import grpc_address
 from tests.soak.phase import Findings, Job, quantile
 from tests.soak.servers import run as run_loop
 
@@ -63,7 +64,7 @@ async def _fuzzed(job: Job, server: Server, found: Findings) -> None:
     image.contents.bytes_contents.append(photo(1))
     good, rng, codes = request.SerializeToString(), np.random.default_rng(job.seed), Counter[grpc.StatusCode]()
     count = job.count(_MESSAGES, 100)
-    async with grpc.aio.insecure_channel(_address(server)) as channel:
+    async with grpc.aio.insecure_channel(grpc_address(server)) as channel:
         method = channel.unary_unary(_METHOD)
         for number in range(0, count, 100):
             job.say("damaged messages", 0.5 + 0.2 * number / count)
@@ -88,7 +89,7 @@ async def _overloaded(job: Job, server: Server, found: Findings) -> None:
         _WORK.pictures()[0].read_bytes()
     )
     message = request.SerializeToString()
-    async with grpc.aio.insecure_channel(_address(server)) as channel:
+    async with grpc.aio.insecure_channel(grpc_address(server)) as channel:
         method = channel.unary_unary(_METHOD)
         job.say("gRPC: capacity", 0.7)
         capacity = await _capacity(method, message, job.seconds(_CAPACITY_S))
@@ -155,12 +156,6 @@ async def _stream(method: Any, message: bytes, rate: float, seconds: float) -> d
 async def _restarts(server: Server) -> float:
     now = await server.metrics()
     return sum(value for name, value in now.items() if name.startswith("tureen_worker_restarts_total"))
-
-
-def _address(server: Server) -> str:
-    found = re.search(r"grpc +(\S+:\d+)", server.block)
-    assert found
-    return found[1]
 
 
 def _model(server: Server) -> str:

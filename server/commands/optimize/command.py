@@ -12,6 +12,7 @@ from rich.console import Console
 
 from server.cleanup.opening import open_store
 from server.cleanup.stores import StoreError
+from server.commands.bar import Bar
 from server.commands.optimize import page, view
 from server.commands.optimize.options import Options, parse
 from server.models.card import Located, find_model
@@ -74,8 +75,12 @@ def _run(options: Options, measure: Measure) -> int:
     given = _read(options)
     final = target(given.located, options.model, options.out)
     with tempfile.TemporaryDirectory(prefix="tureen-optimize-") as name:
-        with view.Bar(Console(stderr=True)) as bar:
-            optimizer = Optimizer(given.located, options.model, Path(name), bar.show, measure)
+        with Bar(Console(stderr=True), "optimizing", time_left=True) as bar:
+
+            def told(done: float, total: float, doing: str) -> None:
+                bar.show(done, doing, total)
+
+            optimizer = Optimizer(given.located, options.model, Path(name), told, measure)
             if given.recorded:
                 outcome = optimizer.again(given.recorded, given.pictures, given.split, options.agree)
             else:

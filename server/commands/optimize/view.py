@@ -1,12 +1,9 @@
-"""What a person sees of `tureen optimize`: a bar while it runs, a table when it is done."""
+"""What a person sees of `tureen optimize`: a table when it is done."""
 
 import sys
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from server.commands.optimize.options import Options
@@ -18,30 +15,6 @@ from server.statistics.exact import trials_needed
 
 COLUMNS = ("", "agree", "images/s", "gain", "alone", "capacity", "size", "load", "memory", "")
 _WIDTH = 140
-
-
-class Bar:
-    """The bar with the time that is left, on a terminal; elsewhere nothing is shown."""
-
-    def __init__(self, console: Console) -> None:
-        self._progress = Progress(
-            TextColumn("optimizing"), BarColumn(), TimeRemainingColumn(), TextColumn("{task.description}"),
-            console=console, transient=True, disable=not console.is_terminal,
-        )  # fmt: skip
-        self._task = self._progress.add_task("", total=1.0)
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._progress.stop()
-
-    def show(self, done: float, total: float, doing: str) -> None:
-        """Steps done, of how many, and what is being done."""
-        self._progress.update(self._task, completed=done, total=total, description=doing)
 
 
 def show(options: Options, report: Report, written: Path | None) -> None:

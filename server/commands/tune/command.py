@@ -12,9 +12,10 @@ from pathlib import Path
 from rich.console import Console
 
 from server import demo
+from server.commands.bar import Bar
 from server.commands.tune.measure import Findings, Tuner
 from server.commands.tune.options import Options, parse
-from server.commands.tune.view import Bar, show_table, verdict
+from server.commands.tune.view import show_table, verdict
 from server.contract.wire import Load
 from server.fleet.layout import profile as file
 from server.fleet.layout.choose import LayoutRequest, Row, choose, every, full
@@ -49,7 +50,7 @@ def run(argv: Sequence[str]) -> int:
         return _USAGE
     try:
         subject = _subject(options)
-        with Bar(_console(stderr=True)) as bar:
+        with Bar(_console(stderr=True), "tuning") as bar:
             findings = asyncio.run(_measure(options, subject, bar))
     except (ModelError, OSError) as error:
         return _fail(f"{options.settings.model} cannot be tuned: {error}")

@@ -1,43 +1,16 @@
-"""What a person sees of `tureen tune`: a bar while it runs, a table when it is done."""
+"""What a person sees of `tureen tune`: a table when it is done."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from server.commands.tune.measure import Findings
 from server.fleet.layout.choose import Row, is_within
 
 COLUMNS = ("layout", "batch", "images/s", "per batch", "lone image", "CPU per image", "memory", "")
-
-
-class Bar:
-    """The bar that moves, on a terminal; elsewhere nothing is shown."""
-
-    def __init__(self, console: Console) -> None:
-        self._progress = Progress(
-            TextColumn("tuning"), BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn(),
-            console=console, transient=True, disable=not console.is_terminal,
-        )  # fmt: skip
-        self._task = self._progress.add_task("", total=1.0)
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._progress.stop()
-
-    def show(self, done: float, doing: str) -> None:
-        """`done`: the share, 0 to 1."""
-        self._progress.update(self._task, completed=done, description=doing)
 
 
 def show_table(out: Console, findings: Findings, chosen: Row, slo_s: float) -> None:
