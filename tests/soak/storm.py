@@ -5,7 +5,8 @@ import itertools
 import statistics
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections import Counter
+from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
@@ -22,7 +23,7 @@ from tests.soak.servers import run as run_loop
 HTTP_SERVERS = ("hypercorn", "uvicorn")
 WAYS = ("direct", "reconnecting", "nginx")
 _WORK = WORKS["resnet50"]
-_SECONDS = 4.0
+_FILLING_S, _SECONDS = 2.5, 5.0
 _ROUNDS = 3
 _HOT, _POLITE = 32, 8
 _WITHIN = 26  # clients whose images fit into the SLO: about a third of 40 is refused
@@ -97,12 +98,18 @@ def _served(stack: ExitStack, name: str, folder: Path, slo: str, flags: tuple[st
 
 
 def _measure(job: Job, way: Way, polite: int, hot: int) -> Figures:
+    """Of a window in which the queue is neither filling nor running dry."""
     processes = way.server.tree()
-    before = sum(_cpu_s(process) for process in processes)
-    counts = run_loop(_count(job, way, polite, hot))
-    cpu_s = sum(_cpu_s(process) for process in processes) - before
-    seconds = job.seconds(_SECONDS)
-    return Figures(counts[200] / seconds, counts[503] / seconds, counts[200] / cpu_s)
+    looks: list[tuple[float, float, Counter[int]]] = []
+    counts: Counter[int] = Counter()
+
+    def look() -> None:
+        looks.append((time.monotonic(), sum(_cpu_s(process) for process in processes), counts.copy()))
+
+    run_loop(_storm(job, way, (polite, hot), counts, look))
+    (began, cpu_s, before), (ended, cpu_s_after, after) = looks
+    answers, refused = (after[status] - before[status] for status in (200, 503))
+    return Figures(answers / (ended - began), refused / (ended - began), answers / (cpu_s_after - cpu_s))
 
 
 def _cpu_s(process: psutil.Process) -> float:
@@ -110,27 +117,32 @@ def _cpu_s(process: psutil.Process) -> float:
     return times.user + times.system
 
 
-async def _count(job: Job, way: Way, polite: int, hot: int) -> Mapping[int, int]:
-    """Answers and refusals of some clients that wait as they are told and some that never do."""
-    image, counts = photo(1), {200: 0, 503: 0}
-    end = time.monotonic() + job.seconds(_SECONDS)
+async def _storm(job: Job, way: Way, clients: tuple[int, int], counts: Counter[int], look: Callable[[], None]) -> None:
+    """So many clients that wait as they are told, and that never do. What they hear is counted; `look` is called at the
+    beginning and at the end of the window."""
+    image, polite = photo(1), clients[0]
 
     async def client(number: int) -> None:
         connect = way.connect(number)
         connection = await connect()
-        while time.monotonic() < end:
+        while True:
             try:
                 reply = await connection.post(image)
             except (OSError, EOFError):
                 connection = await connect()
                 continue
-            counts[reply.status] = counts.get(reply.status, 0) + 1
+            counts[reply.status] += 1
             if number < polite and reply.status == 503:
                 await asyncio.sleep(float(reply.headers.get("retry-after", "1")))
             if way.name == "reconnecting":
                 await connection.close()
                 connection = await connect()
-        await connection.close()
 
-    await asyncio.gather(*(client(n) for n in range(polite + hot)))
-    return counts
+    tasks = [asyncio.create_task(client(n)) for n in range(sum(clients))]
+    await asyncio.sleep(_FILLING_S)
+    look()
+    await asyncio.sleep(job.seconds(_SECONDS))
+    look()
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
