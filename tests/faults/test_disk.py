@@ -1,5 +1,6 @@
 """Real disks that are full or read-only, and a clock that is set: nothing is lost that was called stored."""
 
+import asyncio
 import json
 from pathlib import Path
 
