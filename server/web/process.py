@@ -122,7 +122,7 @@ async def _run(settings: Settings, listeners: Sequence[int], offered: Path | Non
         request_bytes = derived.request_bytes(upload, usable_memory())
         open_records = settings.storage.records == "open"
         background = await stack.enter_async_context(anyio.create_task_group())  # leaving waits for it
-        gate = Gate(access.authenticator, access.limits, metrics.count_auth_refusal, access.rates)
+        gate = Gate(access.authenticator, access.limits, metrics.count_auth_refusal, access.rates, access.in_flight)
         models = engine.models if settings.repository.models and isinstance(engine, Engine) else None
         more = [*(Rollouts(models, steering).routes() if models else ()), *Drifts(drift).routes()]
         proxies = TrustedProxies(settings.server.trusted_proxies)
