@@ -41,6 +41,7 @@ test: $(VENV)/.dev servers ## run every test; a skipped one fails, those marked 
 	$(BIN)/python -m pytest -n $(TESTERS) --dist loadfile -m "not long" $(ARGS)
 
 long: $(VENV)/.dev servers ## run the tests that `make test` leaves out for their length; some ten minutes
+	@PYTHON=$(PYTHON) tests/install_servers.sh long
 	$(BIN)/python -m pytest -m long $(ARGS)
 
 check: lint type ## lint and types
