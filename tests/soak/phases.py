@@ -22,7 +22,7 @@ PHASES: Mapping[str, Phase] = {
     "overload": Phase("overload", "ResNet-50 offered up to ten times what it can do", 100),
     "fronts": Phase("fronts", "a tiny model offered up to ten times what it can do, by one and two web processes", 110),
     "refusals": Phase("refusals", "what saying no costs", 30),
-    "storm": Phase("storm", "clients that retry at once", 180),
+    "storm": Phase("storm", "clients that retry at once", 700),
     "changes": Phase("changes", "1,000 changes of version under load", 600),
     "lanes": Phase("lanes", "two models in bursts on the same cores", 60),
     "restarts": Phase("restarts", "rolling restarts and kills behind nginx", 150),
