@@ -1,6 +1,7 @@
 """What a client without a key can make the server do: read its head, and say no."""
 
 import asyncio
+import gzip
 import zlib
 
 import pytest
@@ -17,6 +18,8 @@ PHOTO = photo(1)
 HEAD = b"POST /v1/images HTTP/1.1\r\nhost: t\r\n"
 BOMB = png(13_000, 13_000, chunk(b"IDAT", zlib.compress(b"\0" * 13_001 * 13_000)), colour=0)
 FORM = b"--b\r\nno header at all\r\n" + bytes(range(256)) * 100
+ZIPPED = gzip.compress(bytes(50_000_000))
+DEEP = b"[" * 100_000
 PIECE = 1_000_000
 DECLARED, ENDLESS = b"content-length: 19000000", b"transfer-encoding: chunked"
 
@@ -42,8 +45,10 @@ def world(request, tmp_path_factory):
         (b"", {}),
         (PHOTO, {"x_request_timeout_ms": "nonsense"}),
         (PHOTO, {"authorization": "Bearer x.y.z"}),
+        (ZIPPED, {"content_encoding": "gzip"}),
+        (DEEP, {"content_type": "application/json"}),
     ],
-    ids=["bomb", "garbage form", "no image", "empty", "bad timeout", "bad token"],
+    ids=["bomb", "garbage form", "no image", "empty", "bad timeout", "bad token", "gzip bomb", "deep JSON"],
 )
 def test_a_body_is_not_looked_at_before_its_key(world, body, headers):
     """401, whatever it holds, and no image is counted as received."""
