@@ -72,7 +72,7 @@ def test_profiles_are_on_the_admin_port_only(public):
             await get(public, "/debug/stacks"),
             await get(public, "/debug/profile?seconds=1", port),
             await get(public, "/debug/stacks", port),
-            *[await get(public, f"/debug/profile?seconds={bad}", port) for bad in ("0", "61", "1e9", "-1", "a")],
+            *[await get(public, f"/debug/profile?seconds={bad}", port) for bad in ("0", "61", "1e9", "-1", "a", "")],
         ]
 
     first, second, profile, stacks, *refused = public.run(work())
