@@ -14,7 +14,7 @@ class Progress:
     Times are seconds on CLOCK_MONOTONIC; 0 where the request did not come so far.
     """
 
-    __slots__ = ("answer", "answered", "header", "size", "stored", "uploaded", "urgency")
+    __slots__ = ("answer", "answered", "deferred", "header", "size", "stored", "uploaded", "urgency")
 
     def __init__(self) -> None:
         self.uploaded = 0.0
@@ -24,6 +24,8 @@ class Progress:
         self.urgency = DEFAULT_URGENCY
         self.header: Header | None = None
         self.answer: Answer | None = None
+        self.deferred = False
+        """Whether its client has been told to ask for the answer later."""
         self.stored = False
         """Whether the image was put on its way to a store."""
 

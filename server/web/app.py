@@ -113,12 +113,12 @@ def build_app(
         resources.work("/v1/images/{id}", "PUT", Puts(runtime, images, sent).put)
         resources.work("/v1/images:batch", "POST", Batch(runtime, images, gate, most).post)
         if records and background:
-            images.deferred = records.deferred = Deferred(runtime, images.answer, background)
+            images.deferred = records.deferred = Deferred(runtime, images.answer, background, observer.concluded)
         if records:
             records.sent = sent
         resources.describe(Limits(uploads.limits.max_bytes, most), keys=gate.checks_keys)
     cors = Cors(origins) if origins else NOBODY
-    refusals = Refusals(metrics, observer.access_log)
+    refusals = Refusals(observer, runtime.now)
     early_reject = EarlyReject(runtime, gate, proxies, refusals, uploads.limits.max_bytes, cors)
     exchange = Exchange(resources, gate, runtime, observer, uploads, early_reject.arm, proxies, cors, resources.methods)
     pacing = Pacing(proxies, early_reject.room, metrics.refusal_delay.observe, asyncio.get_running_loop())
