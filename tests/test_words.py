@@ -32,6 +32,7 @@ BUDGET = {
     "packages, pipelines, small machines, browsers, Ray": 1_200,
     "optimising models": 1_000,
     "several web processes and GPUs": 900,
+    "traces of every protocol, what TLS costs, other servers beside": 500,
     "privacy, owners of images, redaction, shared rates": 900,
 }
 

@@ -155,7 +155,7 @@ async def _run(settings: Settings, listeners: Sequence[int], offered: Path | Non
 
                 changes = Repository(models) if models and (settings.is_local or gate.checks_keys) else None
                 tasks.create_task(
-                    serve_rpc(settings, runtime, gate, proxies, metrics, request_bytes, stopping.wait, changes)
+                    serve_rpc(settings, runtime, gate, proxies, observer, request_bytes, stopping.wait, changes)
                 )
             await serve(fronts, settings, certificates, stop)
             for task in beside:
