@@ -87,7 +87,7 @@ hpa: $(VENV)/.dev ## the shipped autoscaler under changing traffic, in virtual t
 	.venvs/ray/bin/python -m pip install --quiet --require-hashes -r deploy/ray/requirements.lock
 	cp deploy/ray/requirements.lock $@
 
-soak: $(VENV)/.dev servers .venvs/ray/.lock ## ten minutes of faults and abuse: is every promise kept? ARGS="--only PHASE"; ARGS=--help lists them
+soak: $(VENV)/.dev servers .venvs/ray/.lock ## an hour of faults and abuse: is every promise kept? ARGS="--only PHASE"; ARGS=--help lists them
 	$(BIN)/python -m tests.soak $(ARGS)
 
 mutants: $(VENV)/.dev ## change the code and see whether a test notices: one change in ten; ARGS="batcher.queue*" for some of your own

@@ -23,6 +23,7 @@ BUDGET = {
     "queues, the spool, replay": 1_200,
     "keys, tokens, limits and shares": 1_200,
     "TLS and the admin port": 300,
+    "attacks and their tests": 600,
     "protocols and clients": 1_200,
     "the page, traces, metrics, the prediction log": 1_200,
     "alerts and the runbook": 1_200,

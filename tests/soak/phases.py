@@ -30,7 +30,7 @@ PHASES: Mapping[str, Phase] = {
     "arm64": Phase("arm64", "the same answers on arm64, emulated", 120),
     "ray": Phase("ray_serve", "Ray Serve on two nodes: kills, overload, scaling", 240),
     "abuse": Phase("abuse", "hundreds of abusive requests: what they leave behind", 70),
-    "storage": Phase("storage", "web and clean-up killed 50 times with 10,000 images stored", 120),
+    "storage": Phase("storage", "web and clean-up killed 50 times with 10,000 images stored", 240),
     "queues": Phase("queues", "1,000 messages of SQS and of Kafka through killed and rebalanced consumers", 200),
     "flood": Phase("flood", "ResNet-50: one key asks for fifty times its share beside ten that behave", 80),
     "clients": Phase("clients", "30,000 keys, and as many addresses: what the server keeps of them", 150),
