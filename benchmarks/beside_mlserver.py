@@ -1,7 +1,8 @@
 """Tureen beside MLServer: `python -m benchmarks.beside_mlserver [--rounds 5] [--requests 200]`.
 
-Both serve the demo model, with one worker process of one thread, and are asked for the same tensor by the same clients
-in turns. MLServer takes no binary tensors over REST, so that both get JSON there. Needs `.venvs/mlserver`.
+Both serve the demo model on one thread: Tureen in a worker, MLServer in its server process. Both are asked for the same
+tensor by the same clients, in turns. MLServer takes no binary tensors over REST, so both get JSON there. Needs
+`.venvs/mlserver`, by `make beside`.
 """
 
 import argparse
@@ -57,7 +58,7 @@ def mlserver(folder: Path) -> Iterator[tuple[int, int]]:
     settings = {"host": "127.0.0.1", "http_port": http, "grpc_port": grpc, "metrics_port": metrics, "debug": False}
     file = demo.FOLDER / "1" / "model.onnx"
     model = {"name": MODEL, "implementation": "mlserver_onnx.Onnx", "parameters": {"uri": str(file)}}
-    (folder / "settings.json").write_bytes(msgspec.json.encode({**settings, "parallel_workers": 1}))
+    (folder / "settings.json").write_bytes(msgspec.json.encode({**settings, "parallel_workers": 0}))
     (folder / "model-settings.json").write_bytes(msgspec.json.encode(model))
     source = Path(__file__).parent / "baselines" / "mlserver_onnx.py"
     (folder / source.name).write_text(source.read_text())
