@@ -36,6 +36,7 @@ from server.web.openapi.resource import OpenApi
 from server.web.outcomes import PATH, Outcomes
 from server.web.page.resources import Page, as_page, wants_page
 from server.web.paths import FORM, OF_OPERATORS, OPEN, takes_images
+from server.web.profiling import PROFILE, STACKS, Profiling
 from server.web.puts import Puts
 from server.web.records import Records
 from server.web.refusals import Refusals
@@ -103,17 +104,21 @@ def build_app(
     resources = Resources(
         images, Health(runtime, metrics, admin), records, admin, page, watch, changes, outcomes, protocol
     )
+    if admin:
+        profiling = Profiling(runtime)
+        resources.work(PROFILE, "GET", profiling.profile)
+        resources.work(STACKS, "GET", profiling.stacks)
     if isinstance(images, Images):
         sent = Sent(keeping)
         resources.work("/v1/images/{id}", "PUT", Puts(runtime, images, sent).put)
         resources.work("/v1/images:batch", "POST", Batch(runtime, images, gate, most).post)
         if records and background:
-            images.deferred = records.deferred = Deferred(runtime, images.answer, background)
+            images.deferred = records.deferred = Deferred(runtime, images.answer, background, observer.concluded)
         if records:
             records.sent = sent
         resources.describe(Limits(uploads.limits.max_bytes, most), keys=gate.checks_keys)
     cors = Cors(origins) if origins else NOBODY
-    refusals = Refusals(metrics, observer.access_log)
+    refusals = Refusals(observer, runtime.now)
     early_reject = EarlyReject(runtime, gate, proxies, refusals, uploads.limits.max_bytes, cors)
     exchange = Exchange(resources, gate, runtime, observer, uploads, early_reject.arm, proxies, cors, resources.methods)
     pacing = Pacing(proxies, early_reject.room, metrics.refusal_delay.observe, asyncio.get_running_loop())
@@ -162,7 +167,7 @@ class Resources:
         if watch:
             self._routes += [Route("/watch", watch.snapshot), Route("/watch/events", watch.events)]
         self._work: list[Route] = []
-        """What images are sent to: it waits for no turn."""
+        """What waits for no turn: where images are sent, and profiles, which wait for their own end."""
         if protocol:
             self._routes += _model_routes(protocol)
             for path in _of_model("/infer"):

@@ -11,7 +11,7 @@ from anyio.abc import TaskGroup
 from server.contract.ids import uuid7
 from server.contract.task import ImageTask
 from server.engine.arrivals import Reservation
-from server.web.errors import RequestError, code_of
+from server.web.errors import PROBLEMS, RequestError, code_of
 from server.web.request import Request
 from server.web.response import RawResponse
 from server.web.runtime import Runtime
@@ -24,12 +24,16 @@ _MOST_FAILURES = 10_000  # remembered
 AnswerUnder = Callable[[ImageTask, Request, Terms, Due, str], Awaitable[object]]
 """Answers an image under an id."""
 
+Conclude = Callable[[Request, str, int, float], None]
+"""Told the code and the status with which it ended, and when: seconds on the monotonic clock."""
+
 
 class Deferred:
     """The whole state: the ids of images under way, and the codes of those that failed, the last ones."""
 
-    def __init__(self, runtime: Runtime, answer: AnswerUnder, tasks: TaskGroup) -> None:
+    def __init__(self, runtime: Runtime, answer: AnswerUnder, tasks: TaskGroup, conclude: Conclude) -> None:
         """`tasks`: in which images are answered; whoever leaves it waits for them."""
+        self._conclude = conclude
         self._runtime = runtime
         self._answer_under = answer
         self._tasks = tasks
@@ -44,6 +48,7 @@ class Deferred:
             raise refusal
         id_ = uuid7()
         self._under_way.add(id_)
+        request.progress.deferred = True
         reservation.release()  # its bytes are queued as soon as the task begins
         self._tasks.start_soon(self._answer, id_, task, request, terms, due)
         headers = [
@@ -64,11 +69,15 @@ class Deferred:
             raise RequestError(code)
 
     async def _answer(self, id_: str, task: ImageTask, request: Request, terms: Terms, due: Due) -> None:
+        code, status = "shutting_down", 503  # if it is cancelled
         try:
             await self._answer_under(task, request, terms, due, id_)
+            code, status = "ok", 200
         except Exception as error:  # noqa: BLE001 - whatever it is, whoever asks is told
-            self._failures[id_] = code_of(error)
+            code = self._failures[id_] = code_of(error)
+            status = PROBLEMS[code].status
             if len(self._failures) > _MOST_FAILURES:
                 self._failures.popitem(last=False)
         finally:
             self._under_way.discard(id_)
+            self._conclude(request, code, status, self._runtime.now())

@@ -91,7 +91,7 @@ class EarlyReject:
 
     def _rejection(self, error: RequestError | Refused, upload: Upload, origin: Origin) -> Rejection:
         self.arm()
-        response = self._refusals.of_upload(error, upload.id, origin.address)
+        response = self._refusals.of_upload(error, upload, origin.address)
         return Rejection(response, upload.rest, error.retry_after_s, origin.address)
 
     def room(self) -> int:

@@ -4,6 +4,7 @@ This never decides what a request means: whatever is not plain, in any way, is l
 """
 
 import re
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from server.web.errors import RequestError
@@ -22,7 +23,9 @@ _PLAIN_HEAD = re.compile(
 _LENGTH = re.compile(rb"\r\ncontent-length: ?([0-9]{1,15})(?=\r\n|\Z)", re.IGNORECASE)
 _HOST = re.compile(rb"\r\nhost:", re.IGNORECASE)
 _CONNECTION = re.compile(rb"\r\nconnection:(?! ?keep-alive(?:\r\n|\Z))", re.IGNORECASE)
-_TERM = re.compile(rb"\r\n(x-request-timeout-ms|priority|cache-control): ?([^\r]*)", re.IGNORECASE)
+_ONCE = re.compile(
+    rb"\r\n(x-request-timeout-ms|priority|cache-control|traceparent|tracestate): ?([^\r]*)", re.IGNORECASE
+)
 _AUTHORIZATION = re.compile(rb"\r\nauthorization: ?([^\r]*)", re.IGNORECASE)
 _ORIGIN = re.compile(rb"\r\norigin:", re.IGNORECASE)
 _ID = re.compile(rb"\r\nx-request-id: ?([^\r]*)", re.IGNORECASE)
@@ -37,8 +40,10 @@ class Upload(NamedTuple):
     authorization: list[bytes]
     start: int
     rest: int
-    has_origin: bool = False
+    has_origin: bool
     """A browser sent it, for a page that may be of another origin."""
+    headers: Mapping[bytes, bytes]
+    """Those that may be there once, by their names in lower case: its terms and its trace."""
 
 
 def plain_upload(data: bytes, max_bytes: int) -> Upload | None:
@@ -56,17 +61,21 @@ def plain_upload(data: bytes, max_bytes: int) -> Upload | None:
     rest = start + int(lengths[0]) - len(data)
     if rest < 0 or int(lengths[0]) > max_bytes or _CONNECTION.search(fields) or (rest and len(data) < _FAST_BYTES):
         return None
-    terms = _terms(fields)
+    once = _once(fields)
+    terms = _terms(once) if once is not None else None
     given = _ID.search(fields)
     name, origin = request_id(given[1] if given else None), _ORIGIN.search(fields) is not None
-    return terms and Upload(name, terms, _AUTHORIZATION.findall(fields), start, rest, origin)
+    return terms and Upload(name, terms, _AUTHORIZATION.findall(fields), start, rest, origin, once or {})
 
 
-def _terms(fields: bytes) -> Terms | None:
-    found = [(name.lower(), value) for name, value in _TERM.findall(fields)]
-    if len(dict(found)) < len(found):
-        return None
+def _once(fields: bytes) -> Mapping[bytes, bytes] | None:
+    """The headers that may be there once, by their names in lower case; None where one is there twice."""
+    found = [(name.lower(), value.rstrip(b" ")) for name, value in _ONCE.findall(fields)]
+    return dict(found) if len(dict(found)) == len(found) else None
+
+
+def _terms(headers: Mapping[bytes, bytes]) -> Terms | None:
     try:
-        return read_terms(dict(found))
+        return read_terms(headers)
     except RequestError:
         return None

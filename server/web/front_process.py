@@ -135,7 +135,7 @@ def _application(front: _Front, proxies: TrustedProxies, relay: Relay) -> Applic
     observer = Observer(tally, AccessLog(settings.server.access_log))
     origins = settings.protocols.origins
     cors = Cors(origins) if origins else NOBODY
-    refusals = Refusals(tally, observer.access_log)
+    refusals = Refusals(observer, runtime.now)
     gate = Gate(None)
     early_reject = EarlyReject(runtime, gate, proxies, refusals, uploads.limits.max_bytes, cors)
     images = Images(runtime, tally, uploads.limits.max_bytes)

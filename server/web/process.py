@@ -127,7 +127,7 @@ async def _run(settings: Settings, listeners: Sequence[int], offered: Path | Non
         request_bytes = derived.request_bytes(upload, usable_memory())
         open_records = settings.storage.records == "open"
         background = await stack.enter_async_context(anyio.create_task_group())  # leaving waits for it
-        gate = Gate(access.authenticator, access.limits, metrics.count_auth_refusal, access.rates)
+        gate = Gate(access.authenticator, access.limits, metrics.count_auth_refusal, access.rates, access.in_flight)
         models = engine.models if settings.repository.models and isinstance(engine, Engine) else None
         more = [*(Rollouts(models, steering).routes() if models else ()), *Drifts(drift).routes()]
         proxies = TrustedProxies(settings.server.trusted_proxies)
@@ -160,7 +160,7 @@ async def _run(settings: Settings, listeners: Sequence[int], offered: Path | Non
 
                 changes = Repository(models) if models and (settings.is_local or gate.checks_keys) else None
                 tasks.create_task(
-                    serve_rpc(settings, runtime, gate, proxies, metrics, request_bytes, stopping.wait, changes)
+                    serve_rpc(settings, runtime, gate, proxies, observer, request_bytes, stopping.wait, changes)
                 )
             await serve(fronts, settings, certificates, stop)
             for task in beside:

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from tests.end_to_end.harness import serving
+from tests.end_to_end.test_early_reject import fill, full
 from tests.observability.collector import attributes, grpc_collector, http_collector
 from tests.photos import photo
 
@@ -34,7 +35,18 @@ def traced(tmp_path_factory):
     """A server that stores images, traced in full, and its collector, after 200 images were sent with a traceparent."""
     store = tmp_path_factory.mktemp("store")
     with http_collector() as (collector, url):
-        flags = ("--otlp-endpoint", url, "--trace-share", "1", "--store", str(store), "--slo", "60s")
+        flags = (
+            "--otlp-endpoint",
+            url,
+            "--trace-share",
+            "1",
+            "--store",
+            str(store),
+            "--slo",
+            "60s",
+            "--records",
+            "open",
+        )
         with serving(*flags) as server:
             replies = server.run(post_many(server, 200))
             collector.wait(lambda traces: sum(STAGES | {"store"} == names(spans) for spans in traces.values()) >= 200)
@@ -112,6 +124,23 @@ def test_a_problem_document_names_its_trace(traced):
     assert f"{77:032x}" == server.run(run()).json()["trace_id"]
 
 
+def test_an_image_that_is_answered_later_has_one_trace_with_all_stages(traced):
+    """Its client has the 202 before any of them."""
+    server, collector, _ = traced
+
+    async def run():
+        client = await server.connect()
+        return await client.post(photo(500), traceparent=parent(900), prefer="respond-async")
+
+    accepted = server.run(run())
+    traces = collector.wait(lambda traces: {"store", "upload"} <= names(traces[f"{900:032x}"]))
+
+    assert 202 == accepted.status
+    spans = traces[f"{900:032x}"]
+    assert 7 == len(spans)
+    assert STAGES | {"store"} == names(spans)
+
+
 def test_an_exemplar_leads_from_a_histogram_to_a_trace(traced):
     """In OpenMetrics only: Prometheus' text format has none."""
     server, collector, _ = traced
@@ -153,3 +182,28 @@ def test_over_grpc_a_share_of_none_leaves_what_is_slow_and_what_its_caller_trace
     assert STAGES == names(traces[slow]) == names(traces[asked])
     assert [asked, slow] == [line["trace_id"] for line in lines[:2]]
     assert len(lines[2]["trace_id"]) == 32
+
+
+def test_what_is_refused_before_it_is_parsed_is_traced_as_well():
+    """While a queue is full, and where a request is no HTTP: its document, its headers and its span name one trace."""
+    with http_collector() as (collector, url), full("uvicorn", "--otlp-endpoint", url, "--trace-share", "0") as server:
+
+        async def run():
+            client = await fill(server)
+            await client.read()
+            refused = [await client.post(photo(1), traceparent=parent(number)) for number in (1, 2)]
+            unsampled = await client.post(photo(1), traceparent=parent(3, "00"))
+            client.writer.write(b"POST /v1/images HTTP/1.1\r\ntraceparent: %b\r\n\r\n" % parent(4).encode())
+            return [*refused, unsampled, await client.read()]
+
+        *refused, unsampled, malformed = server.run(run())
+        traces = collector.wait(lambda traces: len(traces) >= 3)
+
+    assert ["queue_full"] * 2 == [reply.json()["code"] for reply in refused]
+    for number, reply in ((1, refused[0]), (2, refused[1]), (4, malformed)):
+        root, upload = sorted(traces[f"{number:032x}"], key=lambda span: span.name)
+        assert ("POST /v1/images", "upload") == (root.name, upload.name)
+        assert f"{number:032x}" == reply.json()["trace_id"] == reply.headers["traceresponse"].split("-")[1]
+        assert attributes(root)["tureen.outcome"] == reply.json()["code"]
+    assert f"{3:032x}" == unsampled.json()["trace_id"]
+    assert f"{3:032x}" not in traces

@@ -49,9 +49,17 @@ def test_terms_are_read():
     assert Terms(0.05, 1) == upload.terms
 
 
+def test_its_trace_is_read():
+    """A refusal names the trace, as every other answer does."""
+    upload = plain_upload(request(HOST, LENGTH, b"Traceparent: 00-x ", b"TRACESTATE:a=1"), 1000)
+
+    assert {b"traceparent": b"00-x", b"tracestate": b"a=1"} == upload.headers
+
+
 @pytest.mark.parametrize(
     "data",
     [
+        request(HOST, LENGTH, b"traceparent: a", b"Traceparent: b"),
         request(LENGTH),
         request(HOST, HOST, LENGTH),
         request(HOST),
