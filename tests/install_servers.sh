@@ -5,7 +5,8 @@ set -eu
 PATH=$PATH:/usr/sbin:/sbin
 missing=
 for pair in nginx:nginx-light wrk:wrk redis-server:redis-server systemd-analyze:systemd prometheus:prometheus openssl:openssl \
-  npm:npm java:openjdk-17-jdk-headless promtool:prometheus chromium:chromium podman:podman buildah:buildah runc:runc mmdebstrap:mmdebstrap; do
+  npm:npm java:openjdk-17-jdk-headless promtool:prometheus chromium:chromium podman:podman buildah:buildah runc:runc mmdebstrap:mmdebstrap \
+  faketime:faketime; do
   command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair#*:}"
 done
 # Clients whose pins clash with this project's have an environment each.

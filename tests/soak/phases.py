@@ -25,6 +25,8 @@ PHASES: Mapping[str, Phase] = {
     "storm": Phase("storm", "clients that retry at once", 700),
     "changes": Phase("changes", "1,000 changes of version under load", 600),
     "lanes": Phase("lanes", "two models in bursts on the same cores", 60),
+    "drift": Phase("drift", "simulated streams of pictures, with and without a shift", 120),
+    "experiments": Phase("experiments", "simulated experiments, looked at 20 times each", 20),
     "restarts": Phase("restarts", "rolling restarts and kills behind nginx", 150),
     "rolling": Phase("rolling", "four replicas behind nginx, restarted one after the other", 90),
     "arm64": Phase("arm64", "the same answers on arm64, emulated", 120),
