@@ -111,7 +111,7 @@ def _take_turns(
                 make = body
             pids = served.pids()
             before, began = cpu_s(pids), time.monotonic()
-            seconds = asyncio.run(_burst(served, requests, make, pause))
+            seconds = asyncio.run(burst(served, requests, make, pause))
             used, took = cpu_s(pids) - before, time.monotonic() - began
             if number:  # the first one warms up
                 found[name].cpu_ms.append(used / requests * 1e3)
@@ -132,7 +132,7 @@ def _mixed(share: float) -> Callable[[], bytes]:
     return make
 
 
-async def _burst(served: Served, requests: int, make: Callable[[], bytes], pause: float) -> list[float]:
+async def burst(served: Served, requests: int, make: Callable[[], bytes], pause: float) -> list[float]:
     """Seconds of each request."""
     left = iter(range(requests))
     found: list[float] = []
