@@ -6,7 +6,7 @@ UV ?= uv
 HOST ?= http://127.0.0.1:8080
 
 .DEFAULT_GOAL := help
-.PHONY: help serve servers test long check lint fmt type cover lock bench roofs soak mutants metrics dashboards simulate sbom \
+.PHONY: help serve servers test long check lint fmt type cover lock bench beside roofs soak mutants metrics dashboards simulate sbom \
   proto audit dist locust model clean \
   hpa image scan validate push deploy canary rollback
 
@@ -41,6 +41,7 @@ test: $(VENV)/.dev servers ## run every test; a skipped one fails, those marked 
 	$(BIN)/python -m pytest -n $(TESTERS) --dist loadfile -m "not long" $(ARGS)
 
 long: $(VENV)/.dev servers ## run the tests that `make test` leaves out for their length; some ten minutes
+	@PYTHON=$(PYTHON) tests/install_servers.sh long
 	$(BIN)/python -m pytest -m long $(ARGS)
 
 check: lint type ## lint and types
@@ -65,6 +66,12 @@ cover: $(VENV)/.dev servers ## tests with branch coverage, child processes inclu
 bench: $(VENV)/.dev ## compare Tureen with no server and with FastAPI, into docs/performance.md; ARGS=--quick is a first look
 	$(BIN)/python -m benchmarks.compare $(ARGS)
 
+# In an environment of its own: its pins are not ours.
+beside: $(VENV)/.dev ## Tureen beside MLServer: the same tensors by gRPC and REST, for docs/protocols.md
+	test -d .venvs/mlserver || $(PYTHON) -m venv .venvs/mlserver
+	.venvs/mlserver/bin/python -m pip install --quiet -r benchmarks/mlserver-requirements.txt
+	$(BIN)/python -m benchmarks.beside_mlserver $(ARGS)
+
 roofs: $(VENV)/.dev ## the machine's ceiling without a server, and the share that the server keeps
 	$(BIN)/python -m benchmarks.roofs $(ARGS)
 
@@ -86,7 +93,7 @@ hpa: $(VENV)/.dev ## the shipped autoscaler under changing traffic, in virtual t
 	.venvs/ray/bin/python -m pip install --quiet --require-hashes -r deploy/ray/requirements.lock
 	cp deploy/ray/requirements.lock $@
 
-soak: $(VENV)/.dev servers .venvs/ray/.lock ## ten minutes of faults and abuse: is every promise kept? ARGS="--only PHASE"; ARGS=--help lists them
+soak: $(VENV)/.dev servers .venvs/ray/.lock ## an hour of faults and abuse: is every promise kept? ARGS="--only PHASE"; ARGS=--help lists them
 	$(BIN)/python -m tests.soak $(ARGS)
 
 mutants: $(VENV)/.dev ## change the code and see whether a test notices: one change in ten; ARGS="batcher.queue*" for some of your own

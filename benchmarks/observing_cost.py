@@ -23,7 +23,7 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.reuse_cost import burst
+from benchmarks.bursts import Shape, burst
 from benchmarks.served import Served, serving, tureen
 from benchmarks.works import WORKS
 
@@ -57,7 +57,7 @@ def _take_turns(servers: dict[str, Served], rounds: int, requests: int) -> dict[
     for _ in range(rounds + 2):  # the first one warms up, and the last one only ends the one before
         for name, served in servers.items():
             starts[name].append(web_cpu_s(served))
-            asyncio.run(burst(served, requests, lambda: picture, 0.0))
+            asyncio.run(burst(served, Shape(rounds, requests), lambda: picture))
     return {
         name: [(after - before) / requests * 1e6 for before, after in pairwise(found[1:])]
         for name, found in starts.items()

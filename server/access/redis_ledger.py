@@ -1,10 +1,13 @@
-"""A ledger of rates in Redis or Valkey: one bucket per client, under a hash of its id. No retries.
+"""Ledgers in Redis or Valkey: of rates, one bucket per client; of images under way, one count per client and replica.
+
+Clients stand there under a hash of their ids. No retries.
 
 Only `server.access.setup` imports this module: it needs the extra `tureen[redis]`.
 """
 
 import hashlib
-from collections.abc import Sequence
+import secrets
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import anyio
@@ -16,7 +19,8 @@ from redis.exceptions import RedisError
 from server.access.shared_rates import LedgerFailed, Taken
 
 _TIMEOUT_S = 0.25
-_PREFIX = b"tureen:rate:"
+_RATE, _IN_FLIGHT = b"tureen:rate:", b"tureen:in-flight:"
+_LEASE_S = 2.0  # for which a replica's count holds; it tells it ten times per second
 _DIGEST_BYTES = 16
 
 # By Redis' own clock, so that those of replicas may differ. A bucket that is full again is forgotten.
@@ -40,14 +44,39 @@ return left
 """
 
 
+_COUNTS: Final = """
+local time = redis.call('TIME')
+local now = time[1] + time[2] / 1000000
+local replica, lease = ARGV[1], tonumber(ARGV[2])
+local elsewhere = {}
+for i, key in ipairs(KEYS) do
+    local count, sum = ARGV[i + 2], 0
+    if count == '0' then
+        redis.call('HDEL', key, replica)
+    else
+        redis.call('HSET', key, replica, count .. ' ' .. tostring(now))
+        redis.call('PEXPIRE', key, math.ceil(lease * 1000))
+    end
+    local told = redis.call('HGETALL', key)
+    for j = 1, #told, 2 do
+        local count, at = string.match(told[j + 1], '(%d+) (.+)')
+        if now - at > lease then
+            redis.call('HDEL', key, told[j])
+        elseif told[j] ~= replica then
+            sum = sum + count
+        end
+    end
+    elsewhere[i] = sum
+end
+return elsewhere
+"""
+
+
 class RedisLedger:
     """A `shared_rates.Ledger`. It connects when it is first asked."""
 
     def __init__(self, url: str) -> None:
-        self._redis = redis.Redis.from_url(
-            url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S, retry=Retry(NoBackoff(), 0),
-            health_check_interval=0,
-        )  # fmt: skip
+        self._redis = _connect(url)
         self._script = self._redis.register_script(_SCRIPT)
 
     async def settle(self, taken: Sequence[Taken]) -> Sequence[float]:
@@ -55,7 +84,7 @@ class RedisLedger:
         words = [word for one in taken for word in (one.rate, one.burst, one.tokens)]
         try:
             with anyio.fail_after(2 * _TIMEOUT_S):
-                left: list[bytes] = await self._script(keys=[_name(one.client) for one in taken], args=words)
+                left: list[bytes] = await self._script(keys=[_name(_RATE, one.client) for one in taken], args=words)
             return [float(tokens) for tokens in left]
         except (OSError, TimeoutError, RedisError, ValueError, TypeError) as error:  # the last two: it is no Redis
             raise LedgerFailed(str(error) or type(error).__name__) from None
@@ -65,5 +94,35 @@ class RedisLedger:
         await self._redis.aclose()
 
 
-def _name(client: str) -> bytes:
-    return _PREFIX + hashlib.blake2b(client.encode(), digest_size=_DIGEST_BYTES).hexdigest().encode()
+class RedisInFlight:
+    """A `shared_in_flight.InFlightLedger`. It connects when it is first asked."""
+
+    def __init__(self, url: str) -> None:
+        self._redis = _connect(url)
+        self._script = self._redis.register_script(_COUNTS)
+        self._replica = secrets.token_hex(8)
+
+    async def tell(self, counts: Mapping[str, int]) -> Sequence[int]:
+        """As `InFlightLedger.tell`."""
+        keys = [_name(_IN_FLIGHT, client) for client in counts]
+        try:
+            with anyio.fail_after(2 * _TIMEOUT_S):
+                found: list[int] = await self._script(keys=keys, args=[self._replica, _LEASE_S, *counts.values()])
+            return [int(count) for count in found]
+        except (OSError, TimeoutError, RedisError, ValueError, TypeError) as error:  # the last two: it is no Redis
+            raise LedgerFailed(str(error) or type(error).__name__) from None
+
+    async def close(self) -> None:
+        """Let go of the connection."""
+        await self._redis.aclose()
+
+
+def _connect(url: str) -> "redis.Redis":
+    return redis.Redis.from_url(
+        url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S, retry=Retry(NoBackoff(), 0),
+        health_check_interval=0,
+    )  # fmt: skip
+
+
+def _name(prefix: bytes, client: str) -> bytes:
+    return prefix + hashlib.blake2b(client.encode(), digest_size=_DIGEST_BYTES).hexdigest().encode()

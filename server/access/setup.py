@@ -11,10 +11,12 @@ import structlog
 from server.access.authenticator import Authenticator, Verifier
 from server.access.bucket import Buckets
 from server.access.errors import KeyFileError, TokenSetupError
+from server.access.in_flight import InFlight
 from server.access.issuer_keys import IssuerKeys
 from server.access.key_file import read_keys
 from server.access.keyring import KeyRing
 from server.access.principal import Limits
+from server.access.shared_in_flight import SharedInFlight
 from server.access.shared_rates import SharedBuckets
 from server.process.file_watch import watch
 from server.settings import AuthSettings
@@ -31,6 +33,7 @@ class Access(NamedTuple):
     key_file: Path | None
     issuer: IssuerKeys | None
     rates: Buckets
+    in_flight: InFlight
 
     async def run(self) -> None:
         """Keep keys fresh until cancelled."""
@@ -41,6 +44,8 @@ class Access(NamedTuple):
                 tasks.start_soon(watch, [self.key_file], self._reload, name="key file")
             if isinstance(self.rates, SharedBuckets):
                 tasks.start_soon(self.rates.run, name="shared rates")
+            if isinstance(self.in_flight, SharedInFlight):
+                tasks.start_soon(self.in_flight.run, name="shared images under way")
 
     def _reload(self) -> None:
         assert self.keys is not None
@@ -54,7 +59,7 @@ class Access(NamedTuple):
 
 
 def set_up(settings: AuthSettings, redis_url: str = "") -> Access:
-    """`redis_url`: where rates are shared with other replicas; empty for nowhere.
+    """`redis_url`: where limits are shared with other replicas; empty for nowhere.
 
     Raises `KeyFileError`, `TokenSetupError`.
     """
@@ -62,15 +67,15 @@ def set_up(settings: AuthSettings, redis_url: str = "") -> Access:
     keys = KeyRing(read_keys(settings.keys)) if settings.keys else None
     tokens, issuer = _tokens(settings, limits) if settings.jwt_issuer else (None, None)
     authenticator = Authenticator(keys, tokens) if keys is not None or tokens is not None else None
-    return Access(authenticator, limits, keys, settings.keys, issuer, _rates(redis_url))
+    return Access(authenticator, limits, keys, settings.keys, issuer, *_counters(redis_url))
 
 
-def _rates(redis_url: str) -> Buckets:
+def _counters(redis_url: str) -> tuple[Buckets, InFlight]:
     if not redis_url:
-        return Buckets()
-    from server.access.redis_ledger import RedisLedger
+        return Buckets(), InFlight()
+    from server.access.redis_ledger import RedisInFlight, RedisLedger
 
-    return SharedBuckets(RedisLedger(redis_url))
+    return SharedBuckets(RedisLedger(redis_url)), SharedInFlight(RedisInFlight(redis_url))
 
 
 def _tokens(settings: AuthSettings, limits: Limits) -> tuple[Verifier, IssuerKeys | None]:

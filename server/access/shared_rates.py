@@ -16,8 +16,8 @@ import structlog
 from server.access.bucket import MOST, Buckets, Verdict
 
 SETTLE_S: Final = 0.1
-_AWAY_S = 1.0  # until a ledger that failed is asked again
-_AT_A_TIME = 1000  # clients per question
+AWAY_S: Final = 1.0  # until a ledger that failed is asked again
+AT_A_TIME: Final = 1000  # clients per question
 
 log = structlog.stdlib.get_logger("tureen.access")
 
@@ -71,7 +71,7 @@ class SharedBuckets(Buckets):
         """Settle until cancelled."""
         try:
             while True:
-                await anyio.sleep(_AWAY_S if self._away else SETTLE_S)
+                await anyio.sleep(AWAY_S if self._away else SETTLE_S)
                 await self.settle()
         finally:
             with anyio.CancelScope(shield=True):
@@ -81,8 +81,8 @@ class SharedBuckets(Buckets):
         """Settle what was taken so far. Where the ledger fails, that is forgotten: then each replica limits alone."""
         taken, self._taken = list(self._taken.values()), {}
         try:
-            for at in range(0, len(taken), _AT_A_TIME):
-                await self._settle(taken[at : at + _AT_A_TIME])
+            for at in range(0, len(taken), AT_A_TIME):
+                await self._settle(taken[at : at + AT_A_TIME])
         except LedgerFailed as error:
             if not self._away:
                 self._away = True

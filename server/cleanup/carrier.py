@@ -6,8 +6,9 @@ item that is carried twice, since a process died in between, is the same bytes u
 
 import os
 import random
+import sqlite3
 import time
-from collections import Counter
+from collections import Counter, deque
 from pathlib import Path
 
 import anyio
@@ -15,7 +16,7 @@ import anyio.lowlevel
 import msgspec
 import structlog
 
-from server.cleanup import files
+from server.cleanup import deletion, files
 from server.cleanup.doorbell import Doorbell
 from server.cleanup.index import Index
 from server.cleanup.item import (
@@ -42,6 +43,7 @@ _PARALLEL = 8
 _MOST_METRICS = 16  # reported of one image
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 30.0
 _LOOK_S = 1.0  # between looks into the spool, for rings that were lost
+_MOST_UNINDEXED = 10_000  # records that wait for an index that fails; what is dropped, catching up takes in
 
 log = structlog.stdlib.get_logger("tureen.cleanup")
 
@@ -56,7 +58,7 @@ class State(msgspec.Struct):
 
 
 class Carrier:
-    """The whole state: the ids under way, the failures in a row, and the figures.
+    """The whole state: the ids under way, the failures in a row, records that the index lacks, and the figures.
 
     Only this class takes items out of the spool. It runs in one event loop; the store is called in threads.
     """
@@ -79,6 +81,8 @@ class Carrier:
         self._under_way: dict[str, anyio.Event] = {}
         self._failures = 0
         self._errors: Counter[str] = Counter()
+        self._unindexed: deque[Record] = deque(maxlen=_MOST_UNINDEXED)
+        self._index_failing = False
         self._limiter = anyio.CapacityLimiter(_PARALLEL)
         self._rung = anyio.Event()
         self._hurried = anyio.Event()
@@ -153,7 +157,7 @@ class Carrier:
             if item := await anyio.to_thread.run_sync(self._store_one, id_, limiter=self._limiter):
                 if item.record.is_pending:
                     await self._publish(item.record)
-                (self._folder / f"{id_}{SUFFIX}").unlink(missing_ok=True)
+                self._take_out(id_)
                 self._on_stored(item)
         except (QueueFailed, StoreError) as error:
             self._on_failure(error)
@@ -200,18 +204,42 @@ class Carrier:
         )  # fmt: skip
         await self._forward.publish(forward_message(upload))
 
+    def _take_out(self, id_: str) -> None:
+        """Raises `StoreError`: of a disk that is read-only, for example."""
+        try:
+            (self._folder / f"{id_}{SUFFIX}").unlink(missing_ok=True)
+        except OSError as error:
+            raise StoreError("disk", f"the spool: {error.strerror}") from None
+
     def _set_aside(self, path: Path, reason: str) -> None:
+        """Raises `StoreError`."""
         log.error("spool_item_damaged", item=path.name, reason=reason)
-        (self._folder / BAD).mkdir(exist_ok=True, mode=0o700)
-        os.replace(path, self._folder / BAD / path.name)
+        try:
+            (self._folder / BAD).mkdir(exist_ok=True, mode=0o700)
+            os.replace(path, self._folder / BAD / path.name)
+        except OSError as error:
+            raise StoreError("disk", f"the spool: {error.strerror}") from None
 
     def _on_stored(self, item: Item) -> None:
-        self._index.add([item.record])
+        self._add_to_index(item.record)
         if self._failures:
             log.info("store_well")
         self._failures = 0
         self.state.stored += 1
         self.state.trouble = ""
+
+    def _add_to_index(self, record: Record) -> None:
+        """CORRECTNESS: after the item was taken out. On a full disk that makes the room which the index needs."""
+        self._unindexed.append(record)
+        try:
+            self._index.add(self._unindexed)
+        except sqlite3.Error as error:
+            if not self._index_failing:
+                log.error("index_failing", reason=str(error))
+            self._index_failing = True
+            return
+        self._unindexed.clear()
+        self._index_failing = False
 
     def _on_failure(self, error: QueueFailed | StoreError) -> None:
         if not self._failures:
@@ -238,20 +266,27 @@ class Carrier:
         return True
 
     def _forget(self, id_: str, owner: str | None) -> Record | None:
+        """Blocking. Raises `StoreError`."""
         spooled, stored = spooled_record(self._folder, id_), stored_record(self._store, id_)
         record = stored or spooled
         if record is None:
-            self._index.remove(id_)
+            self._unindex(id_)
         if record is None or owner not in (None, record.owner):
             return None
-        (self._folder / f"{id_}{SUFFIX}").unlink(missing_ok=True)
+        self._take_out(id_)
         if stored:
-            # The record last: while it is there, a second try finds the original.
-            self._store.delete(original_name(stored))
-            self._store.delete(outcomes_name(id_))
-            self._store.delete(record_name(id_))
-        self._index.remove(id_)
+            if stored.is_pending or stored.source:
+                deletion.announce(self._store, id_)
+            deletion.delete(self._store, stored)
+        self._unindex(id_)
         return record
+
+    def _unindex(self, id_: str) -> None:
+        """Raises `StoreError`."""
+        try:
+            self._index.remove(id_)
+        except sqlite3.Error as error:
+            raise StoreError("disk", f"the index: {error}") from None
 
 
 def spooled_record(folder: Path, id_: str) -> Record | None:

@@ -1,11 +1,14 @@
 """Keeps the index in step with a store that others write to: consumers, and servers on other machines."""
 
+import sqlite3
 from collections.abc import Iterator
 from itertools import islice
 
 import anyio
 import structlog
 
+from server.cleanup import deletion
+from server.cleanup.carrier import cutoff_id
 from server.cleanup.index import Index
 from server.cleanup.item import Damaged, Record, decode_record
 from server.cleanup.stores import Store, StoreError
@@ -22,14 +25,18 @@ async def catch_up(store: Store, index: Index) -> None:
         try:
             if taken := await take_in(store, index):
                 log.info("index_caught_up", new=taken, images=len(index))
-        except StoreError as error:
+        except (StoreError, sqlite3.Error) as error:
             log.error("index_not_caught_up", reason=str(error))
         await anyio.sleep(_PERIOD_S)
 
 
 async def take_in(store: Store, index: Index) -> int:
-    """Take in the records that the index does not know; how many there were. Raises `StoreError`."""
-    names = (name for name in store.names() if name.endswith(".json"))
+    """Take in the records that the index does not know; how many there were. Old marks of deleted images go.
+
+    Raises `StoreError`, `sqlite3.Error`.
+    """
+    oldest = cutoff_id(deletion.KEPT_S)
+    names = (name for name in store.names() if not deletion.forget_mark(store, name, oldest) and name.endswith(".json"))
     taken = 0
     while some := await anyio.to_thread.run_sync(_next, names):
         new = [name for name in some if name.rpartition("/")[2].removesuffix(".json") not in index]

@@ -10,7 +10,7 @@ import hashlib
 import re
 import struct
 from datetime import UTC, datetime
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 
@@ -18,6 +18,7 @@ _MAGIC = b"TUR1"
 _HEAD = struct.Struct("<4sI16s")
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
+MARK: Final = ".deleted"
 
 Redaction = Literal["off", "metadata", "originals"]
 
@@ -149,6 +150,11 @@ def record_name(id_: str) -> str:
 def outcomes_name(id_: str) -> str:
     """The name in the store of what clients reported of an image: a JSON object, numbers by metric."""
     return f"{when(id_):%Y-%m-%d}/{id_}.outcomes"
+
+
+def mark_name(id_: str) -> str:
+    """The name in the store of the mark that an image was deleted while a consumer might work on it."""
+    return f"{when(id_):%Y-%m-%d}/{id_}{MARK}"
 
 
 def original_name(record: Record) -> str:

@@ -118,7 +118,7 @@ async def _retain(retention_s: float, index: Index, carrier: Carrier) -> None:
             while ids := index.before(cutoff_id(retention_s), _AT_A_TIME):
                 for id_ in ids:
                     await carrier.forget(id_)
-        except StoreError as error:
+        except (StoreError, sqlite3.Error) as error:
             log.warning("retention_waits", reason=str(error))
         await anyio.sleep(min(_RETENTION_S, retention_s))
 

@@ -13,6 +13,7 @@ import batcher
 from batcher.policy import LEAST_URGENT
 from preprocess.errors import ImageError
 from preprocess.header import read_header
+from server.cleanup import deletion
 from server.cleanup.answered import item_of
 from server.cleanup.item import Redaction, decode_record, encode_record, original_name, record_name
 from server.cleanup.stores import Store
@@ -125,13 +126,16 @@ class Answering:
 
     async def _keep(self, task: ImageTask, fetched: Fetched, answer: Answer, timing: Timing) -> None:
         store, results = self._places
-        if store:
-            await self._store(store, task, fetched, answer, timing)
-        if results:
+        if store and not await self._store(store, task, fetched, answer, timing):
+            log.info("deleted_meanwhile", id=fetched.id)
+        elif results:
             await self._patience.published(results, _result(fetched, answer, timing, stored=store is not None))
 
-    async def _store(self, store: Store, task: ImageTask, fetched: Fetched, answer: Answer, timing: Timing) -> None:
-        """Original and then record; of a forwarded upload the original is there, and goes if it may not be kept."""
+    async def _store(self, store: Store, task: ImageTask, fetched: Fetched, answer: Answer, timing: Timing) -> bool:
+        """Original and then record; of a forwarded upload the original is there, and goes if it may not be kept.
+
+        False if the image was deleted meanwhile; then nothing is left of it.
+        """
         make = partial(
             item_of, task, answer, timing, self._redact, request_id=fetched.request_id, account=fetched.owner,
             source=fetched.source,
@@ -145,6 +149,7 @@ class Answering:
         )
         if fetched.stored_as and not kept:
             await self._patience.stored(lambda: store.delete(fetched.stored_as))
+        return not await self._patience.stored(lambda: deletion.undo_if_deleted(store, record))
 
 
 async def _now(call: Callable[[], T]) -> T:

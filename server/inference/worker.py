@@ -5,9 +5,6 @@ that its parent has died. Signals of the terminal and of service managers go to
 the whole process group and are not for it: it ends when its parent is done with it.
 """
 
-import server.process.lean  # noqa: F401 - before structlog
-
-# isort: split
 import ctypes
 import os
 import socket

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from server.settings.units import DURATION
+from server.units import DURATION
 
 _LONGEST_S = 600.0
 

@@ -1,4 +1,4 @@
-"""Imported first by each process of a server: loads structlog without rich.
+"""Imported first by each process of a server that logs: loads structlog without rich.
 
 structlog loads rich wherever it is installed, for tracebacks on a terminal. That is a third of a process's imports, and
 a server's processes log JSON or plain lines.

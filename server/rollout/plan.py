@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from server.settings.units import DURATION
+from server.units import DURATION
 
 Kind = Literal["shadow", "canary"]
 

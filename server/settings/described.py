@@ -7,7 +7,7 @@ from pydantic.fields import FieldInfo
 
 from server.settings.fields import Settings
 from server.settings.topics import Shown, Topic
-from server.settings.units import Kind
+from server.units import Kind
 
 PREFIX = "TUREEN_"
 POSITIONAL = "model"

@@ -20,8 +20,8 @@ from server.settings.topics import (
     UploadSettings,
     WorkerSettings,
 )
-from server.settings.units import MINUTE
 from server.settings.values import Count, Host, Model, Provider, Seconds, is_loopback
+from server.units import MINUTE
 
 
 class Settings(Topic):

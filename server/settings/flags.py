@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 from server.settings.described import POSITIONAL, PREFIX, SETTINGS, Setting, flag_of
 from server.settings.errors import SettingsError, did_you_mean
 from server.settings.layers import Given, Layer
-from server.settings.units import SWITCH
+from server.units import SWITCH
 
 _ALONE_MEANS_ON: Mapping[str, Any] = {"nargs": "?", "const": "on"}  # of a switch's flag
 

@@ -13,7 +13,6 @@ from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from server.settings.units import HOUR, MB, MINUTE, SIZE
 from server.settings.values import (
     AnyText,
     Bytes,
@@ -49,6 +48,7 @@ from server.settings.values import (
     StoreUrl,
     Text,
 )
+from server.units import HOUR, MB, MINUTE, SIZE
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import BeforeValidator
 
 from server.settings.sampling_rule import read_rule
-from server.settings.units import COUNT, DURATION, NUMBER, PERIOD, PIXELS, SIZE, SWITCH, Kind, Number
+from server.units import COUNT, DURATION, NUMBER, PERIOD, PIXELS, SIZE, SWITCH, Kind, Number
 
 HOST = Kind("HOST", "an IP address or a host name", "127.0.0.1, 0.0.0.0 or ::")
 MODEL = Kind("PATH", "an .onnx file or a model folder, which must exist")

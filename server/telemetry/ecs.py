@@ -57,8 +57,9 @@ def document(record: RequestRecord, said: ModelAnswer | None, wall_ns: int, vers
         },
         "service": {"name": "tureen", "version": version, "node": {"name": node}},
         "http": {"request": {"id": record.request_id, "method": "POST"}},
+        "url": {"path": record.route},
     }  # fmt: skip
-    if record.status:
+    if record.status and not record.by_grpc:
         found["http"]["response"] = {"status_code": record.status}
     if progress.size:
         found["http"]["request"]["body"] = {"bytes": progress.size}

@@ -1,11 +1,11 @@
 """From the record of a request to the spans of its trace. Pure.
 
-    POST /v1/images          from the request's head to its response
+    POST /v1/images          from the request's head to its response; /v2/models/{model}/infer and calls of gRPC as well
       upload                 to the last byte of its body
       admit                  its header is read, and the queue takes it
       queue                  it waits for a worker
       decode
-      infer                  the model runs its batch; linked to the batch
+      infer                  the model runs its batch; linked to the batch; of several images, these are the first one's
       store                  made by the clean-up process
 
     batch                    a trace of its own, linked to the `infer` of each member that is traced
@@ -117,24 +117,23 @@ def _root(record: RequestRecord, context: TraceContext, trace_id: bytes, root_id
     start, end = wall_ns + int(record.received * 1e9), wall_ns + int(record.ended * 1e9)
     parent = bytes.fromhex(context.parent_id)
     error = record.code if record.status >= 500 or record.status == 0 else ""
+    name = record.route[1:] if record.by_grpc else f"POST {record.route}"
     return Span(
-        f"POST {record.route}", trace_id, root_id, parent, start, end, _attributes(record), (), error, True,
+        name, trace_id, root_id, parent, start, end, _attributes(record), (), error, True,
         context.state,
     )  # fmt: skip
 
 
 def _attributes(record: RequestRecord) -> Attributes:
-    """By the semantic conventions of HTTP where they have a name; the others are Tureen's own."""
+    """By the semantic conventions of HTTP or RPC where they have a name; the others are Tureen's own."""
     progress = record.progress
     found: Attributes = {
-        "http.request.method": "POST", "http.route": record.route, "url.path": record.route,
+        **(_of_call(record) if record.by_grpc else _of_http(record)),
         "tureen.request.id": record.request_id, "tureen.outcome": record.code, "tureen.urgency": progress.urgency,
     }  # fmt: skip
-    if record.status:
-        found["http.response.status_code"] = record.status
     if record.code != "ok":
         found["error.type"] = record.code
-    if progress.size:
+    if progress.size and not record.by_grpc:
         found["http.request.body.size"] = progress.size
     if progress.header:
         found |= {"tureen.image.format": progress.header.format, "tureen.image.pixels": progress.header.pixels}
@@ -143,8 +142,19 @@ def _attributes(record: RequestRecord) -> Attributes:
             "tureen.image.id": answer.id, "tureen.image.hash": answer.hash, "tureen.model.name": answer.model.name,
             "tureen.model.version": answer.model.version, "tureen.source": answer.reply.source,
             **({"tureen.arm": answer.arm} if answer.arm else {}),
+            **({"tureen.images": 1 + len(progress.also)} if progress.also else {}),
         }  # fmt: skip
     return found
+
+
+def _of_http(record: RequestRecord) -> Attributes:
+    status: Attributes = {"http.response.status_code": record.status} if record.status else {}
+    return {"http.request.method": "POST", "http.route": record.route, "url.path": record.route, **status}
+
+
+def _of_call(record: RequestRecord) -> Attributes:
+    service, _, method = record.route[1:].partition("/")
+    return {"rpc.system": "grpc", "rpc.service": service, "rpc.method": method}
 
 
 def _stages(record: RequestRecord) -> Iterable[tuple[str, float, float]]:

@@ -36,6 +36,7 @@ from server.web.openapi.resource import OpenApi
 from server.web.outcomes import PATH, Outcomes
 from server.web.page.resources import Page, as_page, wants_page
 from server.web.paths import FORM, OF_OPERATORS, OPEN, takes_images
+from server.web.profiling import PROFILE, STACKS, Profiling
 from server.web.puts import Puts
 from server.web.records import Records
 from server.web.refusals import Refusals
@@ -103,6 +104,10 @@ def build_app(
     resources = Resources(
         images, Health(runtime, metrics, admin), records, admin, page, watch, changes, outcomes, protocol
     )
+    if admin:
+        profiling = Profiling(runtime)
+        resources.work(PROFILE, "GET", profiling.profile)
+        resources.work(STACKS, "GET", profiling.stacks)
     if isinstance(images, Images):
         sent = Sent(keeping)
         resources.work("/v1/images/{id}", "PUT", Puts(runtime, images, sent).put)
@@ -162,7 +167,7 @@ class Resources:
         if watch:
             self._routes += [Route("/watch", watch.snapshot), Route("/watch/events", watch.events)]
         self._work: list[Route] = []
-        """What images are sent to: it waits for no turn."""
+        """What waits for no turn: where images are sent, and profiles, which wait for their own end."""
         if protocol:
             self._routes += _model_routes(protocol)
             for path in _of_model("/infer"):

@@ -15,7 +15,9 @@ def audit_image(act: str, who: str, id_: str, owner: str) -> None:
     log.info("audit", who=who, act=act, target=id_, owner=owner)
 
 
-def audit_request(principal: Principal, method: str, path: str, outcome: str) -> None:
-    """A request has ended, well (`done`) or not (`failed`): it leaves a line if it changes what only an admin may."""
-    if method not in _READING and scope_of(method, path) == "admin":
+def audit_request(principal: Principal, method: str, path: str, outcome: str, *, reading: bool = False) -> None:
+    """A request has ended, well (`done`) or not (`failed`): it leaves a line if it changes what only an admin may.
+
+    `reading`: it changes nothing, and leaves a line all the same."""
+    if (reading or method not in _READING) and scope_of(method, path) == "admin":
         log.info("audit", who=principal.id, act=method, target=path, outcome=outcome)

@@ -92,7 +92,7 @@ class EarlyReject:
     def _rejection(self, error: RequestError | Refused, upload: Upload, origin: Origin) -> Rejection:
         self.arm()
         response = self._refusals.of_upload(error, upload, origin.address)
-        return Rejection(response, upload.rest, error.retry_after_s)
+        return Rejection(response, upload.rest, error.retry_after_s, origin.address)
 
     def room(self) -> int:
         """For how many uploads like the one that was refused last there is room now: many, one or none."""

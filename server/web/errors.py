@@ -64,6 +64,7 @@ _ROWS = (
         400, "bad_outcome", "An outcome is a JSON object with metric (up to 64 of a-z 0-9 _ . -) and value (a number)"
     ),
     Problem(400, "bad_plan", "What was sent breaks a rule; reason says which"),
+    Problem(400, "bad_profile", "seconds must be a whole number from 1 to 60"),
     Problem(401, "unauthenticated", "This needs a valid key or token, as Authorization: Bearer KEY"),
     Problem(403, "forbidden", "This key or token has not the scope that this needs"),
     Problem(404, "not_found", "There is nothing at this path; GET / lists the endpoints"),
@@ -73,6 +74,7 @@ _ROWS = (
     Problem(408, "upload_timeout", "The body did not arrive in time"),
     Problem(409, "id_taken", "Another image has this id"),
     Problem(409, "load_failed", "The version failed a step on its way to traffic; what served before goes on"),
+    Problem(409, "profile_running", "One profile is taken at a time"),
     Problem(409, "state_conflict", "What was asked does not fit what is served now"),
     Problem(413, "body_too_large", "The body is larger than this server accepts"),
     Problem(415, "encoded_body", "Content-Encoding is not accepted: send the image unencoded"),

@@ -106,7 +106,8 @@ class Exchange:
         if isinstance(error, Refused) or code in _CHEAP:
             self._on_refusal()
             presence: Presence = request.scope["state"][STATE]
-            delay_s = presence.refused(getattr(error, "retry_after_s", 0.0), PARSED_CPU_S)
+            client = self._origin(request).address
+            delay_s = presence.refused(getattr(error, "retry_after_s", 0.0), PARSED_CPU_S, client)
         if code in ("internal_error", "model_error"):
             log.error("request_failed", request_id=request.id, code=code, exc_info=error, **request.trace_fields)
         elif code == "deadline_exceeded":

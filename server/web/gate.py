@@ -38,14 +38,15 @@ class Gate:
         limits: Limits = NO_LIMITS,
         on_refusal: Callable[[str], None] = lambda reason: None,
         rates: Buckets | None = None,
+        in_flight: InFlight | None = None,
     ) -> None:
         """`authenticator`: None lets everybody do everything. `limits`: of clients that have none of their own.
-        `on_refusal` is told why credentials were refused. `rates`: None keeps them here."""
+        `on_refusal` is told why credentials were refused. `rates`, `in_flight`: None keeps them here."""
         self._authenticator = authenticator
         self._limits = limits
         self._on_refusal = on_refusal
         self._buckets = Buckets() if rates is None else rates
-        self._in_flight = InFlight()
+        self._in_flight = InFlight() if in_flight is None else in_flight
         self._has_checks = authenticator is not None or limits != NO_LIMITS
 
     def open_to(self, origin: Origin) -> Principal | None:
@@ -87,7 +88,7 @@ class Gate:
         """
         begun = count if under_way is None else under_way
         rate, burst, most = self._limits_of(principal)
-        if most and self._in_flight.of(principal.id) + count > most:
+        if most and not self._in_flight.fits(principal.id, count, most):
             raise RequestError("too_many_in_flight", retry_after_s=_BUSY_WAIT_S)
         if rate and count:
             verdict = self._buckets.take(principal.id, rate, burst, now, count)
@@ -162,7 +163,7 @@ class Gate:
             raise RequestError("forbidden", {"WWW-Authenticate": challenge})
 
     def _check_in_flight(self, principal: Principal, most: int | None) -> None:
-        if most and self._in_flight.of(principal.id) >= most:
+        if most and not self._in_flight.fits(principal.id, 1, most):
             raise RequestError("too_many_in_flight", retry_after_s=_BUSY_WAIT_S)
 
 

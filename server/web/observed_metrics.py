@@ -43,6 +43,17 @@ class CertificateMetrics(Collector):
         yield GaugeMetricFamily("tureen_certificate_expiry_timestamp_seconds", text, value=self._expiry())
 
 
+class ClockMetrics(Collector):
+    """How often the clock was set."""
+
+    def __init__(self, steps: Callable[[], int]) -> None:
+        self._steps = steps
+
+    def collect(self) -> Iterator[Metric]:
+        """As `Collector.collect`."""
+        yield CounterMetricFamily("tureen_clock_steps", "Times that the wall clock was set", value=self._steps())
+
+
 class TraceMetrics(Collector):
     """What became of traces."""
 

@@ -5,11 +5,11 @@ from typing import Generic, NamedTuple, TypeVar
 
 from server.process.access_log import AccessLog
 from server.telemetry.prediction_log import PredictionLog
-from server.telemetry.record import Progress, RequestRecord
+from server.telemetry.record import Progress, RequestRecord, one_per_image
 from server.telemetry.trace_context import TraceContext
 from server.telemetry.tracer import Tracer, trace_of
 from server.web.counting import Counting
-from server.web.paths import IMAGES
+from server.web.paths import IMAGES, INFER
 from server.web.request import Request
 
 M = TypeVar("M", bound=Counting)
@@ -54,6 +54,11 @@ class Observer(Generic[M]):
         self.access_log.request(request.id, resource, code, seconds, address, request.trace_id)
         if resource == "images" and method in ("POST", "PUT") and not request.progress.deferred:
             self.concluded(request, code, status, now)
+        elif resource == "infer" and method == "POST":
+            record = RequestRecord(
+                request.id, INFER, code, status, request.received, now, request.progress, request.trace
+            )
+            self.inferred(record)
 
     def concluded(self, request: Request, code: str, status: int, now: float) -> None:
         """All that is done for an image has been done. Arguments as of `ended`."""
@@ -70,6 +75,24 @@ class Observer(Generic[M]):
                 self.tracer.offer(record)
             if self._predictions:
                 self._predictions.offer(record)
+
+    def called(self, record: RequestRecord, address: str) -> None:
+        """A call by gRPC has ended. `address`: of its client, for the log."""
+        resource = self.metrics.count(record.route, record.code)
+        trace_id = record.trace.trace_id if record.trace else ""
+        self.access_log.request(record.request_id, resource, record.code, record.total_s, address, trace_id)
+        if resource == "grpc_infer":
+            self.inferred(record)
+
+    def inferred(self, record: RequestRecord) -> None:
+        """A request of the inference protocol, or a call, has ended: one trace, and one line of the log per image."""
+        if self.tracer and record.trace:
+            trace = self.tracer.judge(record.trace, record.code, record.status, record.total_s, record.ended)
+            record = record._replace(trace=trace)
+            self.tracer.offer(record)
+        if self._predictions:
+            for one in one_per_image(record):
+                self._predictions.offer(one)
 
     def refused(self, head: Head, code: str, status: int, now: float, trace: TraceContext | None) -> None:
         """A request was refused by its head. `trace`: what `begin` gave; arguments as of `ended`."""

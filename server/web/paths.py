@@ -24,6 +24,8 @@ MOST_MODELS: Final = 8
 
 FORM: Final = "/try"
 """Where the page's form goes without scripts: answered as a page."""
+INFER: Final = "/v2/models/{model}/infer"
+"""What inference requests are called in traces and the prediction log."""
 OPEN: Final = frozenset({"/healthz", "/readyz", "/v2/health/live", "/v2/health/ready"})
 """For load balancers, which have no keys."""
 RPC: Final = "/inference.GRPCInferenceService/"

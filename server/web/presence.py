@@ -13,13 +13,13 @@ class Presence:
     __slots__ = ("_caller", "_tell", "peer")
 
     def __init__(self, caller: Caller | None = None) -> None:
-        """`caller`: None where many clients share the connection."""
+        """`caller`: None for a connection without pacing."""
         self.peer = ""
         """The address that a PROXY header named; empty where there was none."""
         self._caller = caller
         self._tell: Callable[[], None] | None = None
 
-    def speaks_for(self, peer: str, caller: Caller | None) -> None:
+    def speaks_for(self, peer: str, caller: Caller) -> None:
         """A load balancer says whose connection it forwards."""
         self.peer, self._caller = peer, caller
 
@@ -30,9 +30,9 @@ class Presence:
     def unwatch(self) -> None:
         self._tell = None
 
-    def refused(self, retry_after_s: float, cpu_s: float) -> float:
+    def refused(self, retry_after_s: float, cpu_s: float, client: str) -> float:
         """A request is about to be refused: seconds by which to tell the client later, as in `Caller.refused`."""
-        return self._caller.refused(retry_after_s, cpu_s) if self._caller else 0.0
+        return self._caller.refused(retry_after_s, cpu_s, client) if self._caller else 0.0
 
     async def wait_to_tell(self, seconds: float) -> None:
         """Wait with a refusal for so long, or until there is room: see `server/web/http/pacing.py`."""

@@ -14,6 +14,7 @@ import server.process.lean  # noqa: F401 - before structlog
 import asyncio
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
@@ -37,6 +38,7 @@ from server.models.card import MODEL_FILE, find_model
 from server.models.errors import ModelError
 from server.process import console, logs, signals, systemd
 from server.process.board import Board
+from server.process.clock_watch import ClockWatch
 from server.process.collector import spare_the_collector
 from server.process.control import EXIT_FATAL, Control, read_first_line
 from server.process.file_watch import watch
@@ -55,6 +57,7 @@ from server.web.http.shared_connections import AllConnections
 from server.web.http.versions import WrongVersion
 from server.web.keeping import Keeping
 from server.web.listening import Listening
+from server.web.observed_metrics import ClockMetrics
 from server.web.observing import observing
 from server.web.oip.repository import Repository
 from server.web.rollout_metrics import RolloutCollector
@@ -107,7 +110,9 @@ async def _run(settings: Settings, listeners: Sequence[int], offered: Path | Non
         runtime = Runtime(engine, AllConnections(board) if board else connections)
         observer = await stack.enter_async_context(observing(settings, runtime, keeping, certificates))
         metrics = observer.metrics
+        clock = ClockWatch(Runtime.wall_s, time.monotonic)
         metrics.registry.register(RolloutCollector(steering))
+        metrics.registry.register(ClockMetrics(lambda: clock.steps))
         upload = settings.upload
         uploads = Uploads(BodyLimits(upload.max_image_bytes, upload.upload_timeout, upload.min_upload_rate))
         if offered:
@@ -122,7 +127,7 @@ async def _run(settings: Settings, listeners: Sequence[int], offered: Path | Non
         request_bytes = derived.request_bytes(upload, usable_memory())
         open_records = settings.storage.records == "open"
         background = await stack.enter_async_context(anyio.create_task_group())  # leaving waits for it
-        gate = Gate(access.authenticator, access.limits, metrics.count_auth_refusal, access.rates)
+        gate = Gate(access.authenticator, access.limits, metrics.count_auth_refusal, access.rates, access.in_flight)
         models = engine.models if settings.repository.models and isinstance(engine, Engine) else None
         more = [*(Rollouts(models, steering).routes() if models else ()), *Drifts(drift).routes()]
         proxies = TrustedProxies(settings.server.trusted_proxies)
@@ -144,7 +149,7 @@ async def _run(settings: Settings, listeners: Sequence[int], offered: Path | Non
             announced = _announce(engine, settings, listeners)
             beside = [
                 tasks.create_task(work)
-                for work in (announced, access.run(), drift.run(), watcher.run(), systemd.signs_of_life())
+                for work in (announced, access.run(), drift.run(), watcher.run(), clock.run(), systemd.signs_of_life())
             ]
             if models:
                 beside.append(tasks.create_task(steering.run(models)))
@@ -155,7 +160,7 @@ async def _run(settings: Settings, listeners: Sequence[int], offered: Path | Non
 
                 changes = Repository(models) if models and (settings.is_local or gate.checks_keys) else None
                 tasks.create_task(
-                    serve_rpc(settings, runtime, gate, proxies, metrics, request_bytes, stopping.wait, changes)
+                    serve_rpc(settings, runtime, gate, proxies, observer, request_bytes, stopping.wait, changes)
                 )
             await serve(fronts, settings, certificates, stop)
             for task in beside:

@@ -10,7 +10,7 @@ import ssl
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -184,8 +184,10 @@ def serving(
     admin: str = "",
     tls: ssl.SSLContext | None = None,
     ready: bool = True,
+    within: Sequence[str] = (),
 ) -> Iterator[Server]:
-    """A server on a free port, ready; whatever is left of it at the end is killed. `limits`: of `setrlimit`.
+    """A server on a free port, ready; whatever is left of it at the end is killed. `limits`: of `setrlimit`. `within`:
+    words before its command.
 
     `admin`: a key for its metrics. `tls`: how to connect to it. `ready`: wait for all workers.
 
@@ -196,7 +198,7 @@ def serving(
         log = Path(folder) / "log"
         with log.open("wb") as errors:
             process = subprocess.Popen(
-                [sys.executable, "-m", "server", "serve", "--port", "0", "--drain-delay", "0", *flags],
+                [*within, sys.executable, "-m", "server", "serve", "--port", "0", "--drain-delay", "0", *flags],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=errors,

@@ -199,6 +199,50 @@ def test_a_front_without_workers_passes_uploads_on(bucket, tmp_path):
     assert image == original.body
 
 
+def test_an_image_that_is_deleted_while_a_consumer_works_on_it_leaves_no_byte(bucket, tmp_path):
+    """The consumer has its bytes in hand, and writes them after the deletion: a canary is searched for."""
+    url, dead = bucket.queue_with_dead_letters("deleted")
+    canary = b"canary" + os.urandom(16)
+    image = photo(500)
+    image = image[:2] + b"\xff\xfe" + (len(canary) + 2).to_bytes(2, "big") + canary + image[2:]
+    store, spool = tmp_path / "store", tmp_path / "spool"
+
+    async def work(front, consumer):
+        (worker,) = consumer.workers
+        worker.suspend()
+        client = await front.connect()
+        path = (await client.post(image)).headers["location"]
+        while (await consumer.metrics())["tureen_accepted_images_total"] < 1:
+            pass
+        before = holding(tmp_path, canary)
+        deleted = await client.request("DELETE", path)
+        worker.resume()
+        await asyncio.to_thread(wait_empty, bucket, url)
+        while (await consumer.metrics())["tureen_consumer_finished_total"] < 1:
+            pass
+        return before, deleted.status, (await client.request("GET", path)).status
+
+    kept = ("--store", str(store), "--records", "open")
+    at_work = ("--consume", url, "--s3-endpoint", bucket.endpoint, "--workers", "1", "--redact", "metadata")
+    with (
+        serving("--workers", "0", "--forward", url, *kept, "--spool-dir", str(spool)) as front,
+        serving(*at_work, *kept, "--spool-dir", str(tmp_path / "other")) as consumer,
+    ):
+        before, deleted, after = front.run(consumer.closing(work(front, consumer)))
+
+    assert (1, 204) == (len(before), deleted)
+    assert after in (202, 404)  # an id as young as this one may be on its way
+    assert [] == holding(tmp_path, canary)
+    assert [b""] == [path.read_bytes() for path in store.glob("2*/*")], "only the mark, which is empty"
+    assert [] == bucket.take_all(dead)
+    assert 1 == consumer.final_log.count('"deleted_meanwhile"')
+
+
+def holding(folder, canary):
+    """The files that have these bytes."""
+    return [path for path in folder.rglob("*") if path.is_file() and canary in path.read_bytes()]
+
+
 def test_a_command_line_without_a_place_for_answers_is_refused():
     """Deleting messages then would lose them."""
     words = [sys.executable, "-m", "server", "consume", "--queue", "http://127.0.0.1:1/0/q"]

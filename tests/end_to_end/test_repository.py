@@ -1,15 +1,18 @@
 """Several models on one server, and changes of version that no client notices."""
 
 import asyncio
+import io
 import json
 import shutil
 import signal
 from pathlib import Path
 
+import onnx
 import psutil
 import pytest
+from PIL import Image
 
-from tests import models
+from tests import candidates, models
 from tests.end_to_end.changes import change_under_load
 from tests.end_to_end.harness import Server, serving
 from tests.photos import photo
@@ -34,6 +37,9 @@ def folder(tmp_path_factory) -> Path:
     models.dense(food / "wrong" / "model.onnx", hidden=(48,))
     models.dense(food / "other-classes" / "model.onnx", classes=12)
     models.broken(food / "broken" / "model.onnx")
+    models.dense(food / "other-input" / "model.onnx", size=32)
+    _of_the_future(food / "opset" / "model.onnx")
+    candidates.not_finite_for_white(food / "nan" / "model.onnx")
     cut = food / "truncated" / "model.onnx"
     cut.parent.mkdir()
     cut.write_bytes((food / "1" / "model.onnx").read_bytes()[:5000])
@@ -42,6 +48,13 @@ def folder(tmp_path_factory) -> Path:
     (food / "golden").mkdir()
     (food / "golden" / "one.jpg").write_bytes(photo(1))
     return folder
+
+
+def _of_the_future(path: Path) -> None:
+    """A model of an opset that nobody has heard of."""
+    model = onnx.load(str(models.dense(path)))
+    model.opset_import[0].version = 99
+    onnx.save(model, str(path))
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +147,9 @@ def test_two_models_answer_one_upload(server):
     [
         ("truncated", "open", ""),
         ("broken", "open", "does not run"),
+        ("opset", "open", "opset"),
         ("other-classes", "contract", "[N, 12]"),
+        ("other-input", "contract", "[N, 3, 32, 32]"),
         ("wrong", "golden", "one.jpg: "),
         ("7", "files", "no version '7'"),
     ],
@@ -165,6 +180,48 @@ def test_a_version_that_crashes_its_process_costs_that_process(server):
     reply, image = server.run(run())
     assert (409, "open", 200) == (reply.status, reply.json()["step"], image.status)
     assert "crashed while it loaded the model (SIGSEGV)" in reply.json()["reason"]
+
+
+def test_a_version_that_hangs_while_it_loads_is_given_up(folder):
+    """After `--load-timeout`; the one before serves on."""
+
+    async def run():
+        client, beside = await server.connect(), await server.connect()
+        before = {worker.pid for worker in server.workers}
+        loading = asyncio.ensure_future(client.request("POST", "/v1/models/food/versions/2/load"))
+        while not (new := [one for one in server.workers if one.pid not in before]):  # noqa: ASYNC110 - told by nobody
+            await asyncio.sleep(0)
+        new[0].suspend()
+        return await loading, await beside.post(photo(1))
+
+    flags = ("--models", str(folder), "--load-timeout", "8s")
+    with serving(*flags, environ={"TUREEN_WORKERS": "1"}) as server:
+        reply, image = server.run(run())
+        assert 1 == len([one for one in server.workers if one.is_running()]) - 1, "it is ended; safety has a worker"
+
+    assert (409, "open", 200) == (reply.status, reply.json()["step"], image.status)
+    assert "within 8" in reply.json()["reason"]
+
+
+def test_a_version_that_is_right_on_golden_images_and_gives_nan_for_one_in_a_hundred_is_stopped(server):
+    """By its guard, in shadow, with the reason; no client gets a failure."""
+    out = io.BytesIO()
+    Image.new("RGB", (64, 48), "white").save(out, "PNG")
+
+    async def run():
+        client = await server.connect()
+        old = (await client.request("GET", "/v1/models/food")).json()["default"]
+        plan = {"version": "nan", "plan": 'steps = ["shadow 100%"]\ndwell = "1h"\n'}
+        assert 200 == (await client.request("POST", "/v1/models/food/rollout", json.dumps(plan).encode())).status
+        replies = [await client.post(photo(number)) for number in range(99)] + [await client.post(out.getvalue())]
+        while (now := (await client.request("GET", "/v1/models/food/rollout")).json())["phase"] == "running":
+            replies.append(await client.post(out.getvalue()))
+        return old, replies, now
+
+    old, replies, now = server.run(run())
+
+    assert {(200, old)} == {(reply.status, reply.json()["model"]["version"]) for reply in replies}
+    assert ("rolled_back", True) == (now["phase"], "output not finite (NaN) for" in now["reason"])
 
 
 def test_a_version_is_promoted_and_rolled_back(server, folder):

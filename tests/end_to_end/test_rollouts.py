@@ -3,7 +3,9 @@
 import asyncio
 import io
 import json
+import sys
 from collections import Counter
+from contextlib import ExitStack
 
 import pytest
 from PIL import Image
@@ -12,6 +14,7 @@ from server.commands.rollout import command
 from tests import candidates
 from tests.end_to_end.harness import serving
 from tests.photos import photo
+from tests.terminal import Terminal
 
 pytestmark = pytest.mark.timeout(180)  # a hang guard: each version is a process that loads a model
 
@@ -33,6 +36,13 @@ def folder(tmp_path_factory):
         candidate(folder / "food" / version / "model.onnx")
     (folder / "food" / "model.toml").write_text('default_version = "1"\nslo = "20s"\n')
     return folder
+
+
+@pytest.fixture
+def terminal():
+    """Give a function that starts a command on a terminal of its own."""
+    with ExitStack() as stack:
+        yield lambda *words: stack.enter_context(Terminal(*words))
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +183,11 @@ def test_a_nan_on_one_server_rolls_back_on_both(servers):
         begun = asyncio.get_running_loop().time()
         await follows(first, "rolled_back")
         took_s = asyncio.get_running_loop().time() - begun
-        return old, [*fine, bad], await state(first), took_s
+        await follows(second, "rolled_back")
+        for server in servers:
+            await holds(server, "nan", "available")
+        after = [await send(server, 77) for server in servers]
+        return old, [*fine, bad, *after], await state(first), took_s
 
     old, replies, ended, took_s = first.run(work(first))
 
@@ -265,6 +279,39 @@ def test_the_command_begins_shows_and_ends_it(servers, tmp_path, capsys):
     assert [0, 0, 3, 1] == [begun, ended, shown, twice]
     assert "version other is running at step 1 of 1, canary 50%; awaits 200 more images" in words
     assert "the operator said so" in capsys.readouterr().out
+
+
+def test_the_command_shows_the_steps_live_and_can_be_left_paused_and_resumed(servers, terminal, tmp_path):
+    """On a terminal: Ctrl-C ends the showing alone; whoever comes back sees it where it stands, and at its end."""
+    first, _ = servers
+    plan = tmp_path / "plan.toml"
+    plan.write_text('steps = ["shadow 100%", "canary 100%"]\ndwell = "100ms"\nat_least = 10\n')
+    url = ("--url", f"http://127.0.0.1:{first.port}")
+    rollout = (sys.executable, "-m", "server", "models", "rollout", "food", *url)
+
+    async def work(_):
+        now = (await ask(first, "GET", "/v1/models/food")).json()["default"]
+        return "good" if now == "1" else "1"
+
+    version = first.run(work(first))
+    shown = terminal(*rollout[:-2], version, "--plan", str(plan), *url)
+    shown.until("shadow 100%", "awaits 10 more images", f"new ({version})")
+    shown.press("\x03")
+    left = shown.wait(), shown.text
+    paused = command.run(["food", "--pause", *url])
+    again = terminal(*rollout)
+    again.until("is paused at step 1 of 2")
+    assert 0 == command.run(["food", "--resume", *url])
+    again.until("is running at step 1 of 2")
+
+    async def traffic(_):
+        return await until(first, "promoted", lambda seed: send(first, 1000 + seed))
+
+    first.run(traffic(first))
+    again.until(f"version {version} is promoted")
+
+    assert (130, True) == (left[0], "the rollout goes on" in left[1])
+    assert (0, 0) == (paused, again.wait())
 
 
 def test_a_reference_for_drift_is_made_of_live_images(servers):

@@ -39,7 +39,7 @@ def kept(*flags, store):
 def child(server, module):
     """Give the process of the server that runs a module; it waits for one that is just being replaced."""
     while not (found := [one for one in server.tree() if runs(one, module)]):
-        pass
+        assert server.process.poll() is None, f"the server has ended: {server.log}"
     return found[0]
 
 

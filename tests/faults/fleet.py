@@ -86,10 +86,10 @@ def wait_listening(port):
     raise AssertionError("nginx does not listen")
 
 
-def connecting(port):
-    """What gives a new connection to it."""
+def connecting(port, address="127.0.0.1"):
+    """What gives a new connection to it, from an address of this machine."""
 
     async def connect():
-        return Client(*await asyncio.open_connection("127.0.0.1", port))
+        return Client(*await asyncio.open_connection("127.0.0.1", port, local_addr=(address, 0)))
 
     return connect

@@ -66,15 +66,16 @@ async def metric(server, name):
 
 def test_a_store_that_refuses_is_told_by_reason_and_loses_nothing(tmp_path):
     """Credentials, a busy store, a slow-down: answers go on, and all is stored once it is well."""
-    modes = {"refused": (403, b"AccessDenied"), "busy": (503, b"SlowDown")}
+    modes = (("refused", (403, b"AccessDenied")), ("busy", (503, b"SlowDown")), ("busy", (503, b"ServiceUnavailable")))
 
     async def work(server):
         client = await server.connect()
         answers = []
-        for reason, mode in modes.items():
-            s3.mode = mode
+        for reason, mode in modes:
+            s3.mode, name = mode, f'tureen_store_errors_total{{reason="{reason}"}}'
+            before = await metric(server, name)
             answers.append((await client.post(photo(len(answers)))).json())
-            while not await metric(server, f'tureen_store_errors_total{{reason="{reason}"}}'):
+            while await metric(server, name) == before:
                 pass
         s3.mode = (200, b"")
         while await metric(server, "tureen_spool_images"):
@@ -88,8 +89,8 @@ def test_a_store_that_refuses_is_told_by_reason_and_loses_nothing(tmp_path):
             answers = server.run(work(server))
         kept = {path.rpartition("/")[2]: body for path, body in s3.kept.items()}
 
-    assert ["pending"] * 2 == [answer["stored"] for answer in answers]
-    assert {photo(0), photo(1)} <= set(kept.values())
+    assert ["pending"] * 3 == [answer["stored"] for answer in answers]
+    assert {photo(0), photo(1), photo(2)} <= set(kept.values())
     assert {answer["id"] for answer in answers} == {name.removesuffix(".json") for name in kept if name.endswith("n")}
     assert ["refused"] == [line["reason"] for line in map(json.loads, logged(server, "store_failing"))][:1]
 

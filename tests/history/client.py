@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from tests.end_to_end.harness import Client
 from tests.history.operations import History, Operation
@@ -14,12 +14,16 @@ Connect = Callable[[], Awaitable[Client]]
 
 
 class Recorder:
-    """Sends uploads, each an operation of `history`. `slo_s`: the server's promise, counted from the last byte."""
+    """Sends uploads, each an operation of `history`. `slo_s`: the server's promise, counted from the last byte.
+    `credentials`: headers of every upload."""
 
-    def __init__(self, history: History, connect: Connect, slo_s: float) -> None:
+    def __init__(
+        self, history: History, connect: Connect, slo_s: float, credentials: Mapping[str, str] | None = None
+    ) -> None:
         self._history = history
         self._connect = connect
         self._slo_s = slo_s
+        self._credentials = credentials or {}
         self._client: Client | None = None
         self._last: Operation | None = None
 
@@ -36,7 +40,7 @@ class Recorder:
         async def act(client: Client) -> None:
             if timeout_ms is not None:
                 operation.due = time.monotonic() + timeout_ms / 1000  # connecting took some time
-            await client.send("POST", "/v1/images", body, **headers)
+            await client.send("POST", "/v1/images", body, **self._credentials, **headers)
             await self._read(operation, client)
 
         return await self._carry_out(operation, act)
@@ -101,7 +105,9 @@ class Recorder:
         return operation
 
     async def _head(self, client: Client, size: int) -> None:
-        client.writer.write(b"POST /v1/images HTTP/1.1\r\nhost: test\r\ncontent-length: %d\r\n\r\n" % size)
+        fields = {"host": "test", "content-length": str(size), **self._credentials}
+        lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+        client.writer.write(f"POST /v1/images HTTP/1.1\r\n{lines}\r\n".encode())
         await client.writer.drain()
 
     async def _read(self, operation: Operation, client: Client) -> None:

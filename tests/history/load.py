@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
 
 from server import demo
@@ -47,9 +47,10 @@ class RecordedLoad:
         clients: int = 8,
         rate: float = 0.0,
         seed: int = 0,
+        credentials: Mapping[str, str] | None = None,
     ) -> None:
         self.history = history
-        self._recorders = [Recorder(history, connect, slo_s) for _ in range(clients)]
+        self._recorders = [Recorder(history, connect, slo_s, credentials) for _ in range(clients)]
         self._turn = turn
         self._each_s = clients / rate if rate else 0.0
         self._seed = seed

@@ -34,9 +34,15 @@ def grpc_address(server):
     return re.search(r"grpc +(\S+:\d+)", server.block)[1]
 
 
-def with_triton(script, *arguments):
-    """What a script prints that runs on Triton's own client, in the environment of that."""
-    command = [str(TRITON), "-W", "error::UserWarning", str(Path(__file__).parent / script), *map(str, arguments)]
+def with_client(name, script, *arguments):
+    """What a script prints that runs on somebody's own client, in the environment of that."""
+    python = ROOT / ".venvs" / name / "bin" / "python"
+    command = [str(python), str(Path(__file__).parent / script), *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=50)
     assert not done.returncode, done.stderr
     return done.stdout
+
+
+def with_triton(script, *arguments):
+    """The same on Triton's client."""
+    return with_client("triton", script, *arguments)

@@ -4,6 +4,7 @@ It signs with joserfc, a library that the server does not use. Discovery, a JWKS
 credentials (RFC 6749, 4.4). Commands come on standard input, and each is acknowledged by a line on standard output.
 """
 
+import asyncio
 import json
 import os
 import signal
@@ -20,7 +21,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
+from tests.photos import photo
+from tests.security.keys import bearer
+
 AUDIENCE = "urn:tureen"
+PHOTO = photo(1)
 CLIENT, SECRET = "photos", "s3cret"
 BESIDE = {
     "ec": {"use": "sig", "alg": "ES256"},
@@ -129,13 +134,14 @@ def main():
             print(state.fetches, flush=True)
 
 
+OURS = (sys.executable, "-m", "tests.security.oidc", "0")
+
+
 class Provider:
     """The test's end."""
 
-    def __init__(self):
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.security.oidc", "0"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+    def __init__(self, program):
+        self._process = subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.url = self._process.stdout.readline().strip()
         with urllib.request.urlopen(f"{self.url}/.well-known/openid-configuration") as reply:
             self._token_endpoint = json.load(reply)["token_endpoint"]
@@ -168,13 +174,42 @@ class Provider:
 
 
 @contextmanager
-def providing():
-    """Run a provider."""
-    provider = Provider()
+def providing(program=OURS):
+    """Run a provider: one that takes the same commands on standard input, and gives tokens to the same client."""
+    provider = Provider(program)
     try:
         yield provider
     finally:
         provider.end()
+
+
+async def post(server, token):
+    """Give the status of one image."""
+    client = await server.connect()
+    return (await client.post(PHOTO, **bearer(token))).status
+
+
+async def rotating(server, provider):
+    """Give the statuses of 80 images of four clients. Midway the provider signs with a new key; old tokens stay in use.
+
+    Every other image has a new token.
+    """
+    statuses, rotated = [], asyncio.Event()
+
+    async def client(number):
+        connection = await server.connect()
+        old = await asyncio.to_thread(provider.token)
+        for count in range(20):
+            token = await asyncio.to_thread(provider.token) if count % 2 else old
+            statuses.append((await connection.post(PHOTO, **bearer(token))).status)
+            if count == 5 and number == 0:
+                await asyncio.to_thread(provider.tell, "rotate")
+                rotated.set()
+            elif count == 10:
+                await rotated.wait()
+
+    await asyncio.gather(*(client(number) for number in range(4)))
+    return statuses
 
 
 if __name__ == "__main__":

@@ -62,6 +62,47 @@ def test_an_open_server_warns_once(public):
     assert "--keys" in line
 
 
+def test_profiles_are_on_the_admin_port_only(public):
+    """Folded stacks of the web process, and what it does now; on the public port they are not there."""
+
+    async def work():
+        port = admin_port(public)
+        return [
+            await get(public, "/debug/profile"),
+            await get(public, "/debug/stacks"),
+            await get(public, "/debug/profile?seconds=1", port),
+            await get(public, "/debug/stacks", port),
+            *[await get(public, f"/debug/profile?seconds={bad}", port) for bad in ("0", "61", "1e9", "-1", "a", "")],
+        ]
+
+    first, second, profile, stacks, *refused = public.run(work())
+
+    assert (404, 404) == (first.status, second.status)
+    assert (200, 200) == (profile.status, stacks.status)
+    assert re.match(rb"\S+(;\S+)+ \d+\n", profile.body)
+    assert b"thread MainThread" in stacks.body
+    assert ["bad_profile"] * 6 == [reply.json()["code"] for reply in refused]
+
+
+def test_one_profile_is_taken_at_a_time_and_ends_with_its_client(public):
+    """The second is refused; when the first client has left, the next one is let in. Each leaves a line."""
+
+    async def work():
+        public.port, usual = admin_port(public), public.port
+        first, second = await public.connect(), await public.connect()
+        public.port = usual
+        await first.send("GET", "/debug/profile?seconds=60")
+        while (refused := await second.request("GET", "/debug/profile?seconds=1")).status == 200:
+            pass
+        await first.close()
+        while (reply := await second.request("GET", "/debug/profile?seconds=1")).status == 409:
+            pass
+        return refused.json()["code"], reply.status
+
+    assert ("profile_running", 200) == public.run(work())
+    assert any("audit" in line and "/debug/profile" in line for line in public.log.splitlines())
+
+
 def test_every_response_keeps_browsers_from_running_or_framing_it(public):
     """Answers, refusals by the application, and refusals before it."""
 

@@ -17,6 +17,7 @@ PHOTO = photo(1)
 HEAD = b"POST /v1/images HTTP/1.1\r\nhost: t\r\n"
 BOMB = png(13_000, 13_000, chunk(b"IDAT", zlib.compress(b"\0" * 13_001 * 13_000)), colour=0)
 FORM = b"--b\r\nno header at all\r\n" + bytes(range(256)) * 100
+DEEP = b"[" * 100_000
 PIECE = 1_000_000
 DECLARED, ENDLESS = b"content-length: 19000000", b"transfer-encoding: chunked"
 
@@ -42,8 +43,9 @@ def world(request, tmp_path_factory):
         (b"", {}),
         (PHOTO, {"x_request_timeout_ms": "nonsense"}),
         (PHOTO, {"authorization": "Bearer x.y.z"}),
+        (DEEP, {"content_type": "application/json"}),
     ],
-    ids=["bomb", "garbage form", "no image", "empty", "bad timeout", "bad token"],
+    ids=["bomb", "garbage form", "no image", "empty", "bad timeout", "bad token", "deep JSON"],
 )
 def test_a_body_is_not_looked_at_before_its_key(world, body, headers):
     """401, whatever it holds, and no image is counted as received."""
@@ -58,6 +60,19 @@ def test_a_body_is_not_looked_at_before_its_key(world, body, headers):
     after = server.run(server.metrics())
     moved = {name for name in after if "image" in name and after[name] != before.get(name, 0)}
     assert {name for name in moved if 'outcome="unauthenticated"' not in name} == set()
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "gzip, gzip"])
+def test_a_compressed_body_is_refused_by_its_head(world, encoding):
+    """Before a byte of it has come: nothing is unpacked, so that no bomb goes off."""
+    server, *_ = world
+
+    async def work():
+        client = await server.connect()
+        client.writer.write(HEAD + f"content-encoding: {encoding}\r\ncontent-length: 50000\r\n\r\n".encode())
+        return (await client.read()).status
+
+    assert 415 == server.run(work())
 
 
 def test_large_bodies_without_a_key_are_neither_read_nor_held(world):

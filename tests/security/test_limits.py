@@ -3,6 +3,7 @@
 import asyncio
 import math
 import re
+import signal
 from contextlib import ExitStack
 
 import pytest
@@ -134,34 +135,78 @@ def test_images_under_way_are_limited_until_they_end(world):
     assert ("too_many_in_flight", True) == (second.json()["code"], int(second.headers["retry-after"]) >= 1)
 
 
-def test_replicas_share_rates_through_redis_and_go_on_without_it(tmp_path):
-    """Two servers let a client in as often as one would; when Redis is gone, nobody gets an error for that."""
-    redis = Redis(tmp_path)
-    path = tmp_path / "keys.json"
-    key, admin = add_key(path, "alice", rate=8.0, burst=1), add_key(path, "admin", "admin")
+@pytest.fixture(scope="module")
+def replicas(tmp_path_factory):
+    """Two servers that share a Redis, their client's keys, and the Redis."""
+    folder = tmp_path_factory.mktemp("replicas")
+    redis = Redis(folder)
+    path = folder / "keys.json"
+    keys = {
+        "alice": add_key(path, "alice", rate=8.0, burst=1),
+        "bob": add_key(path, "bob", in_flight=1),
+        "admin": add_key(path, "admin", "admin"),
+    }
     flags = ["--keys", str(path), "--cache", redis.url, "--threads", "1", "--workers", "1"]
+    with ExitStack() as stack:
+        stack.callback(redis.kill)
+        stack.callback(redis.client.close)
+        yield [stack.enter_context(serving(*flags, admin=keys["admin"])) for _ in range(2)], keys, redis
+
+
+def test_replicas_share_images_under_way_and_go_on_while_redis_hangs(replicas):
+    """An image that is under way at one counts at the other; where Redis does not answer, each counts its own."""
+    (here, there), keys, redis = replicas
+    head = f"POST /v1/images HTTP/1.1\r\nhost: t\r\nauthorization: Bearer {keys['bob']}\r\n"
+
+    async def until(status):
+        while (reply := await post(there, keys["bob"])).status != status:
+            pass
+        return reply.json().get("code")
+
+    async def work():
+        client = await here.connect()
+        client.writer.write(f"{head}content-length: {len(PHOTO)}\r\n\r\n".encode())
+        shared = await until(429)
+        redis.signal(signal.SIGSTOP)
+        try:
+            await until(200)
+        finally:
+            redis.signal(signal.SIGCONT)
+        await until(429)
+        client.writer.write(PHOTO)
+        ended = (await client.read()).status
+        await until(200)
+        return shared, ended
+
+    async def closing():
+        return await here.closing(there.closing(work()))
+
+    assert ("too_many_in_flight", 200) == asyncio.run(closing())
+    assert "in_flight_not_shared" in there.log
+
+
+def test_replicas_share_rates_and_go_on_without_redis(replicas):
+    """Two servers let a client in as often as one would; when Redis is gone, nobody gets an error for that."""
+    servers, keys, redis = replicas
 
     async def hammer(server, seconds):
         loop, statuses = asyncio.get_running_loop(), []
         begun = loop.time()
         client = await server.connect()
         while loop.time() < begun + seconds:
-            statuses.append((await client.post(PHOTO, **bearer(key))).status)
+            statuses.append((await client.post(PHOTO, **bearer(keys["alice"]))).status)
         return statuses, loop.time() - begun
 
-    async def both(servers, seconds):
+    async def both(seconds):
         found = await asyncio.gather(*(server.closing(hammer(server, seconds)) for server in servers))
         statuses = [status for each, _ in found for status in each]
         assert {200, 429} == set(statuses)
         return statuses.count(200), max(took for _, took in found)
 
-    with ExitStack() as stack:
-        stack.callback(redis.client.close)
-        servers = [stack.enter_context(serving(*flags, admin=admin)) for _ in range(2)]
-        shared, took = asyncio.run(both(servers, 4.0))
-        redis.kill()
-        alone, _ = asyncio.run(both(servers, 2.0))
-        assert all("rates_not_shared" in server.log for server in servers)
+    shared, took = asyncio.run(both(4.0))
+    redis.kill()
+    alone, _ = asyncio.run(both(2.0))
 
+    assert all("rates_not_shared" in server.log for server in servers)
     assert shared <= 8 * took + 8  # apart from each other they would let in twice as many
     assert alone > 0

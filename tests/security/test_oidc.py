@@ -5,13 +5,10 @@ import asyncio
 import pytest
 
 from tests.end_to_end.harness import serving
-from tests.photos import photo
-from tests.security.keys import add_key, bearer
-from tests.security.oidc import AUDIENCE, KINDS, providing
+from tests.security.keys import add_key
+from tests.security.oidc import AUDIENCE, KINDS, post, providing, rotating
 
 pytestmark = pytest.mark.timeout(120)
-
-PHOTO = photo(1)
 
 # In this order: an unknown key id that was asked for in vain is not asked for again at once.
 
@@ -28,12 +25,6 @@ def world(tmp_path_factory):
             yield server, provider
 
 
-async def post(server, token):
-    """Give the status of one image."""
-    client = await server.connect()
-    return (await client.post(PHOTO, **bearer(token))).status
-
-
 def test_a_token_of_the_token_endpoint_is_accepted(world):
     """Found by discovery, verified by the published key; a scope that it does not carry is refused."""
     server, provider = world
@@ -48,27 +39,8 @@ def test_a_token_of_the_token_endpoint_is_accepted(world):
 def test_keys_rotate_in_the_midst_of_load(world):
     """Not one request is refused, though the new key signs at once, and the old tokens are still in use."""
     server, provider = world
-    statuses = []
 
-    async def client(number, rotated):
-        connection = await server.connect()
-        old = await asyncio.to_thread(provider.token)
-        for count in range(20):
-            token = await asyncio.to_thread(provider.token) if count % 2 else old
-            statuses.append((await connection.post(PHOTO, **bearer(token))).status)
-            if count == 5 and number == 0:
-                await asyncio.to_thread(provider.tell, "rotate")
-                rotated.set()
-            elif count == 10:
-                await rotated.wait()
-
-    async def work():
-        rotated = asyncio.Event()
-        await asyncio.gather(*(client(number, rotated) for number in range(4)))
-
-    server.run(work())
-
-    assert [200] * 80 == statuses
+    assert {200} == {*server.run(rotating(server, provider))}
 
 
 def test_a_provider_that_hangs_delays_nobody_else(world):

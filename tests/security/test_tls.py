@@ -4,6 +4,7 @@ import asyncio
 import socket
 import ssl
 import struct
+import subprocess
 
 import pytest
 import trustme
@@ -170,6 +171,23 @@ def test_handshakes_that_go_nowhere_count_as_connections_and_end(secure):
         return ends, (await client.request("GET", "/healthz")).status
 
     assert ([b""] * CONNECTIONS, 200) == server.run(work())
+
+
+def test_a_client_that_renegotiates_is_cut_off(secure):
+    """By OpenSSL's own client, over TLS 1.2: it is told that there is no renegotiation; others are answered."""
+    server, _ = secure
+    address = f"{server.host}:{server.port}"
+    done = subprocess.run(
+        ["openssl", "s_client", "-connect", address, "-tls1_2"], input="R\n", capture_output=True, text=True, timeout=20
+    )
+
+    async def work():
+        return (await (await server.connect()).post(PHOTO)).status
+
+    assert "RENEGOTIATING" in done.stdout + done.stderr
+    assert "no renegotiation" in done.stderr.lower()
+    assert done.returncode
+    assert 200 == server.run(work())
 
 
 def test_a_new_certificate_is_taken_over_under_load(secure):

@@ -23,7 +23,7 @@ in a process of its own: one that fails, or hangs, costs the others nothing.
 """
 _EPILOG = """\
 examples:
-  make soak                                        everything; about ten minutes on two cores
+  make soak                                        everything; about {minutes} minutes on two cores
   make soak ARGS="--only nemesis --seed 7"         one phase, with the faults of this seed
   make soak ARGS="--only nemesis --scale 10"       the same for a quarter of an hour
   make soak ARGS="--scale 0.1"                     a first look; its figures mean little
@@ -66,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="phases:\n"
         + "".join(f"  {name:9} {phase.title} (about {phase.seconds} s)\n" for name, phase in PHASES.items())
         + "\n"
-        + _EPILOG,
+        + _EPILOG.format(minutes=round(sum(phase.seconds for phase in PHASES.values()) / 60)),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--only", nargs="+", choices=PHASES, metavar="PHASE", help="these, instead of all")

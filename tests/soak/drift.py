@@ -1,7 +1,7 @@
 """Simulated streams of pictures: how often does one that has not shifted alarm, and is a shift seen at once?
 
-`python -m tests.soak.drift FOLDER` does it with the real pictures (JPEG, PNG) of a folder, such as those in the wheels
-of scikit-image; the suite has a short form with generated ones.
+The phase takes generated pictures. `python -m tests.soak.drift FOLDER [SEED]` takes the real ones (JPEG, PNG) of a
+folder, such as those in the wheels of scikit-image. The suite has a short form.
 """
 
 import io
@@ -18,6 +18,8 @@ from preprocess.limits import Limits
 from server.drift.features import input_features
 from server.drift.reference import Look, reference_of
 from server.drift.windows import ALPHA, WINDOW, judge
+from tests.photos import photo
+from tests.soak.phase import Findings, Job
 
 Change = Callable[[Image.Image], Image.Image]
 
@@ -26,6 +28,11 @@ _SIDES = (480, 640, 800)  # pixels: the shorter side of what clients send
 _LABELS = ("tart", "soup", "rice", "stew", "fish", "cake", "roll", "cold")
 _SHARES = (0.3, 0.2, 0.15, 0.1, 0.1, 0.05, 0.05, 0.05)
 _REFERENCE = 10_000  # looks
+_WINDOWS, _STREAMS = 500, 20  # without a shift; per shift
+_PICTURES, _POOL = 40, 1500
+_MOST_WINDOWS = 2  # until a shift is seen
+_LATE = 0.1  # of the streams with a shift that is near the least that two windows can show
+_SEED = 20261128
 
 
 def _darker(picture: Image.Image) -> Image.Image:
@@ -117,16 +124,39 @@ def windows_until_alarm(stream: Stream, shift: str, most: int = 5) -> int:
     return most + 1
 
 
-def main(folder: Path) -> None:
+def run(job: Job) -> Findings:
+    found = Findings()
+    job.say("preparing pictures", 0.0)
+    pictures = [opened(photo(seed, 640, 480)) for seed in range(_PICTURES)]
+    stream = Stream(pictures, job.count(_POOL, 100), job.seed, sides=(240, 320, 480))
+    job.say("no shift", 0.4)
+    windows = job.count(_WINDOWS, 50)
+    alarms = quiet_alarms(stream, windows)
+    stated = max(1.0, windows * ALPHA)
+    found.holds(f"alarms in {windows} windows without a shift", f"{alarms}", f"<= {stated:g}", alarms <= stated)
+    for number, shift in enumerate((*SHIFTS, CLASS_SHIFT)):
+        job.say(shift, 0.5 + 0.1 * number)
+        needed = [windows_until_alarm(stream, shift) for _ in range(job.count(_STREAMS, 3))]
+        found.raw[shift] = needed
+        late = sum(windows > _MOST_WINDOWS for windows in needed)
+        found.holds(
+            f"{shift}: streams seen only after {_MOST_WINDOWS} windows", f"{late} of {len(needed)}",
+            f"<= {_LATE:.0%}", late <= _LATE * len(needed),
+        )  # fmt: skip
+    return found
+
+
+def main(folder: Path, seed: int = _SEED) -> None:
     """Print the figures of docs/rollouts.md."""
     files = [path for path in sorted(folder.rglob("*")) if path.suffix in (".png", ".jpg", ".jpeg")]
     pictures = [picture for path in files if min((picture := opened(path.read_bytes())).size) >= 200]
-    stream = Stream(pictures, 1500, 20261128)
-    print(f"{len(pictures)} pictures; {quiet_alarms(stream, 500)} of 500 windows alarm (stated: {500 * ALPHA:g})")
+    stream = Stream(pictures, _POOL, seed)
+    alarms = quiet_alarms(stream, _WINDOWS)
+    print(f"{len(pictures)} pictures; {alarms} of {_WINDOWS} windows alarm (stated: {_WINDOWS * ALPHA:g})")
     for shift in (*SHIFTS, CLASS_SHIFT):
-        needed = [windows_until_alarm(stream, shift) for _ in range(20)]
-        print(f"{shift}: seen after {max(needed)} windows at most, in 20 streams")
+        needed = [windows_until_alarm(stream, shift) for _ in range(_STREAMS)]
+        print(f"{shift}: seen after {max(needed)} windows at most, in {_STREAMS} streams: {sorted(needed)}")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), *map(int, sys.argv[2:]))

@@ -1,6 +1,6 @@
 """Simulated experiments: how often does one without effect alarm, and is an effect found by the predicted size?
 
-`python -m tests.soak.experiments` runs all of them; the suite has a short form.
+`make soak ARGS="--only experiments"` runs all of them; the suite has a short form.
 """
 
 import math
@@ -9,10 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.statistics.difference import Moments, difference, units_needed
+from tests.soak.phase import Findings, Job
 
 BASE, UPLIFT = 0.20, 0.01  # 5 % of a rate of 20 %
 LOOKS = 20
 _NAIVE_Z = 1.96
+_EXPERIMENTS, _RUNS = 1000, 500
+_MOST_FALSE, _NAIVE_FALSE, _LEAST_FOUND = 5.0, 15.0, 80.0  # percent
 
 
 def _arm(chance: np.random.Generator, rate: float, each: int) -> NDArray[np.int64]:
@@ -51,13 +54,15 @@ def found(runs: int, seed: int) -> float:
     return sum(_looks(chance, (BASE, BASE + UPLIFT))[0] for _ in range(runs)) / runs
 
 
-def main() -> None:
-    """Print the figures of docs/rollouts.md."""
-    valid, naive = false_alarms(1000, 20261128)
-    print(f"A/A, 1,000 experiments, {LOOKS} looks each: {valid:.1%} alarm; with a t-test at each look {naive:.1%}")
+def run(job: Job) -> Findings:
+    outcome, count, runs = Findings(), job.count(_EXPERIMENTS, 100), job.count(_RUNS, 50)
+    job.say("experiments without effect", 0.0)
+    valid, naive = (100.0 * share for share in false_alarms(count, job.seed))
+    outcome.at_most(f"{count:,} experiments without effect, {LOOKS} looks each: alarm", valid, _MOST_FALSE, "%")
+    outcome.holds("the same, a t-test at each look", f"{naive:.1f} %", f"> {_NAIVE_FALSE:g} %", naive > _NAIVE_FALSE)
+    job.say("experiments with an effect", 0.7)
     units = units_needed(BASE * (1 - BASE), UPLIFT, 0.5)
-    print(f"{BASE:.0%} and {BASE + UPLIFT:.0%}, {units:,} units: found in {found(500, 20261128):.1%} of 500 runs")
-
-
-if __name__ == "__main__":
-    main()
+    share = 100.0 * found(runs, job.seed)
+    what = f"{BASE:.0%} and {BASE + UPLIFT:.0%}, {units:,} units as predicted: found in {runs} runs"
+    outcome.holds(what, f"{share:.1f} %", f">= {_LEAST_FOUND:g} %", share >= _LEAST_FOUND)
+    return outcome

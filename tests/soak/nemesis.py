@@ -1,4 +1,4 @@
-"""Random faults, the same for the same seed, under the load of `mix`; then the history is checked."""
+"""Random faults, the same for the same seed, under the load of `mix`, with keys; then the history is checked."""
 
 import asyncio
 import os
@@ -6,7 +6,7 @@ import random
 import signal
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from tests.history.footprint import look, settled
 from tests.history.load import RecordedLoad, demo_pictures
 from tests.history.operations import LOST, History
 from tests.photos import photo
+from tests.security.keys import add_key, bearer
 from tests.soak.mix import Mix
 from tests.soak.phase import Findings, Job, quantile
 from tests.soak.servers import Standing, in_workers, rested
@@ -59,9 +60,11 @@ def run(job: Job) -> Findings:
     found, history = Findings(), History()
     with tempfile.TemporaryDirectory() as folder:
         environ = in_workers(Path(folder), _DEADLY)
-        flags = ("--workers", "2", "--slo", f"{_SLO_S:g}s", "--drain-delay", f"{_DRAIN_S:g}s")
-        with Standing(*flags, environ=environ) as standing:
-            run_loop(_Nemesis(job, standing, history, found).run())
+        path = Path(folder) / "keys.json"
+        credentials = bearer(add_key(path, "client", "infer", "urgent"))
+        flags = ("--workers", "2", "--slo", f"{_SLO_S:g}s", "--drain-delay", f"{_DRAIN_S:g}s", "--keys", str(path))
+        with Standing(*flags, environ=environ, admin=add_key(path, "admin", "admin")) as standing:
+            run_loop(_Nemesis(job, standing, history, found, credentials).run())
             found.none("processes that give up", int(standing.server.process.poll() is not None))
     _judge(found, history, standing.log)
     return found
@@ -98,16 +101,20 @@ def _judge(found: Findings, history: History, log: str) -> None:
 class _Nemesis:
     """Does to one server what the plan says."""
 
-    def __init__(self, job: Job, standing: Standing, history: History, found: Findings) -> None:
+    def __init__(
+        self, job: Job, standing: Standing, history: History, found: Findings, credentials: Mapping[str, str]
+    ) -> None:
         self._job = job
         self._standing = standing
         self._history = history
         self._found = found
+        self._credentials = credentials
         self._poisons = 0
 
     async def run(self) -> None:
         mix = Mix(demo_pictures(), self._job.seed)
         clients = {"slo_s": _SLO_S, "clients": _CLIENTS, "rate": _RATE, "seed": self._job.seed}
+        clients["credentials"] = self._credentials
         connect = self._standing.connect
         self._before = look(self._standing.server)
         async with RecordedLoad(self._history, connect, mix, **clients):
@@ -162,7 +169,7 @@ class _Nemesis:
     async def _poison(self, _: random.Random) -> None:
         self._poisons += 1
         body = photo(9000 + self._poisons) + _MARK
-        recorder = Recorder(self._history, self._standing.connect, slo_s=20)
+        recorder = Recorder(self._history, self._standing.connect, 20, self._credentials)
         with self._history.fault("poison"):
             operation = await recorder.post(POISON, body, "poison", timeout_ms=20_000)
             await recorder.finish()

@@ -36,12 +36,13 @@ def in_workers(folder: Path, code: str) -> dict[str, str]:
 
 
 class Standing:
-    """A server that is started again on the same port. A context manager."""
+    """A server that is started again on the same port. A context manager. `admin`: a key for its metrics."""
 
-    def __init__(self, *flags: str, environ: dict[str, str] | None = None) -> None:
+    def __init__(self, *flags: str, environ: dict[str, str] | None = None, admin: str = "") -> None:
         (self.port,) = free_ports(1)
         self._flags = (*flags, "--port", str(self.port))
         self._environ = environ
+        self._admin = admin
         self._stack = ExitStack()
         self.connect = connecting(self.port)
         self.log = ""
@@ -68,7 +69,7 @@ class Standing:
         return await self.server.metrics()
 
     def _start(self) -> Server:
-        return self._stack.enter_context(serving(*self._flags, environ=self._environ))
+        return self._stack.enter_context(serving(*self._flags, environ=self._environ, admin=self._admin))
 
 
 async def rested(server: Server, within_s: float = 20.0) -> dict[str, float]:

@@ -3,6 +3,8 @@
 import asyncio
 import random
 import tempfile
+import time
+from collections import deque
 from pathlib import Path
 
 from tests.end_to_end.harness import serving
@@ -13,6 +15,7 @@ from tests.soak.phase import Findings, Job
 _KILLS, _LEAST = 50, 10_000
 _CLIENTS = 8
 _KILLED = ("server.cleanup.process", "server.web.process")
+_MOST, _WITHIN_S = 5, 30.0  # deaths of one process; a server gives it up when there are more
 _PICTURES = [photo(seed) for seed in range(64)]
 
 
@@ -44,13 +47,17 @@ async def _under_fire(job: Job, server, store: Path) -> dict[str, bytes]:
     done = asyncio.Event()
     clients = [asyncio.create_task(_client(server, stored, done, number)) for number in range(_CLIENTS)]
     chance = random.Random(job.seed)
+    deaths: dict[str, deque[float]] = {name: deque(maxlen=_MOST) for name in _KILLED}
     kills = 0
     while kills < _kills(job) or len(stored) < _least(job):
         share = min(kills / _kills(job), len(stored) / _least(job))
         job.say(f"{len(stored):,} stored, {kills} kills", min(1.0, share))
         await asyncio.sleep(chance.uniform(0.1, 1.0))  # it is the nemesis
-        if kills <= _kills(job) * len(stored) / _least(job):
-            child(server, chance.choice(_KILLED)).kill()
+        name, now = chance.choice(_KILLED), time.monotonic()
+        may_die = len(deaths[name]) < _MOST or now - deaths[name][0] > _WITHIN_S + 1
+        if may_die and kills <= _kills(job) * len(stored) / _least(job):
+            child(server, name).kill()
+            deaths[name].append(now)
             kills += 1
     done.set()
     await asyncio.gather(*clients)

@@ -26,7 +26,7 @@ from server.commands.bench.probe import NoServer, probe
 from server.commands.bench.target import request
 from server.commands.bench.view import Ticker, reasons_of, show_trial, show_trials, show_verdict
 from server.process.cpus import usable_cpus
-from server.settings.units import DURATION
+from server.units import DURATION
 
 _INTERRUPTED = 130
 _WIDTH = 120  # columns, where it goes to a file or a pipe

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from server.commands.bench.target import Target, parse_header, parse_url
-from server.settings.units import DURATION
+from server.units import DURATION
 
 ABOUT = """\
 Measure a server that takes images by POST: does it meet its deadline, and up to what rate?

@@ -12,7 +12,7 @@ import anyio
 
 from server.commands.send.options import add_arguments
 from server.process.printable import printable
-from server.settings.units import DURATION
+from server.units import DURATION
 
 _FAILED, _USAGE = 1, 2
 _SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".avif", ".heic"})

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from server.fleet.layout.choose import LayoutRequest
 from server.settings import Settings, SettingsError, add_arguments, load_settings
-from server.settings.units import DURATION
+from server.units import DURATION
 
 ABOUT = """\
 Measure the best layout for a model on this machine: how many worker processes with how many threads, and which batch

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from server.settings.units import DURATION, NUMBER, SIZE, Number
+from server.units import DURATION, NUMBER, SIZE, Number
 
 ABOUT = """\
 Check a model before it is released: its files, size and card, its answers to golden images, its agreement with

@@ -209,7 +209,7 @@ class Connection:
         rejection = self._service.reject_early(self._peer, data)
         if rejection is None:
             return None
-        delay_s = self.presence.refused(rejection.retry_after_s, EARLY_CPU_S)
+        delay_s = self.presence.refused(rejection.retry_after_s, EARLY_CPU_S, rejection.client)
         if delay_s:
             self._service.pacing.hold(self, self._tell_now)
         return rejection._replace(delay_s=delay_s)

@@ -5,6 +5,9 @@ gets that refusal late: together, such refusals take no more than a small share 
 is never delayed, nor is the refusal of a client that waited. Each refusal takes its place in time, and the next one
 comes after it (the generic cell rate algorithm, in seconds of CPU).
 
+A trusted proxy's connection carries many clients, so each of them is known by the address that the proxy names. Those
+that it does not name are told at once.
+
 Whoever waits for a refusal might be admitted meanwhile. So, every 20 ms, admission is asked whether there is room; as
 many clients as there is room for are told then, ask again, and are admitted.
 """
@@ -54,9 +57,9 @@ class Pacing:
         self._due = 0.0
         self._waiting: dict[str, float] = {}
 
-    def caller(self, peer: str) -> "Caller | None":
-        """Who opened a connection; None for a trusted proxy, whose connections carry many clients."""
-        return None if self._proxies.contains(peer) else Caller(self, _key(peer))
+    def caller(self, peer: str) -> "Caller":
+        """Who opened a connection."""
+        return Caller(self, "" if self._proxies.contains(peer) else _key(peer))
 
     def delay(self, address: str, told_until: float | None, retry_after_s: float, cpu_s: float) -> tuple[float, float]:
         """Seconds by which a refusal is to be late, and when its client may ask again.
@@ -104,11 +107,12 @@ class Pacing:
 
 
 class Caller:
-    """One connection's client. Its state: until when it was told to wait."""
+    """One connection's client, or clients. Its state: until when it was told to wait, if it is one."""
 
     __slots__ = ("_address", "_pacing", "_until")
 
     def __init__(self, pacing: Pacing, address: str) -> None:
+        """`address`: "" for a trusted proxy."""
         self._pacing = pacing
         self._address = address
         self._until: float | None = None
@@ -125,9 +129,15 @@ class Caller:
         finally:
             self._pacing.let_go(told)
 
-    def refused(self, retry_after_s: float, cpu_s: float) -> float:
-        """It is about to be refused: seconds by which it should be told later."""
-        delay, self._until = self._pacing.delay(self._address, self._until, retry_after_s, cpu_s)
+    def refused(self, retry_after_s: float, cpu_s: float, client: str) -> float:
+        """It is about to be refused: seconds by which it should be told later. `client`: the address that a trusted
+        proxy names, "" if it names none."""
+        if self._address:
+            delay, self._until = self._pacing.delay(self._address, self._until, retry_after_s, cpu_s)
+        elif client:
+            delay, _ = self._pacing.delay(_key(client), None, retry_after_s, cpu_s)
+        else:
+            delay = 0.0
         return delay
 
 

@@ -120,6 +120,8 @@ class Rejection(NamedTuple):
     rest: int
     retry_after_s: float = 0.0
     """For so long the client is asked to wait."""
+    client: str = ""
+    """Its address; empty where a trusted proxy names none."""
     delay_s: float = 0.0
     """So much later the response is written."""
 

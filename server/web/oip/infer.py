@@ -8,8 +8,9 @@ import anyio
 from server.access.principal import Principal
 from server.contract.answer import Answer
 from server.contract.metadata import ModelMetadata
-from server.contract.task import Reuse, Task
+from server.contract.task import ImageTask, Reuse, Task
 from server.engine.arrivals import Reservation
+from server.telemetry.record import Progress
 from server.web.gate import Gate
 from server.web.metrics import Metrics
 from server.web.oip.inference import EntryFailed, Inference, OutputTensor
@@ -28,6 +29,8 @@ class Asked(NamedTuple):
     urgency: int
     reuse: Reuse
     sticky: str
+    progress: Progress
+    """Told how far the request has come."""
 
 
 class Target(NamedTuple):
@@ -54,10 +57,14 @@ class Inferrer:
         has a row for; `EntryFailed` where one image of several is at fault. Cancellation: takes all images back.
         """
         engine = self._runtime.engine
+        progress = asked.progress
+        progress.uploaded, progress.urgency = asked.uploaded, asked.urgency
         tasks = tasks_for(inference, target.model, target.version, engine.limits)
+        progress.header = next((task.header for task in tasks if isinstance(task, ImageTask)), None)
         with self._gate.more(asked.principal, len(tasks) - 1, self._runtime.now()):
             answers = await self._submit(tasks, asked, reservation)
-        now = self._runtime.now()
+        now = progress.answered = self._runtime.now()
+        progress.answer, *progress.also = answers
         for answer in answers:
             queue_s = max(0.0, answer.reply.begun - asked.uploaded)
             self._metrics.observe(answer, queue_s, now - asked.received)

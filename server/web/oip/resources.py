@@ -46,12 +46,14 @@ class Protocol:
         size = min(request.body.declared_bytes, self._max_bytes)
         with runtime.engine.reserve(size, request.interruptible.interrupt) as reservation:
             body = await read_whole(request.body, reservation)
+            request.progress.size = len(body)
             uploaded = runtime.now()
             call = await rest.read(body, request.headers)
             wished = [within for within in (terms.timeout_s, call.inference.timeout_s) if within is not None]
             deadline = request.received + min(wished) if wished else uploaded + runtime.engine.slo_of(target.model.name)
             urgency = terms._replace(urgency=urgency_of(call.inference, terms.urgency)).urgency_for(request.principal)
-            asked = Asked(request.principal, request.received, uploaded, deadline, urgency, terms.reuse, terms.sticky)
+            rest_ = (urgency, terms.reuse, terms.sticky, request.progress)
+            asked = Asked(request.principal, request.received, uploaded, deadline, *rest_)
             model, outputs = await self._inferrer.infer(call.inference, target, asked, reservation)
         headers, document = rest.write(model.name, model.version, call, outputs)
         return RawResponse(200, headers, document)

@@ -75,6 +75,9 @@ def _in_path(path: str) -> list[dict[str, Any]]:
 
 
 def _in_query(method: str, path: str) -> list[dict[str, Any]]:
+    if (method, path) == ("GET", "/debug/profile"):
+        whole = {"type": "integer", "minimum": 1, "maximum": 60, "default": 5}
+        return [{"name": "seconds", "in": "query", "required": False, "schema": whole}]
     if (method, path) != ("GET", "/v1/images"):
         return []
     schema = {"type": "string", "pattern": "^[0-9a-f]{32}$"}

@@ -104,6 +104,15 @@ OPERATIONS.update({
     ("GET", "/watch"): Operation("What the server does now", "operation", {200: (JSON, "Object")}, _KEYS),
     ("GET", "/watch/events"): Operation("The same, every second", "operation", {200: (EVENTS, "Event")}, _KEYS),
 })  # fmt: skip
+OPERATIONS.update({
+    ("GET", "/debug/profile"): Operation(
+        "Where the web process spends its time: stacks sampled for `seconds`", "operation", {200: (TEXT, "Text")},
+        (*_KEYS, "bad_profile", "profile_running"),
+    ),
+    ("GET", "/debug/stacks"): Operation(
+        "What each thread and task of the web process does now", "operation", {200: (TEXT, "Text")}, _KEYS
+    ),
+})  # fmt: skip
 _REPOSITORY = "/v2/repository/models/{name}"
 OPERATIONS.update({
     ("POST", "/v2/repository/index"): Operation(

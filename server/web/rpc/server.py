@@ -10,12 +10,12 @@ import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from server.process.access_log import AccessLog
 from server.process.file_watch import watch
 from server.settings import Settings, TlsSettings
 from server.web.client import TrustedProxies
 from server.web.gate import Gate
 from server.web.metrics import Metrics
+from server.web.observer import Observer
 from server.web.oip.infer import Inferrer
 from server.web.oip.repository import Repository
 from server.web.rpc.errors import RpcFailed
@@ -78,16 +78,15 @@ async def serve(
     runtime: Runtime,
     gate: Gate,
     proxies: TrustedProxies,
-    metrics: Metrics,
+    observer: Observer[Metrics],
     max_bytes: int,
     stop: Callable[[], Awaitable[object]],
     repository: Repository | None = None,
 ) -> None:
     """Serve until `stop` returns, then answer what is under way. `max_bytes`: of one message. Raises `RpcFailed`."""
     reading = Reading(runtime.engine.max_bytes // max_bytes, settings.upload.upload_timeout)
-    inferrer = Inferrer(runtime, gate, metrics)
-    access_log = AccessLog(settings.server.access_log)
-    service = Service(runtime, gate, proxies, metrics, inferrer, reading, access_log, repository)
+    inferrer = Inferrer(runtime, gate, observer.metrics)
+    service = Service(runtime, gate, proxies, observer, inferrer, reading, repository)
     server = RpcServer(settings, service, runtime, max_bytes)
     async with anyio.create_task_group() as tasks:
         if settings.tls.tls_cert:

@@ -10,12 +10,13 @@ import structlog
 from google.protobuf.message import DecodeError
 
 from server.access.principal import Principal
-from server.process.access_log import AccessLog
+from server.telemetry.record import Progress, RequestRecord
 from server.web.audit import audit_request
 from server.web.client import TrustedProxies
-from server.web.errors import RequestError
+from server.web.errors import PROBLEMS, RequestError
 from server.web.gate import Gate
 from server.web.metrics import Metrics
+from server.web.observer import Observer
 from server.web.oip import models
 from server.web.oip.infer import Asked, Inferrer, Target
 from server.web.oip.inference import MOST_ENTRIES, urgency_of
@@ -45,6 +46,7 @@ class Call(NamedTuple):
     principal: Principal
     received: float
     requests: AsyncIterator[bytes]
+    progress: Progress
 
     async def message(self, of: Message) -> Message:
         """Its one message, of the class `of`. Raises `RequestError` where there is none."""
@@ -76,20 +78,19 @@ class Service:
         runtime: Runtime,
         gate: Gate,
         proxies: TrustedProxies,
-        metrics: Metrics,
+        observer: Observer[Metrics],
         inferrer: Inferrer,
         reading: Reading,
-        access_log: AccessLog,
         repository: Repository | None = None,
     ) -> None:
         """`repository`: None where there is nothing to change, or nobody may."""
         self._runtime = runtime
         self._gate = gate
         self._proxies = proxies
-        self._metrics = metrics
+        self._observer = observer
+        self._metrics = observer.metrics
         self._inferrer = inferrer
         self._reading = reading
-        self._access_log = access_log
         self._repository = repository
 
     def handlers(self) -> grpc.GenericRpcHandler:
@@ -129,7 +130,8 @@ class Service:
             received = self._runtime.now()
             given = [(key.encode(), _bytes(value)) for key, value in context.invocation_metadata() or ()]
             metadata = dict(given)
-            name = request_id(metadata.get(b"x-request-id"))
+            name, trace = request_id(metadata.get(b"x-request-id")), self._observer.begin(metadata)
+            progress, status = Progress(), 0
             origin = self._proxies.origin(_host(context.peer()), given)
             outcome = "client_gone"
             context.set_trailing_metadata((("x-request-id", name),))
@@ -137,20 +139,22 @@ class Service:
                 keys = [value for key, value in given if key == b"authorization"]
                 admitted = await self._gate.enter("POST", path, keys, origin, received)
                 try:
-                    response = await answer(Call(context, metadata, admitted.principal, received, requests))
+                    call = Call(context, metadata, admitted.principal, received, requests, progress)
+                    response = await answer(call)
                 finally:
                     self._gate.leave(admitted)
-                outcome = "ok"
+                outcome, status = "ok", 200
                 return response
             except Exception as error:
-                status = status_of(error)
-                outcome = status.code
+                failure = status_of(error)
+                outcome, status = failure.code, PROBLEMS[failure.code].status
                 if outcome in _LOGGED:
                     log.error("call_failed", request_id=name, code=outcome, exc_info=error)
-                await context.abort(status.status, status.text, (*status.trailers, ("x-request-id", name)))
+                await context.abort(failure.status, failure.text, (*failure.trailers, ("x-request-id", name)))
             finally:
-                resource = self._metrics.count(path, outcome)
-                self._access_log.request(name, resource, outcome, self._runtime.now() - received, origin.address)
+                now = self._runtime.now()
+                record = RequestRecord(name, path, outcome, status, received, now, progress, trace, by_grpc=True)
+                self._observer.called(record, origin.address)
 
         return handle
 
@@ -164,6 +168,7 @@ class Service:
             async with self._reading.turn(call.principal.id):
                 data = await call.data()
                 reservation.grow_to(len(data))
+                call.progress.size = len(data)
             request = parsed(data, pb.ModelInferRequest)
             target = Target(models.find(engine, request.model_name, request.model_version), request.model_version)
             uploaded = runtime.now()
@@ -175,7 +180,8 @@ class Service:
             slo_s = engine.slo_of(request.model_name)
             deadline = call.received + min(wished) if wished else uploaded + slo_s
             urgency = terms._replace(urgency=urgency_of(inference, terms.urgency)).urgency_for(call.principal)
-            asked = Asked(call.principal, call.received, uploaded, deadline, urgency, terms.reuse, terms.sticky)
+            rest = (urgency, terms.reuse, terms.sticky, call.progress)
+            asked = Asked(call.principal, call.received, uploaded, deadline, *rest)
             model, outputs = await self._inferrer.infer(inference, target, asked, reservation)
         return messages.response_of(model, request.id, outputs)
 

@@ -21,8 +21,8 @@ class Door:
             TrustedProxies(proxies), lambda: self.room, self.delays.append, self.loop, lambda: self.now
         )
 
-    def refused(self, caller, retry_after_s=0.5):
-        return caller.refused(retry_after_s, EARLY_CPU_S)
+    def refused(self, caller, retry_after_s=0.5, client=""):
+        return caller.refused(retry_after_s, EARLY_CPU_S, client)
 
 
 @pytest.fixture
@@ -90,12 +90,31 @@ def test_addresses_of_one_ipv6_network_are_one(loop):
     assert 0.0 == door.refused(door.pacing.caller("2001:db8:0:1::1"), 5.0)
 
 
-def test_trusted_proxies_are_not_paced(loop):
-    """Their connections carry many clients."""
+def test_clients_behind_a_trusted_proxy_are_known_by_the_address_that_it_names(loop):
+    """One connection carries a client that never waits and many that ask once."""
     door = Door(loop, "10.0.0.0/8")
+    proxy = door.pacing.caller("10.1.2.3")
+    hot = [door.refused(proxy, 5.0, "192.0.2.1") for _ in range(100)]
+    others = [door.refused(proxy, 5.0, f"198.51.100.{n}") for n in range(100)]
 
-    assert door.pacing.caller("10.1.2.3") is None
-    assert door.pacing.caller("11.1.2.3") is not None
+    assert 0.1 < hot[-1]
+    assert [0.0] * 100 == others
+
+
+def test_client_that_a_trusted_proxy_does_not_name_is_told_at_once(loop):
+    """It may be anybody."""
+    door = Door(loop, "10.0.0.0/8")
+    proxy = door.pacing.caller("10.1.2.3")
+
+    assert [0.0] * 100 == [door.refused(proxy, 5.0) for _ in range(100)]
+
+
+def test_address_that_is_named_by_a_client_itself_does_not_count(loop):
+    """Only a trusted proxy is believed."""
+    door = Door(loop, "10.0.0.0/8")
+    client = door.pacing.caller("192.0.2.1")
+
+    assert 0.1 < [door.refused(client, 5.0, f"198.51.100.{n}") for n in range(100)][-1]
 
 
 def test_memory_of_addresses_is_bounded(loop):

@@ -51,7 +51,7 @@ REACHED = {  # what leads to each phase
     Phase.ANSWERED_EARLY: lambda: Driven().receive(POST, WHOLE[:1]).on(Event.RESPONSE_BEGUN),
     Phase.ANSWERING: lambda: Driven().receive(GET, WHOLE),
     Phase.DISCARDING: lambda: Driven(lambda _: Rejection(b"no", 10)).receive(POST),
-    Phase.PACED: lambda: Driven(lambda _: Rejection(b"no", 10, 1.0, 0.5)).receive(POST),
+    Phase.PACED: lambda: Driven(lambda _: Rejection(b"no", 10, 1.0, delay_s=0.5)).receive(POST),
     Phase.LINGERING: lambda: Driven().receive(b"\0"),
     Phase.CLOSING: lambda: Driven().on(Event.TIMEOUT),
     Phase.CLOSED: lambda: Driven().on(Event.LOST),
@@ -304,7 +304,7 @@ def test_nothing_is_parsed_after_the_last_word(phase):
 
 def test_refusal_that_is_told_later_is_held_back_with_what_comes_behind_it():
     """The rest of the body is thrown away meanwhile; the next request waits for the answer."""
-    refusals = iter([Rejection(b"503", 7, 1.0, 0.5), None])
+    refusals = iter([Rejection(b"503", 7, 1.0, delay_s=0.5), None])
     driven = Driven(lambda data: next(refusals)).receive(POST).receive(b"1234567" + GET, WHOLE)
     assert ([], Phase.PACED, True) == (driven.done, driven.machine.phase, driven.machine.is_holding)
     assert (b"503", 0.5) == (driven.machine.late, driven.machine.delay_s)
@@ -316,7 +316,7 @@ def test_refusal_that_is_told_later_is_held_back_with_what_comes_behind_it():
 
 def test_body_that_outlasts_its_refusal_is_thrown_away_to_its_end():
     """However late that was told."""
-    driven = Driven(lambda _: Rejection(b"503", 7, 1.0, 0.5)).receive(POST).receive(b"123").on(Event.TIMEOUT)
+    driven = Driven(lambda _: Rejection(b"503", 7, 1.0, delay_s=0.5)).receive(POST).receive(b"123").on(Event.TIMEOUT)
     assert Phase.DISCARDING is driven.machine.phase
 
     assert Phase.IDLE is driven.receive(b"4567").machine.phase

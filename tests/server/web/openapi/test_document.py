@@ -20,6 +20,7 @@ from server.web.openapi.operations import OPERATIONS
 from server.web.openapi.page import POLICY, page
 from server.web.openapi.schemas import EXAMPLE_ANSWER
 from server.web.page.resources import Page
+from server.web.profiling import PROFILE, STACKS, Profiling
 from server.web.puts import Puts
 from server.web.records import Records
 from server.web.rollouts import Rollouts
@@ -52,6 +53,8 @@ def test_every_route_is_described():
     resources = Resources(images, Health(None, None, True), records, True, page, watch, changes, None, protocol)
     resources.work("/v1/images/{id}", "PUT", Puts(None, images, None).put)
     resources.work("/v1/images:batch", "POST", Batch(None, images, None, 0).post)
+    resources.work(PROFILE, "GET", Profiling(None).profile)
+    resources.work(STACKS, "GET", Profiling(None).stacks)
     resources.describe(Limits(1, 1), keys=False)
 
     assert {*OPERATIONS} == {route for route in routes_of(resources) if route[1] not in OF_THE_PAGE} | BY_PATTERN

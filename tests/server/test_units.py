@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.settings.units import COUNT, DURATION, PIXELS, SIZE
+from server.units import COUNT, DURATION, PIXELS, SIZE
 
 
 @pytest.mark.parametrize(
