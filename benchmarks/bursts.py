@@ -77,7 +77,7 @@ def take_turns(servers: Mapping[str, tuple[Served, Make]], shape: Shape) -> dict
             served, make = servers[name]
             pids = served.pids()
             before, own, began = cpu_s(pids), own_cpu_s(), time.monotonic()
-            seconds = asyncio.run(_burst(served, shape, make))
+            seconds = asyncio.run(burst(served, shape, make))
             took = time.monotonic() - began
             if number:
                 series = found[name]
@@ -101,7 +101,7 @@ def show(title: str, found: Mapping[str, Series]) -> None:
         )
 
 
-async def _burst(served: Served, shape: Shape, make: Make) -> list[float]:
+async def burst(served: Served, shape: Shape, make: Make) -> list[float]:
     """Seconds of each request."""
     left = iter(range(shape.requests))
     found: list[float] = []

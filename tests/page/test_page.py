@@ -1,14 +1,12 @@
 """The page in a real Chromium, on a real server."""
 
-import asyncio
-import threading
-from contextlib import contextmanager
-
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from server.web.errors import PROBLEMS
+from tests import candidates
 from tests.end_to_end.harness import serving
+from tests.flood import overload
 from tests.page.browser import chromium, give_file, open_page
 from tests.photos import photo
 
@@ -34,7 +32,18 @@ def busy():
 
 
 @pytest.fixture(scope="module")
-def browser(server, busy):
+def rolling(tmp_path_factory):
+    """A server whose model has a second version."""
+    folder = tmp_path_factory.mktemp("models")
+    for version in ("1", "2"):
+        candidates.good(folder / "food" / version / "model.onnx")
+    (folder / "food" / "model.toml").write_text('default_version = "1"\nslo = "20s"\n')
+    with serving("--models", str(folder), "--workers", "1") as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def browser(server, busy, rolling):
     """After the servers: while Playwright's loop runs in this thread, no other can."""
     with chromium() as found:
         yield found
@@ -156,30 +165,6 @@ def test_the_keyboard_and_a_phone_reach_everything(browser, server):
             assert [] == serious(page)
 
 
-@contextmanager
-def overload(server):
-    """24 clients that post without pause and wait 20 ms, from a thread of their own."""
-    stop = threading.Event()
-
-    image = photo(1, 640, 480)
-
-    async def flood():
-        client = await server.connect()
-        while not stop.is_set():
-            await client.post(image, x_request_timeout_ms="20")
-
-    async def run():
-        await asyncio.gather(*(flood() for _ in range(24)))
-
-    thread = threading.Thread(target=lambda: server.run(run()))
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-
-
 def test_watch_shows_an_overload_as_it_happens(browser, busy):
     """Refusals by reason, and what each worker does; and it does not hold up the server's end."""
     with open_page(browser, url(busy, "#watch")) as page:
@@ -193,6 +178,22 @@ def test_watch_shows_an_overload_as_it_happens(browser, busy):
         busy.process.terminate()
         page.get_by_text("Not connected; trying again.").wait_for()
         assert 0 == busy.wait()
+
+
+def test_watch_shows_a_rollout_as_it_happens(browser, rolling):
+    """The share of the candidate while it is a canary, and how it ended."""
+    plan = 'steps = ["canary 50%", "canary 100%"]\ndwell = "100ms"\nat_least = 20\n'
+    with open_page(browser, url(rolling, "#watch")) as page:
+        rollout = page.get_by_role("region", name="Rollouts and experiments")
+        begun = page.request.post(url(rolling, "v1/models/food/rollout"), data={"version": "2", "plan": plan})
+        assert 200 == begun.status, begun.text()
+        rollout.get_by_role("row", name="rollout_share").first.wait_for()
+        for number in range(2000):
+            page.request.post(url(rolling, "v1/images"), data=photo(number))
+            if page.request.get(url(rolling, "v1/models/food/rollout")).json()["phase"] == "promoted":
+                break
+        rollout.get_by_role("row", name="promoted").wait_for()
+        assert [] == serious(page)
 
 
 def test_records_are_searched_shown_and_deleted(page, server):

@@ -40,5 +40,6 @@ PHASES: Mapping[str, Phase] = {
     "cold": Phase("cold", "AWS Lambda: the first answer of a function, and the next ones", 40),
     "hybrid": Phase("hybrid", "two clouds, a replica and an S3 server in each: one is killed", 60),
     "compose": Phase("compose", "the Compose stack of Debian's packages; a replica is killed", 240),
+    "traces": Phase("traces", "20,000 images through nginx, all traced: each is one whole trace", 60),
     "steady": Phase("steady", "mixed load at half of what it can do", 130),
 }

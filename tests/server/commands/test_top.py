@@ -1,11 +1,15 @@
 """`tureen top`: what it makes of what a server says, at whatever width."""
 
 import io
+import sys
 
 from rich.console import Console
 
 from server.commands.top.command import run
 from server.commands.top.view import view
+from tests.end_to_end.harness import serving
+from tests.flood import overload
+from tests.terminal import Terminal
 
 SECOND = {
     "time": 1.0, "codes": {"ok": 90, "would_be_late": 10}, "answered": 90, "broken": 10, "p50_ms": 5.0, "p95_ms": 9.0,
@@ -57,3 +61,15 @@ def test_what_cannot_be_watched_is_said(capsys):
     assert 1 == run(["http://127.0.0.1:9", "--once"])
     assert 2 == run(["localhost", "--once"])
     assert "cannot be watched" in capsys.readouterr().err
+
+
+def test_an_overload_is_seen_on_a_terminal_as_it_happens():
+    """Second by second; Ctrl-C leaves it, and is no failure."""
+    with serving("--workers", "1") as server:
+        top = (sys.executable, "-m", "server", "top", f"http://127.0.0.1:{server.port}")
+        with Terminal(*top) as terminal:
+            terminal.until("waiting")
+            with overload(server):
+                terminal.until("would_be_late", "working")
+            terminal.press("\x03")
+            assert 0 == terminal.wait()
