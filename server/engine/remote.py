@@ -100,6 +100,8 @@ class RemoteEngine:
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
+            if not self._board:
+                await self._connect()  # a task group would wrap its `OSError`
             tasks = await stack.enter_async_context(anyio.create_task_group())
             stack.callback(tasks.cancel_scope.cancel)
             stack.callback(self._close)
@@ -108,7 +110,6 @@ class RemoteEngine:
                 self._lost.set()
                 tasks.start_soon(self._stay_connected)
             else:
-                await self._connect()
                 await self._told.wait()
                 if self._wait_ready:
                     await self.wait_ready()

@@ -363,3 +363,14 @@ def test_an_engine_that_goes_fails_what_waits_for_it(tmp_path):
         await there
 
     run(work)
+
+
+def test_an_engine_that_is_not_there_is_an_error_of_the_system(tmp_path):
+    """As it is, and not within a group: whoever waits for the engine tries again."""
+
+    async def work():
+        async with RemoteEngine(tmp_path / "nothing"):
+            pass
+
+    with pytest.raises(FileNotFoundError):
+        asyncio.run(work())
