@@ -20,6 +20,7 @@ BUDGET = {
     "all documents when they were rewritten": 20_000,
     "odd images, odd models, hostile clients": 1_500,
     "cache, store and records": 1_800,
+    "disks, clocks, deletion under way, what storing and shadows cost": 400,
     "queues, the spool, replay": 1_200,
     "keys, tokens, limits and shares": 1_200,
     "TLS and the admin port": 300,

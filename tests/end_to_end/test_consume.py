@@ -199,6 +199,7 @@ def test_a_front_without_workers_passes_uploads_on(bucket, tmp_path):
     assert image == original.body
 
 
+@pytest.mark.long
 def test_an_image_that_is_deleted_while_a_consumer_works_on_it_leaves_no_byte(bucket, tmp_path):
     """The consumer has its bytes in hand, and writes them after the deletion: a canary is searched for."""
     url, dead = bucket.queue_with_dead_letters("deleted")

@@ -182,6 +182,7 @@ def test_a_version_that_crashes_its_process_costs_that_process(server):
     assert "crashed while it loaded the model (SIGSEGV)" in reply.json()["reason"]
 
 
+@pytest.mark.long
 def test_a_version_that_hangs_while_it_loads_is_given_up(folder):
     """After `--load-timeout`; the one before serves on."""
 

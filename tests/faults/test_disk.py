@@ -112,13 +112,14 @@ def test_a_spool_that_becomes_read_only(tmp_path):
     assert 1 == len(logged(server, "spool_failing"))
 
 
+@pytest.mark.long
 def test_a_clock_that_is_set_while_images_come(tmp_path):
     """Two hours back, then a day on: all are stored and found, the step is told, and a duplicate still is one."""
     clock = tmp_path / "clock"
     clock.write_text("+0")
     environ = {
-        "LD_PRELOAD": str(FAKETIME), "FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_NO_CACHE": "1",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1", "DONT_FAKE_MONOTONIC": "1",
+        "LD_PRELOAD": str(FAKETIME), "FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_CACHE_DURATION": "1",
+        "NO_FAKE_STAT": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1", "DONT_FAKE_MONOTONIC": "1",
     }  # fmt: skip
 
     async def work(server):

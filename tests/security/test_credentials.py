@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from server.access.errors import REASONS
 from tests.end_to_end.harness import serving
 from tests.photos import photo
 from tests.security.issuer import AUDIENCE, issuing
@@ -96,6 +97,28 @@ def test_no_bad_token_gets_through(world):
     assert 1 == len({reply.body for reply in replies.values()})
     assert all(reply.headers["www-authenticate"].startswith("Bearer ") for reply in replies.values())
     assert "application/problem+json" == replies["cut"].headers["content-type"]
+
+
+def test_refused_credentials_are_counted_by_a_fixed_set_of_reasons(world):
+    """However a token is bad, no reason is new; each refusal counts once."""
+    server, _, issuer, _ = world
+    name = "tureen_auth_refusals_total"
+
+    def reasons(metrics):
+        return {one[len(name) + 9 : -2]: count for one, count in metrics.items() if one.startswith(name)}
+
+    async def work():
+        before = reasons(await server.metrics())
+        tokens = list(attacks(issuer).values())[::4]
+        for token in tokens:
+            client = await server.connect()
+            await client.post(PHOTO, **bearer(token))
+        return before, reasons(await server.metrics()), len(tokens)
+
+    before, after, sent = server.run(work())
+
+    assert {*before} <= {*after} <= {*REASONS}
+    assert sent == sum(after.values()) - sum(before.values())
 
 
 @pytest.mark.parametrize(

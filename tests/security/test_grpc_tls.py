@@ -1,6 +1,7 @@
 """gRPC over TLS: with the server's certificate, and with a client's where the server asks for one."""
 
 import asyncio
+import socket
 
 import grpc
 import pytest
@@ -74,3 +75,26 @@ def test_others_do_not_get_in(mutual, shown):
             return await failure(client.call("ServerLive", pb.ServerLiveRequest(), timeout=5))
 
     assert grpc.StatusCode.UNAVAILABLE == asyncio.run(run()).code()
+
+
+def test_a_new_certificate_is_taken_over(mutual):
+    """New connections get it, without a restart; calls are answered all the while."""
+    server, authority, certificate = mutual
+    shown = credentials(authority, certificate)
+    host, port = grpc_address(server).rsplit(":", 1)
+
+    def serial():
+        context = authority.client(certificate)
+        context.set_alpn_protocols(["h2"])
+        with (
+            socket.create_connection((host, int(port)), 10) as plain,
+            context.wrap_socket(plain, server_hostname="localhost") as connection,
+        ):
+            return connection.getpeercert()["serialNumber"]
+
+    before = serial()
+    authority.issue()
+    while serial() == before:
+        assert "colourfulness" == infer(server, shown).model_name
+
+    assert "colourfulness" == infer(server, shown).model_name

@@ -11,7 +11,7 @@ import pytest
 
 from tests.end_to_end.harness import serving
 from tests.photos import photo
-from tests.server.commands.bench.scripted import OK, answer, scripted
+from tests.server.commands.bench.scripted import BODY, OK, TIMING, answer, scripted
 
 HANG_GUARD_S = 50
 SHORT = ("--duration", "1", "--warmup", "0")
@@ -60,6 +60,24 @@ def test_forms_and_headers_reach_the_real_server(images):
     assert 0 == fine.returncode
     assert late.returncode in (1, 2)  # 2 where the images themselves are refused
     assert re.search(r"50[34]: |deadline_unmeetable", late.stdout + late.stderr)
+
+
+def sent(field, request):
+    """The value of this header field of a request."""
+    return request.lower().partition(field + b": ")[2].split(b"\r\n")[0]
+
+
+def test_answers_from_the_cache_are_no_measurement(images):
+    """Exit code 2, unless that is what is to be measured."""
+    cached = answer(headers=TIMING, body=BODY[:-1] + b',"cached":true}')
+    with scripted(lambda _: cached) as server:
+        run, allowed = (
+            bench(server.url, "--images", images, "--rate", "20", *words, *SHORT) for words in ((), ("--allow-cached",))
+        )
+
+    assert (2, 0) == (run.returncode, allowed.returncode), allowed.stdout
+    assert {b"no-store", b"max-stale"} == {sent(b"cache-control", request) for request in server.requests}
+    assert "100.0% of the answers were cached or coalesced" in run.stdout
 
 
 def test_a_promise_missed(images):
