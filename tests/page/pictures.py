@@ -59,7 +59,8 @@ def _open(page: Page, view: str) -> None:
 
 
 def _shoot(page: Page, path: Path, view: str) -> None:
-    page.screenshot(path=f"{path}-{view}.png", full_page=view != "watch")
+    page.wait_for_function("[...document.images].every((image) => image.complete)")
+    page.screenshot(path=f"{path}-{view}.png", full_page=True)
     print(f"{path}-{view}.png", flush=True)
 
 

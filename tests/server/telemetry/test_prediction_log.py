@@ -1,7 +1,9 @@
 """The prediction log: what is in a line, and what becomes of lines that cannot be written."""
 
 import json
+import os
 import re
+import threading
 from pathlib import Path
 
 import pytest
@@ -151,3 +153,57 @@ def test_lines_are_written_while_the_file_is_rotated_under_it(tmp_path):
     lines = [line for path in tmp_path.iterdir() for line in path.read_bytes().splitlines()]
     assert 1000 == len(lines)
     assert all(json.loads(line)["ecs"] for line in lines)
+
+
+def test_a_reader_that_stalls_holds_up_nobody_and_costs_what_does_not_fit():
+    """A pipe that is full: answers are offered at once, the rest is counted as lost; all that waited is written once it
+    reads on."""
+    reader, writer = os.pipe()
+    begun = threading.Event()
+
+    class Pipe:
+        def write(self, lines):
+            begun.set()
+            rest = memoryview(lines)
+            while rest:
+                rest = rest[os.write(writer, rest) :]
+
+        def close(self):
+            os.close(writer)
+
+    log = PredictionLog(Pipe(), read_rule("1"), 1.0)
+    for _ in range(1000):
+        log.offer(record())  # far more than a pipe holds
+    assert begun.wait(30)
+    for _ in range(12_000):
+        log.offer(record())
+    lost = log.figures().lost
+    with open(reader, "rb") as file:
+        ending = threading.Thread(target=log.close)
+        ending.start()
+        lines = file.readlines()
+        ending.join()
+
+    assert lost["queue_full"] >= 1000
+    assert {"queue_full"} == set(lost)
+    assert 13_000 == len(lines) + log.figures().lost["queue_full"]
+
+
+def test_a_reader_that_has_gone_costs_lines_and_nothing_else():
+    """Its pipe is broken: lines are lost and counted; the log goes on."""
+    reader, writer = os.pipe()
+    os.close(reader)
+
+    class Broken:
+        def write(self, lines):
+            os.write(writer, lines)
+
+        def close(self):
+            os.close(writer)
+
+    log = PredictionLog(Broken(), read_rule("1"), 1.0)
+    for _ in range(3):
+        log.offer(record())
+    log.close()
+
+    assert (0, {"disk": 3}) == log.figures()
