@@ -16,7 +16,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from server.access.shared_rates import LedgerFailed, Taken
+from server.access.settling import LedgerFailed
+from server.access.shared_rates import Taken
 
 _TIMEOUT_S = 0.25
 _RATE, _IN_FLIGHT = b"tureen:rate:", b"tureen:in-flight:"

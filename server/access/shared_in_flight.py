@@ -9,12 +9,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, Protocol
 
-import anyio
 import structlog
 
 from server.access.bucket import MOST
 from server.access.in_flight import InFlight
-from server.access.shared_rates import AT_A_TIME, AWAY_S, SETTLE_S, LedgerFailed
+from server.access.settling import AT_A_TIME, LedgerFailed, keep_settling
 
 HEED_S: Final = 2.0
 """How long after its last request a client is still asked about; its next request is decided at once."""
@@ -54,13 +53,7 @@ class SharedInFlight(InFlight):
 
     async def run(self) -> None:
         """Settle until cancelled."""
-        try:
-            while True:
-                await anyio.sleep(AWAY_S if self._away else SETTLE_S)
-                await self.settle()
-        finally:
-            with anyio.CancelScope(shield=True):
-                await self._ledger.close()
+        await keep_settling(self.settle, lambda: self._away, self._ledger.close)
 
     async def settle(self) -> None:
         """Tell and hear. Where the ledger fails, what was heard is forgotten: then this replica limits alone."""

@@ -8,22 +8,14 @@ alone.
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
-import anyio
 import structlog
 
 from server.access.bucket import MOST, Buckets, Verdict
-
-SETTLE_S: Final = 0.1
-AWAY_S: Final = 1.0  # until a ledger that failed is asked again
-AT_A_TIME: Final = 1000  # clients per question
+from server.access.settling import AT_A_TIME, LedgerFailed, keep_settling
 
 log = structlog.stdlib.get_logger("tureen.access")
-
-
-class LedgerFailed(Exception):
-    """No answer from the ledger; the message says why."""
 
 
 class Taken(NamedTuple):
@@ -69,13 +61,7 @@ class SharedBuckets(Buckets):
 
     async def run(self) -> None:
         """Settle until cancelled."""
-        try:
-            while True:
-                await anyio.sleep(AWAY_S if self._away else SETTLE_S)
-                await self.settle()
-        finally:
-            with anyio.CancelScope(shield=True):
-                await self._ledger.close()
+        await keep_settling(self.settle, lambda: self._away, self._ledger.close)
 
     async def settle(self) -> None:
         """Settle what was taken so far. Where the ledger fails, that is forgotten: then each replica limits alone."""
