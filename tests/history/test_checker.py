@@ -147,6 +147,15 @@ def test_rejection_of_what_is_no_picture_is_none(history):
     assert [] == checker.check(history, PICTURES)
 
 
+@pytest.mark.parametrize(("deadline_s", "shortest_ms", "breaches"), [(0.004, 9, 0), (0.2, 9, 1), (0.2, 300, 1)])
+def test_never_is_honest_only_for_a_deadline_that_no_such_picture_meets(history, deadline_s, shortest_ms, breaches):
+    """Not for one that is long enough, nor because an image is said to take very long."""
+    document = json.dumps({"code": "deadline_unmeetable", "shortest_ms": shortest_ms}).encode()
+    history.begin(0, b"first", deadline_s).answered(Reply(422, {}, document))
+
+    assert ["status"] * breaches == rules(checker.check(history, PICTURES))
+
+
 def test_refusal_that_does_not_say_when_to_come_back_is_found(history):
     """A 503 has a Retry-After in whole seconds."""
     history.begin(0, b"first", 1.0).answered(problem(503, "queue_full"))
