@@ -1,6 +1,7 @@
 """A Redis server of a test's own."""
 
 import os
+import signal
 import socket
 import subprocess
 import time
@@ -36,6 +37,14 @@ class Server:
 
     def signal(self, number):
         os.kill(self._process.pid, number)
+
+    def take_away(self, how):
+        """`how`: SIGSTOP, and it hangs; or SIGKILL."""
+        self.signal(how) if how == signal.SIGSTOP else self.kill()
+
+    def bring_back(self, how):
+        """After `take_away`."""
+        self.signal(signal.SIGCONT) if how == signal.SIGSTOP else self.start()
 
     def kill(self):
         self._process.kill()

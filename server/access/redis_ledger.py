@@ -7,8 +7,8 @@ Only `server.access.setup` imports this module: it needs the extra `tureen[redis
 
 import hashlib
 import secrets
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeVar
 
 import anyio
 import redis.asyncio as redis
@@ -19,13 +19,15 @@ from redis.exceptions import RedisError
 from server.access.settling import LedgerFailed
 from server.access.shared_rates import Taken
 
+N = TypeVar("N", float, int)
+
 _TIMEOUT_S = 0.25
 _RATE, _IN_FLIGHT = b"tureen:rate:", b"tureen:in-flight:"
 _LEASE_S = 2.0  # for which a replica's count holds; it tells it ten times per second
 _DIGEST_BYTES = 16
 
 # By Redis' own clock, so that those of replicas may differ. A bucket that is full again is forgotten.
-_SCRIPT: Final = """
+_BUCKETS: Final = """
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
 local left = {}
@@ -43,7 +45,6 @@ for i, key in ipairs(KEYS) do
 end
 return left
 """
-
 
 _COUNTS: Final = """
 local time = redis.call('TIME')
@@ -73,20 +74,22 @@ return elsewhere
 """
 
 
-class RedisLedger:
-    """A `shared_rates.Ledger`. It connects when it is first asked."""
+class _Scripted:
+    """A script, and the connection to where it runs, made when it is first asked."""
 
-    def __init__(self, url: str) -> None:
-        self._redis = _connect(url)
-        self._script = self._redis.register_script(_SCRIPT)
+    def __init__(self, url: str, text: str) -> None:
+        self._redis = redis.Redis.from_url(
+            url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S, retry=Retry(NoBackoff(), 0),
+            health_check_interval=0,
+        )  # fmt: skip
+        self._script = self._redis.register_script(text)
 
-    async def settle(self, taken: Sequence[Taken]) -> Sequence[float]:
-        """As `Ledger.settle`."""
-        words = [word for one in taken for word in (one.rate, one.burst, one.tokens)]
+    async def _run(self, keys: Sequence[bytes], words: Sequence[str | float], read: Callable[[Any], N]) -> list[N]:
+        """What it answers for each key, `read`. Raises `LedgerFailed`."""
         try:
             with anyio.fail_after(2 * _TIMEOUT_S):
-                left: list[bytes] = await self._script(keys=[_name(_RATE, one.client) for one in taken], args=words)
-            return [float(tokens) for tokens in left]
+                found = await self._script(keys=keys, args=words)
+            return [read(one) for one in found]
         except (OSError, TimeoutError, RedisError, ValueError, TypeError) as error:  # the last two: it is no Redis
             raise LedgerFailed(str(error) or type(error).__name__) from None
 
@@ -95,34 +98,29 @@ class RedisLedger:
         await self._redis.aclose()
 
 
-class RedisInFlight:
-    """A `shared_in_flight.InFlightLedger`. It connects when it is first asked."""
+class RedisLedger(_Scripted):
+    """A `shared_rates.Ledger`."""
 
     def __init__(self, url: str) -> None:
-        self._redis = _connect(url)
-        self._script = self._redis.register_script(_COUNTS)
+        super().__init__(url, _BUCKETS)
+
+    async def settle(self, taken: Sequence[Taken]) -> Sequence[float]:
+        """As `Ledger.settle`."""
+        words = [word for one in taken for word in (one.rate, one.burst, one.tokens)]
+        return await self._run([_name(_RATE, one.client) for one in taken], words, float)
+
+
+class RedisInFlight(_Scripted):
+    """A `shared_in_flight.InFlightLedger`."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url, _COUNTS)
         self._replica = secrets.token_hex(8)
 
     async def tell(self, counts: Mapping[str, int]) -> Sequence[int]:
         """As `InFlightLedger.tell`."""
         keys = [_name(_IN_FLIGHT, client) for client in counts]
-        try:
-            with anyio.fail_after(2 * _TIMEOUT_S):
-                found: list[int] = await self._script(keys=keys, args=[self._replica, _LEASE_S, *counts.values()])
-            return [int(count) for count in found]
-        except (OSError, TimeoutError, RedisError, ValueError, TypeError) as error:  # the last two: it is no Redis
-            raise LedgerFailed(str(error) or type(error).__name__) from None
-
-    async def close(self) -> None:
-        """Let go of the connection."""
-        await self._redis.aclose()
-
-
-def _connect(url: str) -> "redis.Redis":
-    return redis.Redis.from_url(
-        url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S, retry=Retry(NoBackoff(), 0),
-        health_check_interval=0,
-    )  # fmt: skip
+        return await self._run(keys, [self._replica, _LEASE_S, *counts.values()], int)
 
 
 def _name(prefix: bytes, client: str) -> bytes:

@@ -68,6 +68,7 @@ class Exchange:
             await _refuse(scope, receive, send)
             return
         request = Request(scope, receive, self._uploads, self._runtime.now(), self._loop)
+        request.origin = self._origin(scope)
         request.trace = self._observer.begin(request.headers)
         outcome, response, delay_s = await self._outcome(request)
         if delay_s and not self._runtime.draining:
@@ -76,8 +77,7 @@ class Exchange:
         if response:
             await self._deliver(request, response, send)
         status = response.status_code if response else 0
-        address = self._origin(request).address if self._observer.access_log.enabled else ""
-        self._observer.ended(request, outcome, status, self._runtime.now(), address)
+        self._observer.ended(request, outcome, status, self._runtime.now(), request.origin.address)
 
     async def _outcome(self, request: Request) -> tuple[str, Response | None, float]:
         """The outcome of a request, its response (None if the client has left), and seconds by which to delay it.
@@ -106,8 +106,7 @@ class Exchange:
         if isinstance(error, Refused) or code in _CHEAP:
             self._on_refusal()
             presence: Presence = request.scope["state"][STATE]
-            client = self._origin(request).address
-            delay_s = presence.refused(getattr(error, "retry_after_s", 0.0), PARSED_CPU_S, client)
+            delay_s = presence.refused(getattr(error, "retry_after_s", 0.0), PARSED_CPU_S, request.origin.address)
         if code in ("internal_error", "model_error"):
             log.error("request_failed", request_id=request.id, code=code, exc_info=error, **request.trace_fields)
         elif code == "deadline_exceeded":
@@ -122,23 +121,22 @@ class Exchange:
         presence: Presence = request.scope["state"][STATE]
         with request.interruptible:
             presence.watch(lambda: request.interruptible.interrupt(ClientGone()))
-            origin = self._origin(request)
             try:
                 if request.scope["method"] == "OPTIONS":
                     return self._options(request)
-                if principal := self._gate.open_to(origin):
+                if principal := self._gate.open_to(request.origin):
                     request.principal = principal
                     return await self._handler(request)
-                return await self._admitted(request, origin)
+                return await self._admitted(request)
             finally:
                 presence.unwatch()
 
-    async def _admitted(self, request: Request, origin: Origin) -> Response:
+    async def _admitted(self, request: Request) -> Response:
         """The handler's response to a request that the gate lets in. Raises what either raises."""
         scope = request.scope
         given = [value for name, value in scope["headers"] if name == b"authorization"]
         path = ASSETS if wants_page(scope) else scope["path"]
-        admitted = await self._gate.enter(scope["method"], path, given, origin, request.received)
+        admitted = await self._gate.enter(scope["method"], path, given, request.origin, request.received)
         request.principal = admitted.principal
         try:
             response = await self._handler(request)
@@ -147,8 +145,7 @@ class Exchange:
         response.raw_headers += admitted.headers
         return response
 
-    def _origin(self, request: Request) -> Origin:
-        scope = request.scope
+    def _origin(self, scope: Scope) -> Origin:
         presence: Presence = scope["state"][STATE]
         return self._proxies.origin(presence.peer or client_host(scope), scope["headers"])
 

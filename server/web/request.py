@@ -12,6 +12,7 @@ from server.contract.ids import uuid7
 from server.telemetry.record import Progress
 from server.telemetry.trace_context import TraceContext
 from server.web.body import Body
+from server.web.client import Origin
 from server.web.interrupt import Interruptible
 from server.web.uploads import Uploads
 
@@ -33,7 +34,7 @@ class Request:
     """
 
     __slots__ = (
-        "body", "headers", "id", "interruptible", "principal", "progress", "received", "scope", "trace",
+        "body", "headers", "id", "interruptible", "origin", "principal", "progress", "received", "scope", "trace",
     )  # fmt: skip
 
     def __init__(
@@ -42,6 +43,8 @@ class Request:
         self.scope = scope
         self.principal: Principal
         """Who asks; set at the gate."""
+        self.origin: Origin
+        """Where it comes from; set before all else is done for it."""
         self.received = received
         self.trace: TraceContext | None = None
         self.progress = Progress()

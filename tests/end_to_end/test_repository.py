@@ -165,16 +165,23 @@ def test_a_bad_version_is_stopped_at_its_step(server, version, step, said):
     assert f'"step": "{step}"' in server.log
 
 
+async def begin_loading(server):
+    """Ask for version 2; the request under way, and the process that loads it."""
+    client = await server.connect()
+    before = {worker.pid for worker in server.workers}
+    loading = asyncio.ensure_future(client.request("POST", "/v1/models/food/versions/2/load"))
+    while not (new := [one for one in server.workers if one.pid not in before]):  # noqa: ASYNC110 - told by nobody
+        await asyncio.sleep(0)
+    return loading, new[0]
+
+
 def test_a_version_that_crashes_its_process_costs_that_process(server):
     """A segmentation fault while it loads is one reason more."""
 
     async def run():
-        client, beside = await server.connect(), await server.connect()
-        before = {worker.pid for worker in server.workers}
-        loading = asyncio.ensure_future(client.request("POST", "/v1/models/food/versions/2/load"))
-        while not (new := [one for one in server.workers if one.pid not in before]):  # noqa: ASYNC110 - told by nobody
-            await asyncio.sleep(0)
-        new[0].send_signal(signal.SIGSEGV)
+        beside = await server.connect()
+        loading, loader = await begin_loading(server)
+        loader.send_signal(signal.SIGSEGV)
         return await loading, await beside.post(photo(1))
 
     reply, image = server.run(run())
@@ -187,12 +194,9 @@ def test_a_version_that_hangs_while_it_loads_is_given_up(folder):
     """After `--load-timeout`; the one before serves on."""
 
     async def run():
-        client, beside = await server.connect(), await server.connect()
-        before = {worker.pid for worker in server.workers}
-        loading = asyncio.ensure_future(client.request("POST", "/v1/models/food/versions/2/load"))
-        while not (new := [one for one in server.workers if one.pid not in before]):  # noqa: ASYNC110 - told by nobody
-            await asyncio.sleep(0)
-        new[0].suspend()
+        beside = await server.connect()
+        loading, loader = await begin_loading(server)
+        loader.suspend()
         return await loading, await beside.post(photo(1))
 
     flags = ("--models", str(folder), "--load-timeout", "8s")

@@ -13,7 +13,7 @@ from server.contract.metadata import ModelMetadata, TensorSpec
 from server.web.metrics import Metrics
 from server.web.oip import models, rest
 from server.web.oip.infer import Asked, Inferrer, Target
-from server.web.oip.inference import MOST_ENTRIES, urgency_of
+from server.web.oip.inference import MOST_ENTRIES
 from server.web.request import Request
 from server.web.response import RawResponse
 from server.web.runtime import Runtime
@@ -49,11 +49,7 @@ class Protocol:
             request.progress.size = len(body)
             uploaded = runtime.now()
             call = await rest.read(body, request.headers)
-            wished = [within for within in (terms.timeout_s, call.inference.timeout_s) if within is not None]
-            deadline = request.received + min(wished) if wished else uploaded + runtime.engine.slo_of(target.model.name)
-            urgency = terms._replace(urgency=urgency_of(call.inference, terms.urgency)).urgency_for(request.principal)
-            rest_ = (urgency, terms.reuse, terms.sticky, request.progress)
-            asked = Asked(request.principal, request.received, uploaded, deadline, *rest_)
+            asked = Asked(request.principal, terms, request.received, uploaded, request.progress)
             model, outputs = await self._inferrer.infer(call.inference, target, asked, reservation)
         headers, document = rest.write(model.name, model.version, call, outputs)
         return RawResponse(200, headers, document)

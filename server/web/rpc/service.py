@@ -19,7 +19,7 @@ from server.web.metrics import Metrics
 from server.web.observer import Observer
 from server.web.oip import models
 from server.web.oip.infer import Asked, Inferrer, Target
-from server.web.oip.inference import MOST_ENTRIES, urgency_of
+from server.web.oip.inference import MOST_ENTRIES
 from server.web.oip.repository import Repository
 from server.web.oip.resources import EXTENSIONS, NAME, VERSION
 from server.web.request import request_id
@@ -161,7 +161,7 @@ class Service:
     # -- the calls -----------------------------------------------------------------------------------
 
     async def _infer(self, call: Call) -> Message:
-        runtime, engine = self._runtime, self._runtime.engine
+        engine = self._runtime.engine
         terms = read_terms(call.metadata)
         within_s = call.context.time_remaining()
         with engine.reserve(0) as reservation:
@@ -171,17 +171,12 @@ class Service:
                 call.progress.size = len(data)
             request = parsed(data, pb.ModelInferRequest)
             target = Target(models.find(engine, request.model_name, request.model_version), request.model_version)
-            uploaded = runtime.now()
+            uploaded = self._runtime.now()
             if messages.is_slow(request):
                 inference = await anyio.to_thread.run_sync(messages.inference_of, request)
             else:
                 inference = messages.inference_of(request)
-            wished = [one for one in (within_s, terms.timeout_s, inference.timeout_s) if one is not None]
-            slo_s = engine.slo_of(request.model_name)
-            deadline = call.received + min(wished) if wished else uploaded + slo_s
-            urgency = terms._replace(urgency=urgency_of(inference, terms.urgency)).urgency_for(call.principal)
-            rest = (urgency, terms.reuse, terms.sticky, call.progress)
-            asked = Asked(call.principal, call.received, uploaded, deadline, *rest)
+            asked = Asked(call.principal, terms, call.received, uploaded, call.progress, within_s)
             model, outputs = await self._inferrer.infer(inference, target, asked, reservation)
         return messages.response_of(model, request.id, outputs)
 

@@ -8,17 +8,8 @@ import structlog
 
 from server.access.redis_ledger import RedisInFlight
 from server.access.shared_in_flight import HEED_S, SharedInFlight
-from tests.redis_server import Server
 
 MOST = 3
-
-
-@pytest.fixture
-def redis(tmp_path):
-    made = Server(tmp_path)
-    yield made
-    made.client.close()
-    made.kill()
 
 
 class Replicas:
@@ -102,13 +93,10 @@ def test_without_redis_each_replica_limits_alone(redis, how):
         replicas.all[1].fits("key:a", 1, MOST)
         await replicas.settle()
         shared = replicas.begin(1)
-        redis.signal(how) if how == signal.SIGSTOP else redis.kill()
+        redis.take_away(how)
         await replicas.settle()
         alone = [replicas.begin(1) for _ in range(MOST + 1)]
-        if how == signal.SIGSTOP:
-            redis.signal(signal.SIGCONT)
-        else:
-            redis.start()
+        redis.bring_back(how)
         await replicas.settle()
         return shared, alone, replicas.all[0].fits("key:a", 1, 2 * MOST)
 

@@ -8,15 +8,6 @@ import structlog
 
 from server.access.redis_ledger import RedisLedger
 from server.access.shared_rates import SharedBuckets
-from tests.redis_server import Server
-
-
-@pytest.fixture
-def redis(tmp_path):
-    made = Server(tmp_path)
-    yield made
-    made.client.close()
-    made.kill()
 
 
 class Replicas:
@@ -85,14 +76,11 @@ def test_without_redis_each_replica_limits_alone(redis, how):
     """It says so once; and they share again when it is back."""
 
     async def work(replicas):
-        redis.signal(how) if how == signal.SIGSTOP else redis.kill()
+        redis.take_away(how)
         alone = [replicas.take(number) for number in (0, 1) for _ in range(5)]
         for _ in range(3):
             await replicas.settle()
-        if how == signal.SIGSTOP:
-            redis.signal(signal.SIGCONT)
-        else:
-            redis.start()
+        redis.bring_back(how)
         for _ in range(4):
             replicas.take(0, "key:b")
         await replicas.settle()
